@@ -1,0 +1,1 @@
+//! connector-s4hana
