@@ -1,1 +1,20 @@
-//! store
+//! Durable state and the event log: what has to survive a crash, behind one contract.
+//!
+//! Callers hand over batches of [`Mutation`]s and learn when they are durable; a batch is applied whole or not at all, and
+//! batches are applied in the order they were handed over. Nothing here knows what a row means to the business. The
+//! implementation on SQLite needs no set-up: one writer thread gathers the batches that are waiting into one commit, so that
+//! the cost of a disk flush is shared; it reads its durability settings back at start and refuses to run on weaker ones.
+
+mod contract;
+mod error;
+mod rows;
+mod sqlite;
+
+pub use contract::{Committed, Page, Store, WorkItemFilter};
+pub use error::StoreError;
+pub use rows::{
+    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,
+    QueueTotal, RecordVersionRow, ReferenceRow, RunRow, RunStatus, StageTotal, TimerRow, TransactionRow, WorkItemRow,
+    WorkItemStatus,
+};
+pub use sqlite::SqliteStore;

@@ -1,0 +1,205 @@
+//! What every store can do.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use model::{RunId, TransactionId, WorkItemId};
+use tokio::sync::oneshot;
+
+use crate::StoreError;
+use crate::rows::{
+    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
+    RecordVersionRow, ReferenceRow, RunRow, StageTotal, TimerRow, TransactionRow, WorkItemRow, WorkItemStatus,
+};
+
+/// A batch that was handed over: resolves when it is durable, or refused whole.
+#[derive(Debug)]
+pub struct Committed(pub(crate) oneshot::Receiver<Result<(), StoreError>>);
+
+impl Committed {
+    /// Waits until the batch is durable.
+    ///
+    /// # Errors
+    /// When it could not be written: nothing of it is in the store then.
+    pub async fn durable(self) -> Result<(), StoreError> {
+        self.0.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The same, for a caller that is a thread.
+    ///
+    /// # Errors
+    /// As [`Self::durable`].
+    pub fn durable_blocking(self) -> Result<(), StoreError> {
+        self.0.blocking_recv().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// Which part of a long list is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// How many rows are skipped.
+    pub offset: u32,
+    /// How many rows at the most.
+    pub limit: u32,
+}
+
+/// Which work items are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkItemFilter {
+    /// Only of this queue.
+    pub queue: Option<Arc<str>>,
+    /// Only of this matter.
+    pub transaction: Option<TransactionId>,
+    /// Only with this status.
+    pub status: Option<WorkItemStatus>,
+}
+
+/// Durable state. All reads see every batch that was reported durable before they began; they block and belong on a thread that
+/// may.
+pub trait Store: Send + Sync {
+    /// Hands a batch over. It is applied whole or not at all, after the batches handed over before it.
+    fn commit(&self, batch: Vec<Mutation>) -> Committed;
+
+    /// A run.
+    ///
+    /// # Errors
+    /// As every read here: when the database cannot be read.
+    fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError>;
+
+    /// The run that was started for this key, live or ended.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn run_of_key(&self, workflow: &str, key: &str) -> Result<Option<RunId>, StoreError>;
+
+    /// Ids of all runs that have not ended.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn live_runs(&self) -> Result<Vec<RunId>, StoreError>;
+
+    /// All intents whose outcome is not known, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn intents(&self) -> Result<Vec<IntentRow>, StoreError>;
+
+    /// The timeline of a matter, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError>;
+
+    /// A matter.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn transaction(&self, id: TransactionId) -> Result<Option<TransactionRow>, StoreError>;
+
+    /// The matter of this object and key.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn transaction_of_key(&self, object: &str, key: &str) -> Result<Option<TransactionRow>, StoreError>;
+
+    /// Matters whose key or title contains the text (all for an empty one), the last changed first.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn transactions(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError>;
+
+    /// Numbers and sums per business stage.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn stage_totals(&self) -> Result<Vec<StageTotal>, StoreError>;
+
+    /// The record of a canonical object in a connection.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn reference(&self, object: &str, key: &str, connection: &str) -> Result<Option<ReferenceRow>, StoreError>;
+
+    /// The canonical object of a record.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn reference_of_record(
+        &self,
+        object: &str,
+        connection: &str,
+        record_id: &str,
+    ) -> Result<Option<ReferenceRow>, StoreError>;
+
+    /// A work item.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError>;
+
+    /// Work items, the ones due first in front.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn work_items(&self, filter: &WorkItemFilter, page: Page) -> Result<Vec<WorkItemRow>, StoreError>;
+
+    /// Open work per queue.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError>;
+
+    /// Events stored under a correlation, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn events(&self, correlation: &[u8]) -> Result<Vec<EventRow>, StoreError>;
+
+    /// Runs that wait under a correlation.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn listeners(&self, correlation: &[u8]) -> Result<Vec<ListenerRow>, StoreError>;
+
+    /// How far a feed is read.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn feed_position(&self, connection: &str, feed: &str) -> Result<Option<FeedPositionRow>, StoreError>;
+
+    /// Notifications that are not worked off, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn inbox(&self) -> Result<Vec<InboxRow>, StoreError>;
+
+    /// The remembered version of a record.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn record_version(&self, connection: &str, record: &str, id: &str) -> Result<Option<RecordVersionRow>, StoreError>;
+
+    /// Timers due at or before an instant, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn timers_due(&self, now: Timestamp, limit: u32) -> Result<Vec<TimerRow>, StoreError>;
+
+    /// When the next timer is due.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn next_timer(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The last known answer of a process API.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn answer(&self, api: &str, key: &str) -> Result<Option<CachedAnswer>, StoreError>;
+
+    /// A definition's text.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn definition(&self, hash: &str) -> Result<Option<Arc<str>>, StoreError>;
+}

@@ -1,0 +1,86 @@
+//! Why durable state could not be read or written.
+
+use model::Problem;
+
+/// What went wrong in the store. After an error of a commit nothing of that batch is in the store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No room on the disk.
+    #[error("the disk of {file} is full")]
+    DiskFull {
+        /// The database file.
+        file: String,
+    },
+    /// Another process has it open for writing.
+    #[error("{file} is in use by another process")]
+    InUse {
+        /// The database file.
+        file: String,
+    },
+    /// It cannot be opened.
+    #[error("{file} cannot be opened: {cause}")]
+    Open {
+        /// The database file.
+        file: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// The file was written by a newer Interlock.
+    #[error("{file} has schema {found}, this Interlock knows up to {known}")]
+    TooNew {
+        /// The database file.
+        file: String,
+        /// Its schema number.
+        found: u32,
+        /// The newest schema number known here.
+        known: u32,
+    },
+    /// The database does not keep what it acknowledges.
+    #[error("{file} runs with {setting} = {found} where {wanted} is needed")]
+    Durability {
+        /// The database file.
+        file: String,
+        /// Which setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it has to be.
+        wanted: &'static str,
+    },
+    /// What is stored cannot be read.
+    #[error("a stored {what} cannot be read: {cause}")]
+    Damaged {
+        /// What kind of row.
+        what: &'static str,
+        /// Why.
+        cause: String,
+    },
+    /// Anything else the database says.
+    #[error("the database says: {0}")]
+    Database(String),
+    /// The store was closed before the batch was written.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// The sentence for a person.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let (code, remedy) = match self {
+            Self::DiskFull { .. } => ("IL-STORE-001", "Free some space: work goes on by itself and nothing is lost"),
+            Self::InUse { .. } => ("IL-STORE-002", "Stop the other Interlock, or give this one a store of its own"),
+            Self::Open { .. } => ("IL-STORE-003", "Check the path under `store` in interlock.yaml and its permissions"),
+            Self::TooNew { .. } => ("IL-STORE-004", "Run the newer Interlock, or restore a backup made by this one"),
+            Self::Durability { .. } => {
+                ("IL-STORE-005", "Put the store on a local disk whose file system can sync, not on a network share")
+            }
+            Self::Damaged { .. } => {
+                ("IL-STORE-006", "Restore the store from a backup; keep the damaged file for support")
+            }
+            Self::Database(_) => ("IL-STORE-007", "Look at the disk and the log; nothing of this batch was written"),
+            Self::Closed => ("IL-STORE-008", "Start Interlock again; what was acknowledged is safe"),
+        };
+        Problem::new(code, self.to_string(), remedy)
+    }
+}

@@ -1,0 +1,101 @@
+//! Opening the file, with the durability it must have.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema::MIGRATIONS;
+use crate::StoreError;
+
+/// `synchronous = FULL`: every commit is synced before it is acknowledged.
+const SYNCHRONOUS_FULL: i64 = 2;
+const STATEMENTS_KEPT: usize = 64;
+
+/// Takes the lock that says that this process is the only writer; it is held until the file is dropped, or the process ends.
+pub(super) fn lock(file: &Path) -> Result<File, StoreError> {
+    let open_error =
+        |error: std::io::Error| StoreError::Open { file: file.display().to_string(), cause: error.to_string() };
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(open_error)?;
+    }
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = File::options().create(true).write(true).truncate(false).open(&name).map_err(open_error)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { file: file.display().to_string() }),
+        Err(TryLockError::Error(error)) => Err(open_error(error)),
+    }
+}
+
+pub(super) fn writer(file: &Path) -> Result<Connection, StoreError> {
+    let name = file.display().to_string();
+    let open_error = |cause: String| StoreError::Open { file: name.clone(), cause };
+    let mut connection = Connection::open(file).map_err(|error| open_error(error.to_string()))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    let failed = |error: rusqlite::Error| database_error(&name, &error);
+    connection.busy_timeout(Duration::from_millis(500)).map_err(failed)?;
+    connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(failed)?;
+    connection.pragma_update(None, "cache_size", -16_384).map_err(failed)?;
+    check_durability(&connection, &name)?;
+    migrate(&mut connection, &name)?;
+    Ok(connection)
+}
+
+pub(super) fn reader(file: &Path) -> Result<Connection, StoreError> {
+    let name = file.display().to_string();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)
+        .map_err(|error| StoreError::Open { file: name.clone(), cause: error.to_string() })?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.busy_timeout(Duration::from_secs(5)).map_err(|error| database_error(&name, &error))?;
+    Ok(connection)
+}
+
+fn check_durability(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| database_error(name, &error);
+    let weak = |setting, found, wanted| StoreError::Durability { file: name.to_owned(), setting, found, wanted };
+    let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(failed)?;
+    if journal != "wal" {
+        return Err(weak("journal_mode", journal, "wal"));
+    }
+    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(failed)?;
+    if synchronous < SYNCHRONOUS_FULL {
+        return Err(weak("synchronous", synchronous.to_string(), "FULL"));
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| database_error(name, &error);
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(StoreError::TooNew { file: name.to_owned(), found, known });
+    }
+    for (number, statements) in MIGRATIONS.iter().enumerate().skip(found as usize) {
+        let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute_batch(statements).map_err(failed)?;
+        transaction
+            .pragma_update(None, "user_version", u32::try_from(number + 1).unwrap_or(u32::MAX))
+            .map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+    }
+    Ok(())
+}
+
+pub(super) fn database_error(file: &str, error: &rusqlite::Error) -> StoreError {
+    let file = file.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull { file },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { file },
+        Some(ErrorCode::NotADatabase | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            StoreError::Open { file, cause: error.to_string() }
+        }
+        _ => StoreError::Database(error.to_string()),
+    }
+}

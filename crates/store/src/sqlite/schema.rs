@@ -1,0 +1,86 @@
+//! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
+
+/// Each entry brings the schema from its index to the next number.
+pub(crate) const MIGRATIONS: [&str; 1] = [FIRST];
+
+const FIRST: &str = "
+create table runs (
+    id blob primary key, workflow text not null, definition text not null, key text not null,
+    transaction_id blob not null, status integer not null, state blob not null,
+    started_at integer not null, updated_at integer not null
+) strict, without rowid;
+create unique index runs_by_key on runs (workflow, key);
+create index runs_live on runs (id) where status < 2;
+
+create table intents (
+    id blob primary key, run_id blob not null, position blob not null, connection text not null,
+    function text not null, business_key text, request text not null, state integer not null,
+    attempts integer not null, last_error text, created_at integer not null
+) strict, without rowid;
+create unique index intents_by_business_key on intents (connection, function, business_key)
+    where business_key is not null;
+
+create table journal (
+    transaction_id blob not null, at integer not null, sequence integer not null,
+    kind text not null, connection text, title text not null, detail text not null,
+    primary key (transaction_id, sequence)
+) strict, without rowid;
+
+create table transactions (
+    id blob primary key, object text not null, key text not null, title text not null, stage text not null,
+    closed integer not null, amount text, currency text, opened_at integer not null, updated_at integer not null
+) strict, without rowid;
+create unique index transactions_by_key on transactions (object, key);
+create index transactions_by_update on transactions (updated_at);
+
+create table record_references (
+    object text not null, key text not null, connection text not null, record_id text not null,
+    primary key (object, key, connection)
+) strict, without rowid;
+create index record_references_by_record on record_references (connection, record_id, object);
+
+create table work_items (
+    id blob primary key, queue text not null, transaction_id blob not null, run_id blob, position blob,
+    status integer not null, title text not null, reason text not null, amount text, currency text,
+    content text not null, opened_at integer not null, due_at integer not null, resolution text not null
+) strict, without rowid;
+create index work_items_open on work_items (queue, due_at) where status = 0;
+create index work_items_by_transaction on work_items (transaction_id);
+
+create table events (
+    id blob primary key, correlation blob not null, envelope text not null, at integer not null
+) strict, without rowid;
+create index events_by_correlation on events (correlation, id);
+
+create table listeners (
+    correlation blob not null, run_id blob not null, position blob not null,
+    primary key (correlation, run_id, position)
+) strict, without rowid;
+
+create table feed_positions (
+    connection text not null, feed text not null, position blob not null, at integer not null,
+    primary key (connection, feed)
+) strict, without rowid;
+
+create table inbox (
+    connection text not null, id text not null, content text not null, at integer not null,
+    primary key (connection, id)
+) strict, without rowid;
+
+create table record_versions (
+    connection text not null, record text not null, id text not null, version text not null,
+    primary key (connection, record, id)
+) strict, without rowid;
+
+create table timers (
+    due_at integer not null, run_id blob not null, position blob not null,
+    primary key (due_at, run_id, position)
+) strict, without rowid;
+
+create table answers (
+    api text not null, key text not null, answer text not null, at integer not null,
+    primary key (api, key)
+) strict, without rowid;
+
+create table definitions (hash text primary key, text text not null) strict, without rowid;
+";

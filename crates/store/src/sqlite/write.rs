@@ -1,0 +1,232 @@
+//! The writer thread.
+
+use std::sync::mpsc;
+
+use jiff::Timestamp;
+use model::{Money, json};
+use rusqlite::{Connection, params};
+
+use super::Waiting;
+use super::open::database_error;
+use crate::StoreError;
+use crate::rows::Mutation;
+
+/// How many mutations one commit gathers at most: beyond it a sync is no longer the cost, and waiting is.
+const GROUP_MUTATIONS_MAX: usize = 8_192;
+
+/// Works until every sender is gone and everything handed over is answered.
+pub(super) fn run(mut connection: Connection, waiting: &mpsc::Receiver<Waiting>, file: &str) {
+    while let Ok(first) = waiting.recv() {
+        let mut mutations = first.batch.len();
+        let mut group = vec![first];
+        while mutations < GROUP_MUTATIONS_MAX {
+            let Ok(next) = waiting.try_recv() else { break };
+            mutations += next.batch.len();
+            group.push(next);
+        }
+        match write_group(&mut connection, &group) {
+            Ok(()) => group.into_iter().for_each(|batch| answer(batch, Ok(()))),
+            // One batch must not fail for another: each is tried alone, and only the one at fault is refused.
+            Err(error) if group.len() == 1 => {
+                let error = database_error(file, &error);
+                group.into_iter().for_each(|batch| answer(batch, Err(error.clone())));
+            }
+            Err(_) => {
+                for batch in group {
+                    let result = write_group(&mut connection, std::slice::from_ref(&batch));
+                    answer(batch, result.map_err(|error| database_error(file, &error)));
+                }
+            }
+        }
+    }
+}
+
+fn answer(batch: Waiting, result: Result<(), StoreError>) {
+    if let Err(error) = &result {
+        tracing::error!(code = error.problem().code, %error, "a batch could not be written");
+    }
+    // A caller that went away does not need its answer.
+    let _ = batch.answer.send(result);
+}
+
+fn write_group(connection: &mut Connection, group: &[Waiting]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for mutation in group.iter().flat_map(|waiting| &waiting.batch) {
+        write(&transaction, mutation)?;
+    }
+    transaction.commit()
+}
+
+fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+fn amount(money: Option<&Money>) -> (Option<String>, Option<&str>) {
+    (money.map(|money| money.amount.to_string()), money.map(|money| money.currency.as_str()))
+}
+
+fn execute(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute(values).map(|_| ())
+}
+
+fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
+    match mutation {
+        Mutation::PutRun(row) => execute(
+            connection,
+            "insert into runs values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             on conflict (id) do update set definition = ?3, status = ?6, state = ?7, updated_at = ?9",
+            params![
+                row.id.uuid().into_bytes(),
+                row.workflow,
+                row.definition,
+                row.key,
+                row.transaction.uuid().into_bytes(),
+                row.status.code(),
+                row.state,
+                micros(row.started_at),
+                micros(row.updated_at)
+            ],
+        ),
+        Mutation::PutIntent(row) => execute(
+            connection,
+            "insert into intents values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             on conflict (id) do update set state = ?8, attempts = ?9, last_error = ?10",
+            params![
+                row.id.uuid().into_bytes(),
+                row.run.uuid().into_bytes(),
+                row.position,
+                row.connection,
+                row.function,
+                row.business_key,
+                json::to_string(&row.request),
+                row.state.code(),
+                row.attempts,
+                row.last_error,
+                micros(row.created_at)
+            ],
+        ),
+        Mutation::RemoveIntent(id) => {
+            execute(connection, "delete from intents where id = ?1", params![id.uuid().into_bytes()])
+        }
+        Mutation::AppendJournal(row) => execute(
+            connection,
+            "insert into journal values (?1, ?2,
+                 (select coalesce(max(sequence), 0) + 1 from journal where transaction_id = ?1), ?3, ?4, ?5, ?6)",
+            params![
+                row.transaction.uuid().into_bytes(),
+                micros(row.at),
+                row.kind,
+                row.connection,
+                row.title,
+                json::to_string(&row.detail)
+            ],
+        ),
+        Mutation::PutTransaction(row) => {
+            let (amount, currency) = amount(row.amount.as_ref());
+            execute(
+                connection,
+                "insert into transactions values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 on conflict (id) do update set title = ?4, stage = ?5, closed = ?6, amount = ?7, currency = ?8,
+                     updated_at = ?10",
+                params![
+                    row.id.uuid().into_bytes(),
+                    row.object,
+                    row.key,
+                    row.title,
+                    row.stage,
+                    row.closed,
+                    amount,
+                    currency,
+                    micros(row.opened_at),
+                    micros(row.updated_at)
+                ],
+            )
+        }
+        Mutation::PutReference(row) => execute(
+            connection,
+            "insert into record_references values (?1, ?2, ?3, ?4)
+             on conflict (object, key, connection) do update set record_id = ?4",
+            params![row.object, row.key, row.connection, row.record_id],
+        ),
+        Mutation::PutWorkItem(row) => {
+            let (amount, currency) = amount(row.amount.as_ref());
+            let (run, position) = row.run.as_ref().map(|(run, position)| (run.uuid().into_bytes(), position)).unzip();
+            execute(
+                connection,
+                "insert into work_items values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                 on conflict (id) do update set queue = ?2, status = ?6, title = ?7, reason = ?8, amount = ?9,
+                     currency = ?10, content = ?11, due_at = ?13, resolution = ?14",
+                params![
+                    row.id.uuid().into_bytes(),
+                    row.queue,
+                    row.transaction.uuid().into_bytes(),
+                    run,
+                    position,
+                    row.status.code(),
+                    row.title,
+                    row.reason,
+                    amount,
+                    currency,
+                    json::to_string(&row.content),
+                    micros(row.opened_at),
+                    micros(row.due_at),
+                    json::to_string(&row.resolution)
+                ],
+            )
+        }
+        Mutation::AppendEvent(row) => execute(
+            connection,
+            "insert into events values (?1, ?2, ?3, ?4) on conflict (id) do nothing",
+            params![row.id.uuid().into_bytes(), row.correlation, json::to_string(&row.envelope), micros(row.at)],
+        ),
+        Mutation::PutListener(row) => execute(
+            connection,
+            "insert into listeners values (?1, ?2, ?3) on conflict do nothing",
+            params![row.correlation, row.run.uuid().into_bytes(), row.position],
+        ),
+        Mutation::RemoveListener(row) => execute(
+            connection,
+            "delete from listeners where correlation = ?1 and run_id = ?2 and position = ?3",
+            params![row.correlation, row.run.uuid().into_bytes(), row.position],
+        ),
+        Mutation::PutFeedPosition(row) => execute(
+            connection,
+            "insert into feed_positions values (?1, ?2, ?3, ?4)
+             on conflict (connection, feed) do update set position = ?3, at = ?4",
+            params![row.connection, row.feed, row.position, micros(row.at)],
+        ),
+        Mutation::PutInbox(row) => execute(
+            connection,
+            "insert into inbox values (?1, ?2, ?3, ?4) on conflict do nothing",
+            params![row.connection, row.id, json::to_string(&row.content), micros(row.at)],
+        ),
+        Mutation::RemoveInbox { connection: from, id } => {
+            execute(connection, "delete from inbox where connection = ?1 and id = ?2", params![from, id])
+        }
+        Mutation::PutRecordVersion(row) => execute(
+            connection,
+            "insert into record_versions values (?1, ?2, ?3, ?4)
+             on conflict (connection, record, id) do update set version = ?4",
+            params![row.connection, row.record, row.id, row.version],
+        ),
+        Mutation::PutTimer(row) => execute(
+            connection,
+            "insert into timers values (?1, ?2, ?3) on conflict do nothing",
+            params![micros(row.due_at), row.run.uuid().into_bytes(), row.position],
+        ),
+        Mutation::RemoveTimer(row) => execute(
+            connection,
+            "delete from timers where due_at = ?1 and run_id = ?2 and position = ?3",
+            params![micros(row.due_at), row.run.uuid().into_bytes(), row.position],
+        ),
+        Mutation::PutAnswer(row) => execute(
+            connection,
+            "insert into answers values (?1, ?2, ?3, ?4)
+             on conflict (api, key) do update set answer = ?3, at = ?4",
+            params![row.api, row.key, json::to_string(&row.answer), micros(row.at)],
+        ),
+        Mutation::PutDefinition { hash, text } => {
+            execute(connection, "insert into definitions values (?1, ?2) on conflict do nothing", params![hash, text])
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What every store has to do, tried on SQLite through its contract.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use model::{EventId, IntentId, Money, RunId, TransactionId, Value, WorkItemId};
+use store::{
+    EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation, Page, ReferenceRow,
+    RunRow, RunStatus, SqliteStore, Store, StoreError, TimerRow, TransactionRow, WorkItemFilter, WorkItemRow,
+    WorkItemStatus,
+};
+
+const ALL: Page = Page { offset: 0, limit: 1_000 };
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_760_000_000 + second).expect("an instant")
+}
+
+fn gbp(amount: &str) -> Option<Money> {
+    Some(Money { amount: amount.parse().expect("an amount"), currency: "GBP".parse().expect("a currency") })
+}
+
+fn open(folder: &Path) -> SqliteStore {
+    SqliteStore::open(&folder.join("data/interlock.db")).expect("a store")
+}
+
+fn a_run(key: &str) -> RunRow {
+    RunRow {
+        id: RunId::now(),
+        workflow: "quote-to-cash".into(),
+        definition: "abc".into(),
+        key: key.into(),
+        transaction: TransactionId::now(),
+        status: RunStatus::Live,
+        state: vec![1, 2, 3],
+        started_at: at(0),
+        updated_at: at(1),
+    }
+}
+
+fn an_intent(run: RunId, business_key: &str) -> IntentRow {
+    IntentRow {
+        id: IntentId::now(),
+        run,
+        position: vec![7],
+        connection: "erp".into(),
+        function: "create-order".into(),
+        business_key: Some(business_key.into()),
+        request: Value::object([("amount", Value::from("12.50".parse::<model::Decimal>().expect("a decimal")))]),
+        state: IntentState::Pending,
+        attempts: 0,
+        last_error: None,
+        created_at: at(2),
+    }
+}
+
+fn a_work_item(queue: &str, amount: &str, due: i64) -> WorkItemRow {
+    WorkItemRow {
+        id: WorkItemId::now(),
+        queue: queue.into(),
+        transaction: TransactionId::now(),
+        run: Some((RunId::now(), vec![9])),
+        status: WorkItemStatus::Open,
+        title: "Order 1".into(),
+        reason: "over the limit".into(),
+        amount: gbp(amount),
+        content: Value::empty_object(),
+        opened_at: at(0),
+        due_at: at(due),
+        resolution: Value::Null,
+    }
+}
+
+#[tokio::test]
+async fn what_is_durable_is_read_back_by_the_next_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (run, transaction) = (a_run("Q-1"), TransactionId::now());
+    let intent = an_intent(run.id, "Q-1-1010");
+    let matter = TransactionRow {
+        id: transaction,
+        object: "quote".into(),
+        key: "Q-1".into(),
+        title: "Müller & Söhne".into(),
+        stage: "ordered".into(),
+        closed: false,
+        amount: gbp("139.12"),
+        opened_at: at(0),
+        updated_at: at(5),
+    };
+    let line = |title: &str| JournalRow {
+        transaction,
+        at: at(3),
+        kind: "sent".into(),
+        connection: Some("erp".into()),
+        title: title.into(),
+        detail: Value::array(["x"]),
+    };
+    let reference = ReferenceRow {
+        object: "order".into(),
+        key: "Q-1-1010".into(),
+        connection: "erp".into(),
+        record_id: "4711".into(),
+    };
+    let listener = ListenerRow { correlation: vec![1, 1], run: run.id, position: vec![3] };
+    let position = FeedPositionRow {
+        connection: "crm".into(),
+        feed: "accepted-quotes".into(),
+        position: vec![0, 0, 7],
+        at: at(4),
+    };
+    let event =
+        EventRow { id: EventId::now(), correlation: vec![1, 1], envelope: Value::object([("id", "e")]), at: at(4) };
+    let inbox = InboxRow { connection: "erp".into(), id: "n-1".into(), content: Value::object([("k", 1)]), at: at(4) };
+    let timer = TimerRow { due_at: at(60), run: run.id, position: vec![5] };
+    {
+        let store = open(folder.path());
+        let batch = vec![
+            Mutation::PutRun(run.clone()),
+            Mutation::PutIntent(intent.clone()),
+            Mutation::PutTransaction(matter.clone()),
+            Mutation::AppendJournal(line("first")),
+            Mutation::AppendJournal(line("second")),
+            Mutation::PutReference(reference.clone()),
+            Mutation::PutListener(listener.clone()),
+            Mutation::PutFeedPosition(position.clone()),
+            Mutation::AppendEvent(event.clone()),
+            Mutation::AppendEvent(event.clone()),
+            Mutation::PutInbox(inbox.clone()),
+            Mutation::PutTimer(timer.clone()),
+        ];
+        store.commit(batch).durable().await.expect("durable");
+    }
+    let store = open(folder.path());
+    assert_eq!(store.run(run.id), Ok(Some(run.clone())));
+    assert_eq!(store.run_of_key("quote-to-cash", "Q-1"), Ok(Some(run.id)));
+    assert_eq!(store.live_runs(), Ok(vec![run.id]));
+    assert_eq!(store.intents(), Ok(vec![intent]));
+    assert_eq!(store.transaction_of_key("quote", "Q-1"), Ok(Some(matter.clone())));
+    assert_eq!(store.transactions("söhne", ALL).map(|found| found.len()), Ok(1));
+    assert_eq!(store.transactions("nobody", ALL), Ok(vec![]));
+    assert_eq!(store.journal(transaction, ALL), Ok(vec![line("first"), line("second")]));
+    assert_eq!(store.reference("order", "Q-1-1010", "erp"), Ok(Some(reference.clone())));
+    assert_eq!(store.reference_of_record("order", "erp", "4711"), Ok(Some(reference)));
+    assert_eq!(store.listeners(&[1, 1]), Ok(vec![listener]));
+    assert_eq!(store.events(&[1, 1]), Ok(vec![event]), "an event is stored once");
+    assert_eq!(store.feed_position("crm", "accepted-quotes"), Ok(Some(position)));
+    assert_eq!(store.inbox(), Ok(vec![inbox]));
+    assert_eq!(store.timers_due(at(59), 10), Ok(vec![]));
+    assert_eq!(store.timers_due(at(60), 10), Ok(vec![timer]));
+    assert_eq!(store.next_timer(), Ok(Some(at(60))));
+}
+
+#[tokio::test]
+async fn a_batch_is_applied_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let first = a_run("Q-1");
+    store.commit(vec![Mutation::PutRun(first.clone())]).durable().await.expect("durable");
+
+    // The second run claims the key of the first; what came before it in the same batch must not stay.
+    let other = a_run("Q-2");
+    let refused = store.commit(vec![Mutation::PutRun(other.clone()), Mutation::PutRun(a_run("Q-1"))]);
+    let accepted = store.commit(vec![Mutation::PutRun(a_run("Q-3"))]);
+    assert!(matches!(refused.durable().await, Err(StoreError::Database(_))));
+    accepted.durable().await.expect("a neighbour's mistake is not ours");
+    assert_eq!(store.run(other.id), Ok(None));
+    assert_eq!(store.live_runs().map(|runs| runs.len()), Ok(2));
+}
+
+#[tokio::test]
+async fn one_business_key_has_one_open_intent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let intent = an_intent(RunId::now(), "Q-1-1010");
+    store.commit(vec![Mutation::PutIntent(intent.clone())]).durable().await.expect("durable");
+    let doubled = store.commit(vec![Mutation::PutIntent(an_intent(RunId::now(), "Q-1-1010"))]);
+    assert!(doubled.durable().await.is_err());
+
+    let unknown = IntentRow { state: IntentState::Unknown, attempts: 1, last_error: Some("timeout".into()), ..intent };
+    store.commit(vec![Mutation::PutIntent(unknown.clone())]).durable().await.expect("durable");
+    assert_eq!(store.intents(), Ok(vec![unknown.clone()]));
+    store.commit(vec![Mutation::RemoveIntent(unknown.id)]).durable().await.expect("durable");
+    assert_eq!(store.intents(), Ok(vec![]));
+}
+
+#[tokio::test]
+async fn queues_add_up_exactly_and_show_what_is_due_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let items = [a_work_item("credit", "0.10", 20), a_work_item("credit", "0.20", 10), a_work_item("tax", "5", 5)];
+    let resolved = WorkItemRow { status: WorkItemStatus::Resolved, ..a_work_item("credit", "99", 1) };
+    let batch = items.iter().cloned().chain([resolved]).map(Mutation::PutWorkItem).collect();
+    store.commit(batch).durable().await.expect("durable");
+
+    let totals = store.queue_totals().expect("totals");
+    assert_eq!(
+        totals.iter().map(|total| (&*total.queue, total.count)).collect::<Vec<_>>(),
+        [("credit", 2), ("tax", 1)]
+    );
+    assert_eq!(totals[0].amounts, [gbp("0.30").expect("money")]);
+    let filter =
+        WorkItemFilter { queue: Some("credit".into()), status: Some(WorkItemStatus::Open), ..Default::default() };
+    let found = store.work_items(&filter, ALL).expect("items");
+    assert_eq!(found, [items[1].clone(), items[0].clone()]);
+}
+
+#[tokio::test]
+async fn many_callers_share_commits_and_all_are_durable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(open(folder.path()));
+    let callers: Vec<_> = (0..64)
+        .map(|caller| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for number in 0..20 {
+                    let run = a_run(&format!("{caller}-{number}"));
+                    store.commit(vec![Mutation::PutRun(run)]).durable().await.expect("durable");
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.expect("a caller");
+    }
+    assert_eq!(store.live_runs().map(|runs| runs.len()), Ok(64 * 20));
+}
+
+#[test]
+fn two_processes_cannot_write_one_store() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _first = open(folder.path());
+    let second = SqliteStore::open(&folder.path().join("data/interlock.db"));
+    let error = second.err().expect("refused");
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    assert!(error.problem().to_string().contains("Stop the other Interlock"));
+}
+
+#[test]
+fn what_is_no_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("notes.txt");
+    let text = "these are my notes ".repeat(200);
+    std::fs::write(&file, &text).expect("written");
+    assert!(matches!(SqliteStore::open(&file).err(), Some(StoreError::Open { .. })));
+    assert_eq!(std::fs::read_to_string(&file).expect("read"), text);
+}
+
+#[test]
+fn a_schema_of_the_future_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("future.db");
+    drop(SqliteStore::open(&file).expect("a store"));
+    let connection = rusqlite::Connection::open(&file).expect("the file");
+    connection.pragma_update(None, "user_version", 99).expect("a number");
+    drop(connection);
+    assert!(matches!(SqliteStore::open(&file).err(), Some(StoreError::TooNew { found: 99, .. })));
+}
