@@ -1,3 +1,0 @@
-//! The command line of Interlock.
-
-fn main() {}

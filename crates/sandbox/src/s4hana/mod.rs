@@ -1,1 +1,0 @@
-//! A simulated S/4HANA.
