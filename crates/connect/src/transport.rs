@@ -299,10 +299,7 @@ mod tests {
     #[tokio::test]
     async fn answers_are_bounded() {
         let url = server(b"HTTP/1.1 200 OK\r\n\r\n0123456789").await;
-        assert_eq!(
-            send(quick().get(&url), Effect::Read, 9).await.expect_err("too large").class,
-            ErrorClass::Rejected
-        );
+        assert_eq!(send(quick().get(&url), Effect::Read, 9).await.expect_err("too large").class, ErrorClass::Rejected);
         assert_eq!(
             send(quick().post(&url), Effect::Write, 9).await.expect_err("too large").class,
             ErrorClass::Ambiguous
