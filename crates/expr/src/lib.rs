@@ -1,0 +1,13 @@
+//! The jq dialect of workflows and mappings, on [`model::Value`]: exact decimals, the same answer every time, and an end.
+//!
+//! Expressions are compiled once and cached. Evaluation reads no clock and no environment, counts every term against a budget
+//! of fuel, and bounds what it builds, so that a hostile expression ends in an error of its own and never in a stuck worker.
+//! Plain paths (`.customer.name`) are answered without the engine.
+
+mod compile;
+mod evaluate;
+mod functions;
+mod jq;
+
+pub use compile::{Expression, ExpressionError};
+pub use evaluate::{EvaluationError, Limits};

@@ -1,0 +1,133 @@
+//! What expressions answer, and how they end.
+
+use expr::{EvaluationError, Expression, Limits};
+use model::{Value, json};
+use proptest::prelude::*;
+
+fn answer(text: &str, input: &str) -> Result<String, EvaluationError> {
+    let input = json::parse(input.as_bytes()).expect("json");
+    let outputs = Expression::compile(text).unwrap_or_else(|error| panic!("{text}: {error}")).evaluate_all(
+        &input,
+        &[],
+        Limits::default(),
+    )?;
+    Ok(outputs.iter().map(Value::to_string).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn answers_as_jq_does_but_exactly() {
+    let cases = [
+        (".", "{\"a\":1}", "{\"a\":1}"),
+        (".a.b", "{\"a\":{\"b\":2}}", "2"),
+        (".a.b", "{}", "null"),
+        (".a + .b", "{\"a\":0.1,\"b\":0.2}", "0.3"),
+        (".amount", "{\"amount\":250000.50}", "250000.50"),
+        (".price * .quantity", "{\"price\":2.55,\"quantity\":6}", "15.30"),
+        ("6 / 3, 1 / 4, 7 % 3", "null", "2 0.25 1"),
+        ("[.[] | .q * .p] | sum", "[{\"q\":6,\"p\":2.55},{\"q\":1,\"p\":0.05}]", "15.35"),
+        ("[] | sum", "null", "0"),
+        ("2.345 | round_to(2)", "null", "2.35"),
+        ("map(select(.x > 1))", "[{\"x\":1},{\"x\":2}]", "[{\"x\":2}]"),
+        ("{b: .a, a: 1}", "{\"a\":7}", "{\"b\":7,\"a\":1}"),
+        ("[.[] | tostring] | join(\"-\")", "[1,2]", "\"1-2\""),
+        (
+            "group_by(.k) | map({k: .[0].k, n: length})",
+            "[{\"k\":2},{\"k\":1},{\"k\":2}]",
+            "[{\"k\":1,\"n\":1},{\"k\":2,\"n\":2}]",
+        ),
+        ("sort_by(.a) | map(.a)", "[{\"a\":3},{\"a\":1}]", "[1,3]"),
+        ("unique", "[2,1,2]", "[1,2]"),
+        ("to_entries", "{\"a\":1}", "[{\"key\":\"a\",\"value\":1}]"),
+        ("with_entries(.value += 1)", "{\"a\":1}", "{\"a\":2}"),
+        ("del(.a)", "{\"a\":1,\"b\":2}", "{\"b\":2}"),
+        (".a = 5 | .b |= . + 1", "{\"a\":1,\"b\":2}", "{\"a\":5,\"b\":3}"),
+        (".a[1:]", "{\"a\":[1,2,3]}", "[2,3]"),
+        (".[-1], .[9]", "[1,2]", "2 null"),
+        ("if . > 1 then \"big\" else \"small\" end", "2", "\"big\""),
+        (".a // \"none\"", "{}", "\"none\""),
+        ("try error(\"x\") catch .", "null", "\"x\""),
+        ("[.[]?]", "1", "[]"),
+        ("test(\"^[A-Z]+$\")", "\"ABC\"", "true"),
+        ("gsub(\"[^0-9]\"; \"\")", "\"a1b2\"", "\"12\""),
+        ("split(\"-\")", "\"Q-1-1010\"", "[\"Q\",\"1\",\"1010\"]"),
+        ("ltrimstr(\"Q-\")", "\"Q-1\"", "\"1\""),
+        ("ascii_downcase, ascii_upcase", "\"Ab\"", "\"ab\" \"AB\""),
+        ("tonumber, (\"2.50\" | tonumber)", "\"12\"", "12 2.50"),
+        ("tojson | fromjson", "{\"a\":[1.50]}", "{\"a\":[1.50]}"),
+        ("has(\"a\"), has(\"b\")", "{\"a\":null}", "true false"),
+        ("contains({a: [1]})", "{\"a\":[1,2],\"b\":3}", "true"),
+        ("index(\"b\")", "\"abc\"", "1"),
+        ("[range(3)], [range(1; 10; 4)]", "null", "[0,1,2] [1,5,9]"),
+        ("first(.[] | select(. > 1))", "[1,2,3]", "2"),
+        ("reduce .[] as $x (0; . + $x)", "[1,2.5]", "3.5"),
+        ("any(. > 2), all(. > 0)", "[1,3]", "true true"),
+        ("min_by(.p).n, max_by(.p).n", "[{\"n\":1,\"p\":2},{\"n\":2,\"p\":1.5}]", "2 1"),
+        ("flatten", "[1,[2,[3]]]", "[1,2,3]"),
+        ("keys, length", "{\"b\":1,\"a\":2}", "[\"a\",\"b\"] 2"),
+        ("[paths]", "{\"a\":{\"b\":1}}", "[[\"a\"],[\"a\",\"b\"]]"),
+        ("\"\\(.a) of \\(.b)\"", "{\"a\":1,\"b\":\"x\"}", "\"1 of x\""),
+        ("1 == 1.0, [1] < [2], {} > []", "null", "true true true"),
+        ("12345678901234567890 + 1", "null", "12345678901234567891"),
+        ("type", "1.5", "\"number\""),
+        ("{a: 1} * {a: {b: 2}}", "null", "{\"a\":{\"b\":2}}"),
+        ("floor, length", "-2.5", "-3 2.5"),
+    ];
+    for (text, input, expected) in cases {
+        assert_eq!(answer(text, input).as_deref(), Ok(expected), "{text} of {input}");
+    }
+}
+
+#[test]
+fn variables_are_given_in_order() {
+    let expression = Expression::compile_with("$input.a + $context.b", &["$input", "$context"]).expect("compiles");
+    let variables = [Value::object([("a", 1)]), Value::object([("b", 2)])];
+    assert_eq!(expression.evaluate(&Value::Null, &variables, Limits::default()), Ok(Value::from(3)));
+    assert!(matches!(
+        expression.evaluate(&Value::Null, &[], Limits::default()),
+        Err(EvaluationError::Variables { expected: 2, given: 0 })
+    ));
+}
+
+#[test]
+fn mistakes_have_a_place_and_a_suggestion() {
+    let error = Expression::compile(".a | slect(.b)").expect_err("unknown");
+    assert_eq!((error.offset, &*error.message), (5, "unknown filter `slect`; did you mean `select`?"));
+    assert!(Expression::compile(".a | ").is_err());
+    assert!(Expression::compile("$contxt").expect_err("unknown").message.contains("unknown variable"));
+    assert!(Expression::compile("def f: f; f").expect_err("refused").message.contains("not allowed"));
+    assert!(Expression::compile(&"(".repeat(5_000)).is_err());
+}
+
+#[test]
+fn what_is_not_deterministic_is_refused() {
+    for text in ["now", "env", "input", "halt", "debug", "\"%Y\" as $f | 0 | strflocaltime($f)"] {
+        assert!(matches!(answer(text, "null"), Err(EvaluationError::Raised(_))), "{text}");
+    }
+}
+
+#[test]
+fn hostile_expressions_end() {
+    for text in [
+        "repeat(.)",
+        "[recurse(.)]",
+        "until(false; .)",
+        "[range(1e15)]",
+        "[range(0; 1; 0)]",
+        "\"x\" * 1e12",
+        "reduce range(1000000) as $x (\"xxxxxxxx\"; . + .)",
+        "reduce range(60) as $x ([1]; . + .)",
+        "last(range(1000000) | range(1000000))",
+    ] {
+        let result = answer(text, "null");
+        assert!(result.is_err(), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_an_error_or_an_answer(text in "[.a-c|()\\[\\]{}:,\"$ 0-9+*/<=?-]{0,24}") {
+        if let Ok(expression) = Expression::compile(&text) {
+            let _ = expression.evaluate(&Value::object([("a", 1)]), &[], Limits { fuel: 10_000, outputs: 100 });
+        }
+    }
+}
