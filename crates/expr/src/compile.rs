@@ -57,18 +57,19 @@ impl Expression {
         Self::compile_with(text, &[])
     }
 
-    /// Compiles an expression that may use these variables (`$context`); their values are given in this order at evaluation.
+    /// Compiles an expression that may use these variables (`context` or `$context`); their values are given in this order at evaluation.
     ///
     /// # Errors
     /// As [`Self::compile`].
     pub fn compile_with(text: &str, variables: &[&str]) -> Result<Self, ExpressionError> {
-        let key = (Arc::from(text), variables.iter().map(|name| Arc::from(*name)).collect());
+        let dollar = |name: &&str| if name.starts_with('$') { Arc::from(*name) } else { Arc::from(format!("${name}")) };
+        let key: Key = (Arc::from(text), variables.iter().map(dollar).collect());
         if let Some(known) = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(known.clone());
         }
         let plan = match plain_path(text) {
             Some(path) => Plan::Path(path),
-            None => Plan::Program(program(text, variables)?),
+            None => Plan::Program(program(text, &key.1.iter().map(|name| &**name).collect::<Vec<_>>())?),
         };
         let compiled = Compiled { text: Arc::clone(&key.0), variables: variables.len(), plan };
         let expression = Self(Arc::new(compiled));

@@ -177,8 +177,13 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let most = (name.chars().count() / 3).max(1) + 1;
     candidates
         .into_iter()
-        .map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= most)
+        .filter_map(|candidate| {
+            let (name, lower) = (name.to_lowercase(), candidate.to_lowercase());
+            let distance = distance(&name, &lower);
+            // A name that was cut short is meant more often than one that was misspelt beyond this.
+            let cut_short = name.len() >= 3 && lower.starts_with(&name);
+            (distance <= most || cut_short).then_some((distance, candidate))
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -206,6 +211,7 @@ mod tests {
     #[test]
     fn a_misspelt_name_finds_its_neighbour() {
         assert_eq!(nearest("conection", ["connector", "connection", "limits"]), Some("connection"));
+        assert_eq!(nearest("SoldTo", ["SalesOrder", "SoldToParty"]), Some("SoldToParty"));
         assert_eq!(nearest("xyz", ["connection"]), None);
     }
 

@@ -1,0 +1,287 @@
+//! `call`: functions of catalogs, functions of the document, and the protocols.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use model::{Span, Value, nearest};
+
+use super::Loader;
+use super::values::map;
+use crate::catalog::FunctionReference;
+use crate::code::Template;
+use crate::definition::{Kind, Protocol};
+use crate::yaml::{Key, Node};
+
+const PROTOCOLS: [(&str, Protocol); 6] = [
+    ("http", Protocol::Http),
+    ("grpc", Protocol::Grpc),
+    ("openapi", Protocol::OpenApi),
+    ("asyncapi", Protocol::AsyncApi),
+    ("a2a", Protocol::A2a),
+    ("mcp", Protocol::Mcp),
+];
+
+/// Members of `with`, and which of them must be there.
+const fn arguments(protocol: Protocol) -> (&'static [&'static str], &'static [&'static str]) {
+    match protocol {
+        Protocol::Http => {
+            (&["method", "endpoint", "headers", "body", "query", "output", "redirect"], &["method", "endpoint"])
+        }
+        Protocol::Grpc => (&["proto", "service", "method", "arguments"], &["proto", "service", "method"]),
+        Protocol::OpenApi => (
+            &["document", "operationId", "parameters", "authentication", "output", "redirect"],
+            &["document", "operationId"],
+        ),
+        Protocol::AsyncApi => (
+            &["document", "channel", "operation", "server", "protocol", "message", "subscription", "authentication"],
+            &["document"],
+        ),
+        Protocol::A2a => (&["agentCard", "server", "method", "parameters"], &["method"]),
+        _ => (&["protocolVersion", "method", "parameters", "timeout", "transport", "client"], &["method", "transport"]),
+    }
+}
+
+impl Loader<'_> {
+    pub(super) fn call(&mut self, node: &Node, task: &Node, pointer: &str) -> Option<Kind> {
+        let name = self.text(node, "call")?;
+        let with = task.get("with");
+        if let Some((_, protocol)) = PROTOCOLS.into_iter().find(|(known, _)| *known == &*name) {
+            return self.protocol_call(protocol, &name, node.span, with, pointer);
+        }
+        if self.members_of("functions").iter().any(|(key, _)| key.name == name) {
+            return self.function_call(&name, node.span, with, pointer);
+        }
+        if name.contains("://") {
+            self.allowed_directly("function", node.span);
+            let call = map(vec![
+                ("function".into(), Template::Literal(Value::from(Arc::clone(&name)))),
+                ("with".into(), self.arguments(with)),
+            ]);
+            return Some(Kind::Request { protocol: Protocol::Function, call });
+        }
+        let function = match FunctionReference::from_str(&name) {
+            Ok(function) => function,
+            Err(error) => {
+                self.error(node.span, "IL-WF-005", error.to_string());
+                return None;
+            }
+        };
+        let own_catalog = function.catalog.as_ref().and_then(|catalog| {
+            self.members_of("catalogs").iter().find(|(key, _)| key.name == *catalog).map(|(_, node)| node)
+        });
+        if let Some(endpoint) = own_catalog.and_then(|catalog| catalog.get("endpoint")) {
+            self.allowed_directly("function", node.span);
+            let call = map(vec![
+                ("function".into(), Template::Literal(Value::from(Arc::clone(&name)))),
+                ("catalog".into(), self.endpoint(endpoint)),
+                ("with".into(), self.arguments(with)),
+            ]);
+            return Some(Kind::Request { protocol: Protocol::Function, call });
+        }
+        let Some(signature) = self.catalog.look_up(&function) else {
+            self.unknown_function(&name, node.span);
+            return None;
+        };
+        let given = with.and_then(Node::map).unwrap_or_default();
+        for required in &signature.required {
+            if !given.iter().any(|(key, _)| key.name == *required) {
+                let place = with.map_or(node.span, |with| with.span);
+                self.error(place, "IL-WF-003", format!("`{name}` needs `{required}` in `with`"));
+            }
+        }
+        if let Some(known) = &signature.known {
+            for (key, _) in given {
+                if !known.contains(&key.name) {
+                    let message = format!("`{name}` has no input `{}`", key.name);
+                    match nearest(&key.name, known.iter().map(|known| &**known)) {
+                        Some(nearest) => {
+                            self.error(key.span, "IL-WF-002", message).help(format!("did you mean `{nearest}`?"));
+                        }
+                        None => drop(self.error(key.span, "IL-WF-002", message)),
+                    }
+                }
+            }
+        }
+        Some(Kind::Call { function, arguments: self.arguments(with) })
+    }
+
+    fn unknown_function(&mut self, name: &str, place: Span) {
+        let mut candidates = self.catalog.suggestions();
+        candidates.extend(self.members_of("functions").iter().map(|(key, _)| key.name.to_string()));
+        candidates.extend(PROTOCOLS.map(|(name, _)| name.to_owned()));
+        let message = format!("there is no function `{name}`");
+        let help = match nearest(name, candidates.iter().map(String::as_str)) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => "call `name:version@connection`, a function of `use.functions`, or a protocol".to_owned(),
+        };
+        self.error(place, "IL-WF-005", message).help(help);
+    }
+
+    fn arguments(&mut self, with: Option<&Node>) -> Template {
+        match with {
+            None => Template::Literal(Value::empty_object()),
+            Some(node) => {
+                // The standard has a mapping here; a whole expression is taken too, as elsewhere for data.
+                if node.map().is_none() && node.string().is_none_or(|text| !text.trim().starts_with("${")) {
+                    let message = format!("`with` is a mapping, not a {}", node.kind_name());
+                    self.error(node.span, "IL-WF-004", message);
+                }
+                self.template(node)
+            }
+        }
+    }
+
+    fn allowed_directly(&mut self, what: &str, place: Span) {
+        if !self.permissions.direct_calls {
+            let message = format!("this deployment allows no {what} calls to addresses");
+            let help = "define a connection and call a function of it: `call: name:1.0.0@connection`";
+            self.error(place, "IL-WF-007", message).help(help);
+        }
+    }
+
+    fn protocol_call(
+        &mut self,
+        protocol: Protocol,
+        name: &str,
+        place: Span,
+        with: Option<&Node>,
+        pointer: &str,
+    ) -> Option<Kind> {
+        self.allowed_directly(name, place);
+        let Some(with) = with else {
+            self.error(place, "IL-WF-003", format!("`call: {name}` needs `with`"));
+            return None;
+        };
+        let (known, required) = arguments(protocol);
+        let fields = self.fields(with, &format!("`with` of `call: {name}`"), known)?;
+        for name in required {
+            fields.required(self, name);
+        }
+        self.choices(protocol, with);
+        let mut members = Vec::new();
+        for (key, node) in with.map().unwrap_or_default() {
+            let template = match (&*key.name, protocol) {
+                ("endpoint" | "server", Protocol::Http | Protocol::A2a) => self.endpoint(node),
+                ("document" | "proto" | "agentCard", _) => self.resource(node),
+                ("authentication", _) => self.authentication(node),
+                ("subscription", _) => {
+                    self.subscription(node, pointer);
+                    self.template_without(node, "foreach")
+                }
+                ("service", Protocol::Grpc) => self.service(node),
+                _ => self.template(node),
+            };
+            members.push((Arc::clone(&key.name), template));
+        }
+        Some(Kind::Request { protocol, call: map(members) })
+    }
+
+    /// Members that are one of a few words.
+    fn choices(&mut self, protocol: Protocol, with: &Node) {
+        if let Some(output) = with.get("output")
+            && matches!(protocol, Protocol::Http | Protocol::OpenApi)
+            && !output.text().is_some_and(|text| matches!(&**text, "raw" | "content" | "response"))
+        {
+            self.error(output.span, "IL-WF-009", "`output` is `raw`, `content` or `response`");
+        }
+        if let Some(redirect) = with.get("redirect") {
+            self.truth(redirect, "redirect");
+        }
+        if protocol == Protocol::AsyncApi {
+            let one = |names: [&str; 2]| names.into_iter().filter(|name| with.get(name).is_some()).count() == 1;
+            if !one(["message", "subscription"]) {
+                self.error(with.span, "IL-WF-003", "an asyncapi call needs either `message` or `subscription`");
+            }
+            if !one(["operation", "channel"]) {
+                self.error(with.span, "IL-WF-003", "an asyncapi call needs either `operation` or `channel`");
+            }
+        }
+    }
+
+    fn resource(&mut self, node: &Node) -> Template {
+        let Some(fields) = self.fields(node, "an external resource", &["name", "endpoint"]) else {
+            return Template::Literal(Value::Null);
+        };
+        let mut members = Vec::new();
+        if let Some(name) = fields.get("name") {
+            members.push(("name".into(), self.template(name)));
+        }
+        if let Some(endpoint) = fields.required(self, "endpoint") {
+            members.push(("endpoint".into(), self.endpoint(endpoint)));
+        }
+        map(members)
+    }
+
+    fn service(&mut self, node: &Node) -> Template {
+        let known = ["name", "host", "port", "authentication"];
+        let Some(fields) = self.fields(node, "`service`", &known) else { return Template::Literal(Value::Null) };
+        fields.required(self, "name");
+        fields.required(self, "host");
+        let mut members = Vec::new();
+        for name in known {
+            if let Some(node) = fields.get(name) {
+                let template = if name == "authentication" { self.authentication(node) } else { self.template(node) };
+                members.push((name.into(), template));
+            }
+        }
+        map(members)
+    }
+
+    fn subscription(&mut self, node: &Node, pointer: &str) {
+        let Some(fields) = self.fields(node, "`subscription`", &["filter", "consume", "foreach"]) else { return };
+        if let Some(node) = fields.required(self, "consume") {
+            self.fields(node, "`consume`", &["for", "amount", "while", "until"]);
+        }
+        if let Some(each) = fields.get("foreach") {
+            let message = "the tasks of an asyncapi subscription are not run here";
+            let help = "take the messages from the call's output with a `for` task";
+            self.warn(each.span, "IL-WF-010", message).help(help);
+            if let Some(fields) = self.fields(each, "`foreach`", &["item", "at", "do", "output", "export"]) {
+                let variables = [self.variable(fields.get("item"), "item"), self.variable(fields.get("at"), "index")];
+                if let Some(node) = fields.get("do") {
+                    self.list_with(node, &format!("{pointer}/with/subscription/foreach/do"), &variables);
+                }
+            }
+        }
+    }
+
+    fn template_without(&mut self, node: &Node, without: &str) -> Template {
+        let members = node.map().unwrap_or_default().iter().filter(|(key, _)| &*key.name != without);
+        map(members.map(|(key, node)| (Arc::clone(&key.name), self.template(node))).collect())
+    }
+
+    /// A function of the document is compiled into each place that calls it, so that its tasks have pointers of their own.
+    fn function_call(&mut self, name: &Arc<str>, place: Span, with: Option<&Node>, pointer: &str) -> Option<Kind> {
+        if self.functions.contains(name) {
+            let message = format!("the function `{name}` calls itself");
+            self.error(place, "IL-WF-010", message).help("use a loop, or run another workflow");
+            return None;
+        }
+        let arguments = self.arguments(with);
+        let node = self.used("functions", name, place)?;
+        // A function does not see the variables around its call.
+        let hidden: Vec<Arc<str>> = self.scope.iter().map(|_| "".into()).collect();
+        let scope = std::mem::replace(&mut self.scope, hidden);
+        let siblings = std::mem::take(&mut self.siblings);
+        self.functions.push(Arc::clone(name));
+        let key = Key { name: Arc::clone(name), span: node.span };
+        let task = self.task(name, &key, node, &format!("{pointer}/call/{name}"));
+        self.functions.pop();
+        self.siblings = siblings;
+        self.scope = scope;
+        Some(Kind::Function { arguments, body: [task].into() })
+    }
+
+    /// Reads the functions that nothing calls, so that their mistakes are told too.
+    pub(super) fn check_functions(&mut self) {
+        let text = Arc::clone(&self.source.text);
+        for (key, node) in self.members_of("functions") {
+            let called = text.contains(&format!("call: {}", key.name)) || text.contains(&format!("\"{}\"", key.name));
+            if !called {
+                let before = self.tasks.len();
+                self.task(&key.name, key, node, &format!("/use/functions/{}", key.name));
+                self.tasks.truncate(before);
+            }
+        }
+    }
+}

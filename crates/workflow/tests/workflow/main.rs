@@ -1,0 +1,12 @@
+//! The machine and the checks, seen from outside. One binary, as linking is what takes long.
+
+mod catching;
+mod checks;
+mod concurrency;
+mod events;
+mod flow;
+mod interleavings;
+mod operations;
+mod outside;
+mod standard;
+mod support;

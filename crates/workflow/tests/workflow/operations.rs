@@ -1,0 +1,106 @@
+//! What people do to runs: cancel, suspend, resume, retry.
+
+use model::Value;
+use workflow::{Command, Fault, FaultType, Ignored, Input, Status, StepError, TraceEvent};
+
+use crate::support::{Run, document, load, value};
+
+const TWO: &str = "do: [ { a: { call: x:1@erp, with: { n: '${ .n }' } } }, { b: { call: y:1@erp } } ]";
+
+#[test]
+fn a_cancelled_run_takes_everything_back() {
+    let mut run = Run::of(
+        r"
+timeout: { after: PT1H }
+do:
+  - fork:
+      fork:
+        branches:
+          - a: { call: x:1@erp }
+          - b: { wait: PT1M }
+          - c: { listen: { to: { one: { with: { type: x } } } } }
+          - d: { for: { in: '[1]' }, do: [ { e: { call: y:1@erp } } ] }",
+        "{}",
+    );
+    assert_eq!(run.commands.len(), 5);
+    run.step(Input::Cancel { reason: Value::from("customer asked") });
+    assert_eq!(run.state.status(), Status::Cancelled);
+    assert_eq!(run.commands, [Command::Cancelled { reason: Value::from("customer asked") }]);
+    run.step(Input::Resume);
+    assert_eq!(run.ignored, Some(Ignored::Over));
+}
+
+#[test]
+fn a_suspended_run_keeps_what_arrives() {
+    let mut run = Run::of(TWO, r#"{"n": 1}"#);
+    run.step(Input::Suspend);
+    run.step(Input::Suspend);
+    assert_eq!(run.ignored, Some(Ignored::AsAsked));
+    run.answer("7");
+    assert_eq!(run.state.status(), Status::Suspended);
+    assert!(run.commands.is_empty(), "nothing goes on");
+    run.step(Input::Resume);
+    run.answer("8");
+    run.gives("8");
+}
+
+#[test]
+fn a_failed_task_is_done_again_with_a_corrected_input() {
+    let mut run = Run::of(TWO, r#"{"n": 1}"#);
+    assert_eq!(run.try_step(Input::Retry { pointer: None, input: None }), Err(StepError::NotFailed));
+    run.answer_fault(Fault::new(FaultType::Validation, "n is too small"));
+    assert_eq!(run.state.status(), Status::Failed);
+    let elsewhere = Input::Retry { pointer: Some("/do/1/b".into()), input: None };
+    assert!(matches!(run.try_step(elsewhere), Err(StepError::FailedElsewhere { .. })));
+    run.step(Input::Retry { pointer: Some("/do/0/a".into()), input: Some(value(r#"{"n": 5}"#)) });
+    assert_eq!(run.answer("1"), value(r#"{"n": 5}"#));
+    run.answer("2");
+    run.gives_after_failure("2");
+    assert!(run.trace.iter().any(|entry| entry.event == TraceEvent::RetriedByHand));
+}
+
+#[test]
+fn a_failed_run_can_be_given_up() {
+    let mut run = Run::of(TWO, r#"{"n": 1}"#);
+    run.answer_fault(Fault::new(FaultType::Validation, "no"));
+    run.step(Input::Cancel { reason: Value::Null });
+    assert_eq!(run.state.status(), Status::Cancelled);
+    assert_eq!(run.state.fault(), None);
+}
+
+#[test]
+fn a_run_is_not_stepped_with_another_definition() {
+    let mut run = Run::of(TWO, r#"{"n": 1}"#);
+    run.workflow = load(&document("do: [ { other: { set: { a: 1 } } } ]"));
+    assert_eq!(run.try_step(Input::Suspend), Err(StepError::OtherDefinition));
+}
+
+#[test]
+fn what_cannot_be_reached_any_more_is_dropped() {
+    let large = "x".repeat(50_000);
+    let rest = "do: [ { small: { set: { n: 1 } } }, { wait: { do: [ { inner: { wait: PT1S } } ] } }, { again: { call: x:1@erp } } ]";
+    let mut run = Run::of(rest, &format!(r#"{{"large": "{large}"}}"#));
+    let size = |run: &Run| postcard::to_allocvec(&run.state).expect("a state is stored").len();
+    assert!(size(&run) < 250, "{}", size(&run));
+    run.sleep();
+    assert!(size(&run) < 200, "{}", size(&run));
+    run.answer("1");
+    assert!(size(&run) < 100, "{}", size(&run));
+}
+
+#[test]
+fn what_several_tasks_hold_is_stored_once() {
+    let large = "x".repeat(10_000);
+    let rest = "do: [ { a: { try: [ { b: { try: [ { c: { call: x:1@erp } } ], catch: { } } } ], catch: { } } } ]";
+    let run = Run::of(rest, &format!(r#"{{"large": "{large}"}}"#));
+    let size = postcard::to_allocvec(&run.state).expect("a state is stored").len();
+    assert!(size < 10_500, "{size}");
+}
+
+impl Run {
+    /// The output of a run that had failed before.
+    fn gives_after_failure(&mut self, output: &str) {
+        self.commands.retain(|command| !matches!(command, Command::Fail { .. }));
+        self.gives(output);
+    }
+}
