@@ -58,7 +58,7 @@ impl<'w> Machine<'w, '_> {
     }
 
     /// Asks for events, or for fewer than before.
-    fn ask(&mut self, task: &Task, listen: &Listen, listening: &Listening<Value>) {
+    pub(super) fn ask(&mut self, task: &Task, listen: &Listen, listening: &Listening<Value>) {
         let first_end = listen.first_end();
         let mut filters = Vec::with_capacity(listen.filters.len());
         for (index, filter) in listen.filters.iter().enumerate() {

@@ -75,7 +75,15 @@ fn position(input: &Input) -> Option<&Position> {
     }
 }
 
-fn run_to_the_end(choices: &[u32]) -> Value {
+/// SplitMix64.
+fn next(seed: &mut u64) -> u32 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    u32::try_from(mixed >> 32).unwrap_or_default()
+}
+
+fn run_to_the_end(mut seed: u64) -> Value {
     let events: Vec<Value> = ["invoiced", "paid", "item", "item", "noise"]
         .iter()
         .enumerate()
@@ -88,16 +96,14 @@ fn run_to_the_end(choices: &[u32]) -> Value {
     let mut run = Run::of(BUSY, "{}");
     let mut faults = BTreeMap::new();
     let mut told: Vec<Input> = Vec::new();
-    let mut choices = choices.iter().copied().cycle();
-    for round in 0..10_000_u32 {
+    for _ in 0..10_000 {
         if run.state.status().is_over() {
             return run.output();
         }
-        let mut next = || choices.next().unwrap_or_default().wrapping_add(round);
-        let choice = next();
+        let choice = next(&mut seed);
         if choice % 5 == 0 && !told.is_empty() {
             // Told again: nothing changes.
-            let again = told[next() as usize % told.len()].clone();
+            let again = told[next(&mut seed) as usize % told.len()].clone();
             run.step(again);
             continue;
         }
@@ -111,7 +117,7 @@ fn run_to_the_end(choices: &[u32]) -> Value {
             run.step(Input::Resume);
             continue;
         }
-        let input = inputs[next() as usize % inputs.len()].clone();
+        let input = inputs[next(&mut seed) as usize % inputs.len()].clone();
         if let Input::Returned { position, result: Err(_) } = &input {
             *faults.entry(format!("{}{:?}", position.pointer, position.iterations)).or_insert(0) += 1;
         }
@@ -126,13 +132,13 @@ fn run_to_the_end(choices: &[u32]) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_order_and_any_repetition_gives_the_same(choices in prop::collection::vec(any::<u32>(), 1..200)) {
-        let usual = run_to_the_end(&[1, 1, 1]);
+    fn any_order_and_any_repetition_gives_the_same(seed in any::<u64>()) {
+        let usual = run_to_the_end(1);
         prop_assert_eq!(usual.get("all").items().len(), 4);
-        prop_assert_eq!(run_to_the_end(&choices), usual);
+        prop_assert_eq!(run_to_the_end(seed), usual);
     }
 }
 

@@ -1,0 +1,269 @@
+//! What changed in the ERP: business events that it pushes, and sweeps for what those lost.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use connect::transport::Effect;
+use connect::{CallError, ChangePage, ErrorClass, Position, PushedChange};
+use http::HeaderMap;
+use jiff::{SignedDuration, Timestamp};
+use model::{Value, json};
+
+use crate::batch::Response;
+use crate::codec::{self, Decoder};
+use crate::connection::Erp;
+use crate::literal;
+use crate::metadata::{Edm, EntityType, Property};
+use crate::read::key_of;
+use crate::wire::Request;
+
+/// Most events in one request.
+const EVENTS_MAX: usize = 1_000;
+/// Longest id or type of an event, in bytes.
+const NAME_MAX: usize = 512;
+/// Records on one page of a sweep.
+const PAGE: usize = 1_000;
+/// Dates without a time are of the ERP's own zone, which may be behind UTC.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// The events in one pushed request: CloudEvents 1.0 over HTTP in structured, batched or binary mode.
+///
+/// # Errors
+/// Rejected when it is none of these.
+pub(crate) fn receive(headers: &HeaderMap, body: &Bytes) -> Result<Vec<PushedChange>, CallError> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(version) = header("ce-specversion") {
+        let attributes = [
+            ("specversion", Some(version)),
+            ("id", header("ce-id")),
+            ("type", header("ce-type")),
+            ("time", header("ce-time")),
+        ];
+        let mut event = Value::object(attributes.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        if !body.is_empty() {
+            event.set(
+                "data",
+                json::parse(body).map_err(|error| refused(format!("the event's data is not JSON: {error}")))?,
+            );
+        }
+        return Ok(vec![read_event(&event)?]);
+    }
+    let document = json::parse(body).map_err(|error| refused(format!("the body is not JSON: {error}")))?;
+    match &document {
+        Value::Array(events) if events.len() > EVENTS_MAX => {
+            Err(refused(format!("more than {EVENTS_MAX} events came in one request")))
+        }
+        Value::Array(events) => events.iter().map(read_event).collect(),
+        event => Ok(vec![read_event(event)?]),
+    }
+}
+
+fn refused(message: impl Into<String>) -> CallError {
+    CallError::new(ErrorClass::Rejected, "not-an-event", message)
+}
+
+fn read_event(event: &Value) -> Result<PushedChange, CallError> {
+    let text = |name: &str| -> Result<&str, CallError> {
+        match event.get(name).as_str() {
+            Some(text) if !text.is_empty() && text.len() <= NAME_MAX => Ok(text),
+            _ => Err(refused(format!("the event has no attribute `{name}` that can be used"))),
+        }
+    };
+    if !text("specversion")?.starts_with("1.") {
+        return Err(refused("the event is not of CloudEvents 1.0"));
+    }
+    let at = match event.get("time").as_str() {
+        None => Timestamp::now(),
+        Some(time) => time.parse().map_err(|_| refused(format!("the event's time `{time}` is no instant")))?,
+    };
+    let data = match event.get("data_base64").as_str() {
+        Some(text) => {
+            let bytes = STANDARD.decode(text).map_err(|_| refused("the event's data is not base64"))?;
+            json::parse(&bytes).map_err(|error| refused(format!("the event's data is not JSON: {error}")))?
+        }
+        None => event.get("data").clone(),
+    };
+    if !matches!(data, Value::Object(_)) {
+        return Err(refused("the event's data holds no keys"));
+    }
+    Ok(PushedChange { id: text("id")?.into(), event_type: text("type")?.into(), at, keys: data })
+}
+
+/// Where a sweep stands.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark {
+    /// The instant or date from which on records are wanted, as the filter compares it.
+    from: String,
+    /// How many records from there on have been delivered.
+    skip: usize,
+}
+
+impl Mark {
+    fn read(position: &Position) -> Option<Self> {
+        let text = std::str::from_utf8(&position.0).ok()?;
+        let (skip, from) = text.split_once('@')?;
+        Some(Self { from: from.to_owned(), skip: skip.parse().ok()? })
+    }
+
+    fn position(&self) -> Position {
+        Position(format!("{}@{}", self.skip, self.from).into_bytes())
+    }
+}
+
+impl Erp {
+    /// Ids of the records that changed at or after an instant.
+    ///
+    /// Records with an instant of change come oldest change first, page by page from the last instant of the page before: a
+    /// record that changes meanwhile moves to a later page, so that none is missed. A record may come twice. Records that only
+    /// know the day of their change come in the order of their keys.
+    ///
+    /// # Errors
+    /// Misconfigured when nothing in the record tells when it changed.
+    pub(crate) async fn sweep(
+        &self,
+        record: &str,
+        since: Timestamp,
+        page: Option<Position>,
+    ) -> Result<ChangePage, CallError> {
+        let target = self.target(record).await?;
+        let (_, entity) = target.service.set(target.name)?;
+        let (field, property) = self.change_field(record, entity)?;
+        let by_day = property.edm == Edm::Date;
+        let mark = match page {
+            Some(page) => Mark::read(&page).ok_or_else(|| {
+                CallError::new(
+                    ErrorClass::Misconfigured,
+                    "position",
+                    "the place in the sweep is not one of this connector",
+                )
+            })?,
+            None if by_day => Mark { from: since.checked_sub(DAY).unwrap_or(since).to_string(), skip: 0 },
+            None => Mark { from: since.to_string(), skip: 0 },
+        };
+        // Some records keep no date of change until their first change.
+        let created =
+            Some("CreationDate").filter(|name| by_day && *name != field && entity.properties.contains_key(*name));
+        let from = Value::from(mark.from.as_str());
+        let mut filter = format!("{field} ge ");
+        literal::write(field, property, &from, &mut filter)?;
+        if let Some(created) = created {
+            filter.push_str(&format!(" or {created} ge "));
+            literal::write(created, property, &from, &mut filter)?;
+        }
+        let keys = entity.keys.iter().map(|key| &**key);
+        let order: Vec<&str> =
+            if by_day { keys.clone().collect() } else { std::iter::once(field).chain(keys.clone()).collect() };
+        let fields: Vec<&str> = keys.chain([field]).chain(created).collect();
+        let address = format!(
+            "{}?$filter={}&$orderby={}&$select={}&$top={PAGE}&$skip={}",
+            target.name,
+            literal::encode(&filter),
+            literal::encode(&order.join(",")),
+            literal::encode(&fields.join(",")),
+            mark.skip
+        );
+        let answer = self.wire.ask(&Request::get(&target.service.name, address)).await?;
+        let response = Response { status: answer.status.as_u16(), headers: answer.headers, body: answer.body };
+        let (mut rows, more) = codec::page(self.payload(&response, Effect::Read)?);
+        let mut decoder = Decoder::new(&target.service, entity, false);
+        rows.iter_mut().for_each(|row| decoder.record(row));
+        let stamp = |row: &Value| -> Arc<str> {
+            let own = row.get(field).as_str().or_else(|| created.and_then(|created| row.get(created).as_str()));
+            own.unwrap_or_default().into()
+        };
+        let is_last = rows.is_empty() || (rows.len() < PAGE && more.is_none());
+        let next = (!is_last).then(|| {
+            let last = rows.last().map(&stamp).unwrap_or_default();
+            let as_instant = |text: &str| text.parse::<Timestamp>().ok().map(|instant| instant.as_millisecond());
+            // A whole page of one instant makes no progress by it.
+            let stands = by_day || last.is_empty() || as_instant(&last) == as_instant(&mark.from);
+            let next = if stands {
+                Mark { from: mark.from.clone(), skip: mark.skip + rows.len() }
+            } else {
+                Mark { from: last.to_string(), skip: 0 }
+            };
+            next.position()
+        });
+        let id = |row: &Value| -> Arc<str> {
+            match key_of(entity, row) {
+                Value::String(id) => id,
+                key => key.to_string().into(),
+            }
+        };
+        Ok(ChangePage { records: rows.iter().map(|row| (id(row), stamp(row))).collect(), next })
+    }
+
+    /// The field that tells when a record changed: as configured, or one of SAP's usual names.
+    fn change_field<'a>(&'a self, record: &str, entity: &'a EntityType) -> Result<(&'a str, &'a Property), CallError> {
+        if let Some(field) = self.config.changes.get(record) {
+            return Ok((field, entity.property(field)?));
+        }
+        let usual = ["LastChangeDateTime", "LastChangeDate"];
+        usual.iter().find_map(|field| Some((*field, entity.properties.get(*field)?))).ok_or_else(|| {
+            let message =
+                format!("nothing in {record} tells when it changed; name the field under `changes` of the connection");
+            CallError::new(ErrorClass::Misconfigured, "no-change-field", message)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EVENT: &str = r#"{"specversion":"1.0","type":"sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1","source":"/default/sap.s4.beh/S4HCLNT100",
+        "id":"QgQ8","time":"2026-11-23T10:00:00Z","datacontenttype":"application/json","data":{"SalesOrder":"4711"}}"#;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+    }
+
+    #[test]
+    fn all_modes_of_cloud_events_are_understood() {
+        let structured = receive(&HeaderMap::new(), &Bytes::from_static(EVENT.as_bytes())).expect("an event");
+        assert_eq!(structured[0].keys, Value::object([("SalesOrder", "4711")]));
+        assert_eq!(&*structured[0].event_type, "sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1");
+        let batch = receive(&HeaderMap::new(), &Bytes::from(format!("[{EVENT},{EVENT}]"))).expect("events");
+        assert_eq!((batch.len(), &batch[1]), (2, &structured[0]));
+        let lines = [
+            ("ce-specversion", "1.0"),
+            ("ce-id", "QgQ8"),
+            ("ce-type", "sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1"),
+            ("ce-time", "2026-11-23T10:00:00Z"),
+        ];
+        let binary = receive(&headers(&lines), &Bytes::from_static(b"{\"SalesOrder\":\"4711\"}")).expect("an event");
+        assert_eq!(binary, structured);
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused() {
+        for body in [
+            "",
+            "{}",
+            "[1]",
+            "{\"specversion\":\"1.0\"}",
+            "{\"specversion\":\"0.3\",\"id\":\"1\",\"type\":\"t\",\"data\":{}}",
+        ] {
+            let error = receive(&HeaderMap::new(), &Bytes::from_static(body.as_bytes())).expect_err(body);
+            assert_eq!(error.class, ErrorClass::Rejected);
+        }
+        assert!(receive(&headers(&[("ce-specversion", "1.0")]), &Bytes::new()).is_err());
+    }
+
+    #[test]
+    fn marks_are_read_back() {
+        let mark = Mark { from: "2026-11-23T10:00:00Z".into(), skip: 7 };
+        assert_eq!(Mark::read(&mark.position()), Some(mark));
+        assert_eq!(Mark::read(&Position(vec![255])), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_events_or_an_error(body in "(\\{|\\}|\\[|\\]|\"specversion\":\"1.0\"|,|\"data\":|\"id\":\"1\"|[a-z\"]{0,3}){0,20}") {
+            let _ = receive(&HeaderMap::new(), &Bytes::from(body));
+        }
+    }
+}
