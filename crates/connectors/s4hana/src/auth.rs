@@ -24,7 +24,7 @@ pub(crate) enum Credentials {
         /// Where tokens are given.
         token_url: String,
         /// The current token.
-        tokens: TokenCache,
+        tokens: Box<TokenCache>,
     },
 }
 
@@ -66,7 +66,7 @@ impl Credentials {
                 id: client_id.clone(),
                 secret: secret(client_secret)?,
                 token_url: token_url.clone(),
-                tokens: TokenCache::default(),
+                tokens: Box::default(),
             }),
         }
     }

@@ -46,7 +46,8 @@ impl Erp {
             Ok((_, entity)) => Arc::clone(entity),
             Err(error) => return vec![Err(error); calls.len()],
         };
-        let (mut together, mut alone): (Vec<Gathered<'_>>, Vec<(usize, Projection, String, bool)>) = Default::default();
+        let mut together: Vec<Gathered<'_>> = Vec::new();
+        let mut alone: Vec<(usize, Projection, String, bool)> = Vec::new();
         for (place, call) in calls.iter().enumerate() {
             let planned = query::projection(&target.service, &entity, &call.select)
                 .and_then(|projection| Ok((plan(&entity, call)?, projection)));
@@ -343,7 +344,7 @@ fn plan(entity: &EntityType, call: &Call) -> Result<Plan, CallError> {
         let message = format!("reading {} needs a key", call.record);
         return Err(CallError::new(ErrorClass::Misconfigured, "key", message));
     };
-    let is_key = entity.keys.iter().any(|name| *name == key.field);
+    let is_key = entity.keys.contains(&key.field);
     if entity.keys.len() == 1 && is_key && !matches!(key.value, Value::Object(_) | Value::Null) {
         return Ok(Plan::Key(key.value.clone()));
     }

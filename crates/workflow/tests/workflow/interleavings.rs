@@ -101,15 +101,15 @@ fn run_to_the_end(mut seed: u64) -> Value {
             return run.output();
         }
         let choice = next(&mut seed);
-        if choice % 5 == 0 && !told.is_empty() {
+        if choice.is_multiple_of(5) && !told.is_empty() {
             // Told again: nothing changes.
             let again = told[next(&mut seed) as usize % told.len()].clone();
             run.step(again);
             continue;
         }
-        if choice % 17 == 0 {
+        if choice.is_multiple_of(17) {
             run.step(Input::Suspend);
-        } else if choice % 7 == 0 {
+        } else if choice.is_multiple_of(7) {
             run.step(Input::Resume);
         }
         let inputs = possible(&run, &mut faults, &events);

@@ -1,6 +1,6 @@
 //! Sweeps, pushed events, and the feeds that this system does not have.
 
-use connect::{Connection, ErrorClass, FeedError, FeedRequest};
+use connect::{ErrorClass, FeedError, FeedRequest};
 use jiff::Timestamp;
 
 use crate::server::{Erp, ORDERS, Reply};

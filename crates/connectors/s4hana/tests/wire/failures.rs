@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect::Action::{Create, Find, Read};
-use connect::{Connection, ErrorClass};
+use connect::ErrorClass;
 use model::Value;
 
 use crate::server::{Erp, ORDERS, Reply, call, keyed};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connect::Action::{Find, Read};
-use connect::{Call, Connection, ErrorClass, Selection};
+use connect::{Call, ErrorClass, Selection};
 use model::Value;
 
 use crate::server::{Erp, ORDERS, Reply, call, fields, keyed, value};

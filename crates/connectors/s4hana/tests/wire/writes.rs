@@ -1,7 +1,7 @@
 //! Creates, changes, deletes and functions.
 
 use connect::Action::{Create, Delete, Invoke, Update, Upsert};
-use connect::{Connection, ErrorClass};
+use connect::ErrorClass;
 use model::Value;
 
 use crate::server::{Erp, ORDERS, Reply, call, keyed, value};
