@@ -14,6 +14,7 @@ use crate::codec;
 use crate::config::Config;
 use crate::edmx;
 use crate::metadata::Service;
+use crate::query::ADDRESS_MAX;
 use crate::wire::{Request, Wire};
 
 /// Most services of one ERP whose metadata is kept.
@@ -135,7 +136,10 @@ impl Erp {
         chunk: &[(Operation, Option<IntentId>)],
         effect: Effect,
     ) -> Vec<Result<Response, CallError>> {
-        if let [(operation, intent)] = chunk {
+        // The address of a long search does not fit a request line; inside a batch it may be of any length.
+        if let [(operation, intent)] = chunk
+            && operation.path.len() <= ADDRESS_MAX
+        {
             return vec![self.operate_one(service, operation, *intent, effect).await];
         }
         let boundary = format!("batch_{}", IntentId::now().uuid().simple());

@@ -36,9 +36,9 @@ pub(crate) fn projection(
     entity: &EntityType,
     selection: &Selection,
 ) -> Result<Projection, CallError> {
-    let (mut fields, mut expands) = (Vec::new(), Vec::new());
-    let mut with_etag = false;
-    collect(service, entity, selection, "", 0, &mut fields, &mut expands, &mut with_etag)?;
+    let mut collected = Collected { service, fields: Vec::new(), expands: Vec::new(), with_etag: false };
+    collected.add(entity, selection, "", 0)?;
+    let Collected { mut fields, expands, with_etag, .. } = collected;
     let mut query = String::new();
     if !fields.is_empty() {
         if !fields.iter().any(|field| field == "*") {
@@ -55,55 +55,66 @@ pub(crate) fn projection(
     Ok(Projection { query, with_etag, expands: !expands.is_empty() })
 }
 
-#[allow(clippy::too_many_arguments)]
-fn collect(
-    service: &Service,
-    entity: &EntityType,
-    selection: &Selection,
-    prefix: &str,
-    depth: usize,
-    fields: &mut Vec<String>,
-    expands: &mut Vec<String>,
-    with_etag: &mut bool,
-) -> Result<(), CallError> {
-    if depth > DEPTH_MAX {
-        return Err(CallError::new(ErrorClass::Misconfigured, "selection", "the selection is nested too deeply"));
-    }
-    let (fields_before, mut own) = (fields.len(), 0);
-    for field in &selection.fields {
-        if matches!(&**field, ETAG | "@etag") {
-            *with_etag = true;
-            continue;
+/// What a selection comes to, as paths from the record.
+struct Collected<'a> {
+    service: &'a Service,
+    fields: Vec<String>,
+    expands: Vec<String>,
+    with_etag: bool,
+}
+
+impl<'a> Collected<'a> {
+    /// Adds what is wanted of the records of a type that are reached by a path (`to_Item/`).
+    fn add(
+        &mut self,
+        entity: &'a EntityType,
+        selection: &Selection,
+        prefix: &str,
+        depth: usize,
+    ) -> Result<(), CallError> {
+        if depth > DEPTH_MAX {
+            return Err(CallError::new(ErrorClass::Misconfigured, "selection", "the selection is nested too deeply"));
         }
-        own += 1;
-        let (mut at, mut path) = (entity, prefix.to_owned());
-        let mut names = field.split('.').peekable();
-        while let Some(name) = names.next() {
-            if names.peek().is_none() {
-                at.property(name)?;
-                push_new(fields, format!("{path}{name}"));
-                break;
+        let (fields_before, mut own) = (self.fields.len(), 0);
+        for field in &selection.fields {
+            if matches!(&**field, ETAG | "@etag") {
+                self.with_etag = true;
+                continue;
             }
-            at = target(service, at, name)?;
-            push_new(expands, format!("{path}{name}"));
-            path = format!("{path}{name}/");
+            own += 1;
+            let (mut at, mut path) = (entity, prefix.to_owned());
+            let mut names = field.split('.').peekable();
+            while let Some(name) = names.next() {
+                if names.peek().is_none() {
+                    at.property(name)?;
+                    push_new(&mut self.fields, format!("{path}{name}"));
+                    break;
+                }
+                at = target(self.service, at, name)?;
+                push_new(&mut self.expands, format!("{path}{name}"));
+                path = format!("{path}{name}/");
+            }
         }
-    }
-    for (name, inner) in &selection.children {
-        let child = target(service, entity, name)?;
-        push_new(expands, format!("{prefix}{name}"));
-        let before = fields.len();
-        collect(service, child, inner, &format!("{prefix}{name}/"), depth + 1, fields, expands, with_etag)?;
+        let mut whole = Vec::new();
+        for (name, inner) in &selection.children {
+            let child = target(self.service, entity, name)?;
+            push_new(&mut self.expands, format!("{prefix}{name}"));
+            let before = self.fields.len();
+            self.add(child, inner, &format!("{prefix}{name}/"), depth + 1)?;
+            if self.fields.len() == before {
+                whole.push(format!("{prefix}{name}"));
+            }
+        }
+        // Fields of children were chosen, own ones were not: all of the own ones are wanted.
+        if own == 0 && self.fields.len() > fields_before {
+            self.fields.push(format!("{prefix}*"));
+        }
         // With a `$select` at all, a child list of which everything is wanted must be named in it.
-        if fields.len() == before && (fields_before > 0 || own > 0 || !prefix.is_empty()) {
-            push_new(fields, format!("{prefix}{name}"));
+        if self.fields.len() > fields_before {
+            whole.into_iter().for_each(|path| push_new(&mut self.fields, path));
         }
+        Ok(())
     }
-    // Child fields were chosen, own fields were not: all of the own ones are wanted.
-    if own == 0 && fields.len() > fields_before && depth == 0 {
-        fields.push("*".to_owned());
-    }
-    Ok(())
 }
 
 fn target<'a>(service: &'a Service, entity: &'a EntityType, name: &str) -> Result<&'a Arc<EntityType>, CallError> {
@@ -344,6 +355,10 @@ pub(crate) mod tests {
         assert_eq!(
             select(&["SoldToParty"], vec![("to_Item".into(), Selection::default())]),
             Ok("$select=SoldToParty,to_Item,SalesOrder&$expand=to_Item".into())
+        );
+        assert_eq!(
+            select(&[], vec![("to_Customer".into(), Selection::default()), ("to_Item".into(), of(&["Material"]))]),
+            Ok("$select=to_Item/Material,*,to_Customer&$expand=to_Customer,to_Item".into())
         );
         let deep = Selection { fields: vec![], children: vec![("to_Line".into(), Selection::default())] };
         assert_eq!(

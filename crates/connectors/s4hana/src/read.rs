@@ -47,7 +47,7 @@ impl Erp {
             Err(error) => return vec![Err(error); calls.len()],
         };
         let mut together: Vec<Gathered<'_>> = Vec::new();
-        let mut alone: Vec<(usize, Projection, String, bool)> = Vec::new();
+        let mut alone: Vec<Alone> = Vec::new();
         for (place, call) in calls.iter().enumerate() {
             let planned = query::projection(&target.service, &entity, &call.select)
                 .and_then(|projection| Ok((plan(&entity, call)?, projection)));
@@ -61,11 +61,15 @@ impl Erp {
                     }
                 }
                 Ok((Plan::Key(value), projection)) => match literal::key_predicate(&entity, |_| &value) {
-                    Ok(predicate) => alone.push((place, projection, predicate, false)),
+                    Ok(address) => alone.push(Alone { place, projection, address, is_filter: false }),
                     Err(error) => places.set(place, Err(error)),
                 },
-                Ok((Plan::Predicate(predicate), projection)) => alone.push((place, projection, predicate, false)),
-                Ok((Plan::Filter(filter), projection)) => alone.push((place, projection, filter, true)),
+                Ok((Plan::Predicate(address), projection)) => {
+                    alone.push(Alone { place, projection, address, is_filter: false });
+                }
+                Ok((Plan::Filter(address), projection)) => {
+                    alone.push(Alone { place, projection, address, is_filter: true })
+                }
             }
         }
         let batched = self.read_alone(&target, &entity, calls, alone);
@@ -82,9 +86,9 @@ impl Erp {
         target: &Target<'_>,
         entity: &EntityType,
         calls: &[Call],
-        reads: Vec<(usize, Projection, String, bool)>,
+        reads: Vec<Alone>,
     ) -> Vec<(usize, Result<Value, CallError>)> {
-        let operations = reads.iter().map(|(place, projection, address, is_filter)| {
+        let operations = reads.iter().map(|Alone { place, projection, address, is_filter }| {
             let options = match (is_filter, projection.query.is_empty()) {
                 (true, true) => format!("?$filter={address}&$top=2"),
                 (true, false) => format!("?$filter={address}&$top=2&{}", projection.query),
@@ -95,7 +99,7 @@ impl Erp {
         });
         let operations = operations.collect();
         let responses = self.operate(&target.service.name, operations, self.config.batch_reads, Effect::Read).await;
-        let results = reads.into_iter().zip(responses).map(|((place, projection, _, is_filter), response)| {
+        let results = reads.into_iter().zip(responses).map(|(Alone { place, projection, is_filter, .. }, response)| {
             let mut decoder = Decoder::new(&target.service, entity, projection.with_etag);
             let result = match response {
                 Err(error) => Err(error),
@@ -326,6 +330,15 @@ impl Erp {
         let record = self.payload(&response, Effect::Read)?;
         Ok(record.get("__metadata").get("etag").as_str().map(str::to_owned).or(header))
     }
+}
+
+/// A read that is a request of its own.
+struct Alone {
+    place: usize,
+    projection: Projection,
+    /// A key predicate, or the filter that stands for one; percent-encoded.
+    address: String,
+    is_filter: bool,
 }
 
 /// Reads with the same selection.

@@ -138,3 +138,12 @@ async fn a_description_tells_what_this_release_takes() {
     connection.describe(ORDERS).await.expect("a description");
     assert_eq!(erp.asked_for("$metadata"), 3, "descriptions are never stale");
 }
+
+#[tokio::test]
+async fn a_search_too_long_for_an_address_goes_in_a_batch() {
+    let erp = Erp::start().await;
+    erp.on("POST API_SALES_ORDER_SRV/$batch", [Reply::batch(&[(false, 200, r#"{"d":{"results":[]}}"#)])]);
+    let many: Vec<String> = (0..400).map(|number| format!("\"{number:010}\"")).collect();
+    let body = format!(r#"{{"SalesOrder":[{}]}}"#, many.join(","));
+    assert_eq!(erp.connect().execute(&[call(Find, ORDERS, &body)]).await, [Ok(value("[]"))]);
+}
