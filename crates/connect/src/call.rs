@@ -52,7 +52,7 @@ impl Action {
 /// Which record is meant: the value of a field that identifies it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The identifying field; the system's own id where that is the key.
+    /// The identifying field; empty for the system's own id of the record, as feeds and sweeps give it.
     pub field: Arc<str>,
     /// Its value.
     pub value: Value,

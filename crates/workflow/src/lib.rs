@@ -7,6 +7,9 @@
 //! the run of what came of them by [`Input`]s. Telling twice is harmless: each waiting point is fenced by its
 //! [`Position`].
 //!
+//! Tasks without an outside effect run on within a step. A run that begins 10,000 of them without waiting sleeps until now, so
+//! that others get their turn.
+//!
 //! Where the standard leaves something open, this machine does the following. `.` in `catch.when` and the conditions of a
 //! retry is the error. An error that outlives its retries is raised again unless the `catch` has `do` or `then`. A branch
 //! that fails makes its `fork` fail, competing or not. `exit` ends the list it stands in, in a loop thus the round. With
@@ -26,6 +29,7 @@ mod position;
 mod schedule;
 mod state;
 mod step;
+mod stored;
 mod waiting;
 mod workflow;
 mod yaml;

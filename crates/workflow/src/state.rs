@@ -2,9 +2,8 @@
 //!
 //! The state is stored whole after each step, so it must stay small: a value that several tasks hold is stored once, and
 //! what no later expression can reach is dropped. It is generic over how values are held: as values while the machine
-//! works, as indexes into one table when it is stored.
+//! works, as numbers of values when it is stored.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::Flow;
 use crate::fault::Fault;
 use crate::step::Input;
+use crate::stored::{Block, Writer, read};
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -307,55 +307,27 @@ impl<V> Listening<V> {
     }
 }
 
-/// The values of a state, each once.
-#[derive(Default)]
-struct Table<'a> {
-    values: Vec<&'a Value>,
-    shared: HashMap<usize, u32, foldhash::fast::RandomState>,
-}
-
-impl<'a> Table<'a> {
-    fn hold(&mut self, value: &'a Value) -> u32 {
-        let address = match value {
-            Value::Object(members) => Arc::as_ptr(members) as usize,
-            Value::Array(items) => Arc::as_ptr(items) as usize,
-            _ => 0,
-        };
-        let next = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        if address != 0 {
-            let index = *self.shared.entry(address).or_insert(next);
-            if index != next {
-                return index;
-            }
-        }
-        self.values.push(value);
-        next
-    }
-}
-
 impl Serialize for RunState {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut table = Table::default();
-        let stored = self.0.map(&mut |value| table.hold(value));
-        (table.values, stored).serialize(serializer)
+        let mut writer = Writer::default();
+        let stored = self.0.map(&mut |value| writer.hold(value));
+        let too_deep = || serde::ser::Error::custom("the run holds a value that is nested too deep to be stored");
+        (Block(writer.into_bytes().ok_or_else(too_deep)?), stored).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for RunState {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (values, stored) = <(Vec<Value>, State<u32>)>::deserialize(deserializer)?;
+        let broken = || serde::de::Error::custom("the stored run is damaged");
+        let (values, stored) = <(Block, State<u32>)>::deserialize(deserializer)?;
+        let values = read(&values.0).ok_or_else(broken)?;
         let mut missing = false;
-        let state = stored.map(&mut |index| match values.get(*index as usize) {
-            Some(value) => value.clone(),
-            None => {
-                missing = true;
-                Value::Null
-            }
+        let state = stored.map(&mut |index| {
+            let value = values.get(*index as usize);
+            missing |= value.is_none();
+            value.cloned().unwrap_or_default()
         });
-        if missing {
-            return Err(serde::de::Error::custom("the stored run refers to a value that it does not hold"));
-        }
-        Ok(Self(state))
+        if missing { Err(broken()) } else { Ok(Self(state)) }
     }
 }
 

@@ -357,7 +357,7 @@ fn plan(entity: &EntityType, call: &Call) -> Result<Plan, CallError> {
         let message = format!("reading {} needs a key", call.record);
         return Err(CallError::new(ErrorClass::Misconfigured, "key", message));
     };
-    let is_key = entity.keys.contains(&key.field);
+    let is_key = key.field.is_empty() || entity.keys.contains(&key.field);
     if entity.keys.len() == 1 && is_key && !matches!(key.value, Value::Object(_) | Value::Null) {
         return Ok(Plan::Key(key.value.clone()));
     }
@@ -380,9 +380,14 @@ pub(crate) fn predicate(entity: &EntityType, key: Option<&Key>, body: &Value) ->
     literal::key_predicate(entity, |name| match (key, &parsed) {
         (_, Some(parts @ Value::Object(_))) if parts.has(name) => parts.get(name),
         (Some(key), _) if key.value.has(name) => key.value.get(name),
-        (Some(key), _) if &*key.field == name && !matches!(key.value, Value::Object(_)) => &key.value,
+        (Some(key), _) if names(entity, key, name) && !matches!(key.value, Value::Object(_)) => &key.value,
         _ => body.get(name),
     })
+}
+
+/// Whether a key's value belongs to this key field: by its name, or as the record's own id where that is a single field.
+fn names(entity: &EntityType, key: &Key, field: &str) -> bool {
+    &*key.field == field || (key.field.is_empty() && entity.keys.len() == 1)
 }
 
 /// The key of a record: the value of a single key, an object of a key with several parts.

@@ -27,6 +27,8 @@ const REQUEST_MAX: i32 = 100;
 const REFILL_AT: i32 = 50;
 /// A keep-alive comes at least every 270 seconds; a stream silent for longer is dead.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
+/// Longest time for one schema.
+const SCHEMA_WAIT: Duration = Duration::from_secs(30);
 /// Largest message taken: well above what the vendor puts into one.
 const MESSAGE_MAX: usize = 32 * 1024 * 1024;
 /// Most schemas kept. A kind of record has a new one whenever its fields change.
@@ -141,7 +143,10 @@ impl Feeds {
             return Ok(Arc::clone(known));
         }
         let request = client.request(SchemaRequest { schema_id: id.to_owned() });
-        let info = client.stub.get_schema(request).await?.into_inner();
+        let Ok(answer) = tokio::time::timeout(SCHEMA_WAIT, client.stub.get_schema(request)).await else {
+            return Err(lost("timeout", "the schema of an event did not come in time"));
+        };
+        let info = answer?.into_inner();
         let (name, shape) = Shape::parse(&info.schema_json).map_err(|error| {
             let call_error = CallError::new(ErrorClass::Misconfigured, "schema", error.to_string());
             Ended::Feed(FeedError::Call(call_error))
@@ -216,7 +221,9 @@ impl Follower<'_> {
         // The channel is empty and this stream's own, so sending cannot wait.
         let _ = requests.send(first).await;
         let request = client.request(ReceiverStream::new(outgoing));
-        let mut responses: Streaming<FetchResponse> = client.stub.subscribe(request).await?.into_inner();
+        let opening = tokio::time::timeout(SILENCE_MAX, client.stub.subscribe(request));
+        let Ok(opened) = opening.await else { return Err(lost("silence", "the feed did not open in time")) };
+        let mut responses: Streaming<FetchResponse> = opened?.into_inner();
         let mut owed = REQUEST_MAX;
         loop {
             let next = tokio::time::timeout(SILENCE_MAX, responses.message());

@@ -109,6 +109,9 @@ impl Org {
             }
             let answer = transport::send(request, effect, transport::BODY_MAX).await?;
             self.note_usage(&answer);
+            // Without the query: its literals may be personal data.
+            let resource = path.split('?').next().unwrap_or_default();
+            tracing::debug!(%method, resource, status = answer.status.as_u16(), "asked the org");
             if answer.status == http::StatusCode::UNAUTHORIZED {
                 self.forget(&token);
                 if !renewed {

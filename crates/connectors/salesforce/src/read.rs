@@ -175,7 +175,7 @@ fn usable_key(call: &Call) -> Result<(&str, &Value), CallError> {
         let message = format!("a {} of `{}` needs a key", call.action.word(), call.record);
         return Err(CallError::new(ErrorClass::Misconfigured, "key", message));
     };
-    let field = soql::check_name(&key.field)?;
+    let field = if key.field.is_empty() { "Id" } else { soql::check_name(&key.field)? };
     // A missing key must never become `= null`, which any record without a value would answer.
     let empty = key.value.as_str().is_some_and(|text| text.trim().is_empty());
     if !is_key(&key.value) || empty {
@@ -355,7 +355,8 @@ async fn literal_for(
 pub(crate) fn query_path(org: &Org, encoded: &str) -> Result<String, CallError> {
     let path = org.data_path(&format!("query?q={encoded}"));
     if path.len() > soql::URL_MAX {
-        let message = format!("the query needs more than the {} bytes a URL may have", soql::URL_MAX);
+        let message =
+            format!("the query needs more than the {} bytes a URL may have; name fewer fields", soql::URL_MAX);
         return Err(CallError::new(ErrorClass::Misconfigured, "query-too-long", message));
     }
     Ok(path)

@@ -177,7 +177,8 @@ pub(crate) fn split_in(
             to += 1;
         }
         if to == from {
-            let message = format!("a query for `{field}` needs more than the {URL_MAX} bytes a URL may have");
+            let message =
+                format!("a query for `{field}` needs more than the {URL_MAX} bytes a URL may have; name fewer fields");
             return Err(misfit("query-too-long", message));
         }
         let mut query = String::with_capacity(length);

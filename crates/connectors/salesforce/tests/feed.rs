@@ -222,7 +222,7 @@ async fn events_arrive_decoded_and_more_is_asked_for_in_time() {
         (request.topic_name.as_str(), request.replay_preset, request.num_requested),
         ("/data/QuoteChangeEvent", 0, 100)
     );
-    // 60 of 100 came, then the other 40 and again 60 of 100 less.
+    // After 60 events 40 are still owed, so 60 more are asked for.
     assert_eq!(asked_for.recv().await.expect("more").num_requested, 60);
     assert_eq!(*stage.schemas_asked.lock().expect("a lock"), 1);
     assert_eq!(*stage.tenants.lock().expect("a lock"), ["00D000000000001AAA"]);

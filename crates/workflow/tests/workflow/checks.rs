@@ -1,5 +1,6 @@
 //! What is said about documents that are wrong.
 
+use proptest::prelude::*;
 use workflow::Permissions;
 
 use crate::support::{document, load_with};
@@ -206,4 +207,24 @@ fn a_workflow_tells_about_itself() {
     assert_eq!(workflow.secrets().len(), 1);
     assert_eq!(workflow.tasks().map(|(pointer, _)| pointer.to_string()).collect::<Vec<_>>(), ["/do/0/x"]);
     assert_eq!(workflow.hash().len(), 32);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_documents_are_told_about_and_never_panic(from in 0_usize..1600, length in 0_usize..40, put in "[ -~\n]{0,6}") {
+        let text = document(crate::interleavings::BUSY);
+        let mut characters: Vec<char> = text.chars().collect();
+        let from = from.min(characters.len());
+        let to = (from + length).min(characters.len());
+        characters.splice(from..to, put.chars());
+        let damaged: String = characters.into_iter().collect();
+        if let Err(problems) = load_with(&damaged, Permissions::all()) {
+            prop_assert!(problems.has_errors());
+            for problem in problems.into_sorted() {
+                prop_assert!(!problem.render(Some(&damaged), false).is_empty());
+            }
+        }
+    }
 }

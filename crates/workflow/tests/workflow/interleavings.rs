@@ -9,7 +9,7 @@ use workflow::{Command, Fault, FaultType, Input, Position, Status};
 use crate::support::{Run, awaited, value};
 
 /// Branches, loops, retries, listening and pauses at the same time.
-const BUSY: &str = r"
+pub(crate) const BUSY: &str = r"
 timeout: { after: P30D }
 do:
   - prepare: { set: { lines: [1, 2, 3], key: K }, export: { as: '{ key: .key }' } }
