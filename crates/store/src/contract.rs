@@ -78,6 +78,12 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn live_runs(&self) -> Result<Vec<RunId>, StoreError>;
 
+    /// Hashes of the definitions that runs which have not ended are pinned to.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn live_definitions(&self) -> Result<Vec<Arc<str>>, StoreError>;
+
     /// All intents whose outcome is not known, oldest first.
     ///
     /// # Errors
@@ -160,6 +166,25 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As [`Self::run`].
     fn listeners(&self, correlation: &[u8]) -> Result<Vec<ListenerRow>, StoreError>;
+
+    /// Runs that wait for events, in the order of their ids, from the one after this one on.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn listening_runs(&self, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>, StoreError>;
+
+    /// Stored events that a run waits for and has not taken in, with the place in the run, oldest first: those that arrived
+    /// since the run was started.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn unheard(&self, run: RunId, limit: u32) -> Result<Vec<(Vec<u8>, EventRow)>, StoreError>;
+
+    /// When the oldest stored event arrived.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn oldest_event(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// How far a feed is read.
     ///

@@ -34,7 +34,7 @@ stored_enum!(
         Suspended = 1,
         /// It came to its end.
         Completed = 2,
-        /// It ended in a fault.
+        /// It failed and waits for a person, who has it go on or ends it.
         Failed = 3,
         /// It was cancelled.
         Cancelled = 4,
@@ -80,10 +80,13 @@ pub struct RunRow {
     pub status: RunStatus,
     /// The machine's state, opaque here; empty once it has ended.
     pub state: Vec<u8>,
-    /// When it was started.
+    /// When it was started: for a run that an event started, when that event arrived.
     pub started_at: Timestamp,
     /// When this row was written.
     pub updated_at: Timestamp,
+    /// Whether what it creates is looked for before it is sent: something that was given up, by this run or an earlier one
+    /// for its key, may have happened.
+    pub in_doubt: bool,
 }
 
 /// A recorded wish to change, read or ask something outside. The row goes when the outcome is known.
@@ -198,13 +201,13 @@ pub struct WorkItemRow {
 /// One event of the event log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventRow {
-    /// Its id; an event with an id that is there already is not stored again.
+    /// Its id; under one correlation, an event with an id that is there already is not stored again.
     pub id: EventId,
     /// The hash under which runs look for it: type and correlation.
     pub correlation: Vec<u8>,
     /// The envelope.
     pub envelope: Value,
-    /// When it was stored.
+    /// When it arrived.
     pub at: Timestamp,
 }
 
@@ -309,6 +312,10 @@ pub struct StageTotal {
 pub enum Mutation {
     /// Writes a run's row whole.
     PutRun(RunRow),
+    /// Removes a run's row, so that another can be started for its key.
+    RemoveRun(RunId),
+    /// A run is over: its timers, its listeners and what it heard go.
+    ForgetRun(RunId),
     /// Writes an intent's row whole.
     PutIntent(IntentRow),
     /// The outcome of an intent is known.
@@ -321,12 +328,49 @@ pub enum Mutation {
     PutReference(ReferenceRow),
     /// Writes a work item's row whole.
     PutWorkItem(WorkItemRow),
+    /// Withdraws the open work items of a place in a run.
+    WithdrawWorkItems {
+        /// The matter.
+        transaction: TransactionId,
+        /// The run.
+        run: RunId,
+        /// Where in the run.
+        position: Vec<u8>,
+        /// What becomes their resolution.
+        resolution: Value,
+    },
     /// Adds an event to the log.
     AppendEvent(EventRow),
+    /// Removes an event from under a correlation.
+    RemoveEvent {
+        /// The correlation.
+        correlation: Vec<u8>,
+        /// The event.
+        id: EventId,
+    },
+    /// Removes the oldest events of those that arrived before an instant.
+    RemoveEventsBefore {
+        /// The instant.
+        before: Timestamp,
+        /// How many at the most.
+        limit: u32,
+    },
     /// A run waits for events.
     PutListener(ListenerRow),
-    /// It does not any more.
-    RemoveListener(ListenerRow),
+    /// A place in a run waits for no events any more.
+    RemoveListeners {
+        /// The run.
+        run: RunId,
+        /// Where in the run.
+        position: Vec<u8>,
+    },
+    /// A run has taken an event in.
+    PutHeard {
+        /// The run.
+        run: RunId,
+        /// The event.
+        event: EventId,
+    },
     /// A feed is read up to here.
     PutFeedPosition(FeedPositionRow),
     /// Keeps a pushed notification.
@@ -340,10 +384,15 @@ pub enum Mutation {
     },
     /// Remembers a record's version.
     PutRecordVersion(RecordVersionRow),
-    /// Wakes a run later.
+    /// Wakes a run later; a place in a run has one instant.
     PutTimer(TimerRow),
     /// Does not wake it.
-    RemoveTimer(TimerRow),
+    RemoveTimer {
+        /// The run.
+        run: RunId,
+        /// Where in the run.
+        position: Vec<u8>,
+    },
     /// Remembers an answer.
     PutAnswer(CachedAnswer),
     /// Keeps a definition's text under its content hash.

@@ -17,38 +17,50 @@ const DEPTH_MAX: usize = 100;
 
 /// A node and its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) span: Span,
-    pub(crate) kind: Kind,
+pub struct Node {
+    /// Where it stands.
+    pub span: Span,
+    /// What it is.
+    pub kind: Kind,
     size: usize,
 }
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A text, number, truth or null.
     Scalar(Scalar),
+    /// Items in order.
     List(Vec<Node>),
+    /// Members in order; no name twice.
     Map(Vec<(Key, Node)>),
 }
 
 /// A scalar as written and as understood.
 #[derive(Clone, Debug)]
-pub(crate) struct Scalar {
-    pub(crate) text: Arc<str>,
-    pub(crate) value: Value,
+pub struct Scalar {
+    /// As written, quotes and escapes resolved.
+    pub text: Arc<str>,
+    /// As understood.
+    pub value: Value,
     style: ScalarStyle,
+    /// Whether the text was put in place of the one that stands in the file.
+    replaced: bool,
 }
 
 /// The name of a member, with its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Key {
-    pub(crate) name: Arc<str>,
-    pub(crate) span: Span,
+pub struct Key {
+    /// The name.
+    pub name: Arc<str>,
+    /// Where it stands.
+    pub span: Span,
 }
 
 impl Node {
     /// The text of a scalar that is a string, or of any other plain scalar as it was written.
-    pub(crate) fn text(&self) -> Option<&Arc<str>> {
+    #[must_use]
+    pub fn text(&self) -> Option<&Arc<str>> {
         match &self.kind {
             Kind::Scalar(scalar) if !scalar.value.is_null() => Some(&scalar.text),
             _ => None,
@@ -56,33 +68,41 @@ impl Node {
     }
 
     /// The text of a scalar that is a string, not a number or a truth.
-    pub(crate) fn string(&self) -> Option<&Arc<str>> {
+    #[must_use]
+    pub fn string(&self) -> Option<&Arc<str>> {
         match &self.kind {
             Kind::Scalar(scalar) if matches!(scalar.value, Value::String(_)) => Some(&scalar.text),
             _ => None,
         }
     }
 
-    pub(crate) fn map(&self) -> Option<&[(Key, Self)]> {
+    /// The members of a map.
+    #[must_use]
+    pub fn map(&self) -> Option<&[(Key, Self)]> {
         match &self.kind {
             Kind::Map(members) => Some(members),
             _ => None,
         }
     }
 
-    pub(crate) fn list(&self) -> Option<&[Self]> {
+    /// The items of a list.
+    #[must_use]
+    pub fn list(&self) -> Option<&[Self]> {
         match &self.kind {
             Kind::List(items) => Some(items),
             _ => None,
         }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+    /// A member of a map.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
         self.map()?.iter().find(|(key, _)| &*key.name == name).map(|(_, node)| node)
     }
 
     /// In words for messages.
-    pub(crate) fn kind_name(&self) -> &'static str {
+    #[must_use]
+    pub fn kind_name(&self) -> &'static str {
         match &self.kind {
             Kind::Scalar(scalar) => scalar.value.kind(),
             Kind::List(_) => "list",
@@ -91,7 +111,8 @@ impl Node {
     }
 
     /// The tree as plain data.
-    pub(crate) fn to_value(&self) -> Value {
+    #[must_use]
+    pub fn to_value(&self) -> Value {
         match &self.kind {
             Kind::Scalar(scalar) => scalar.value.clone(),
             Kind::List(items) => Value::array(items.iter().map(Self::to_value)),
@@ -101,9 +122,32 @@ impl Node {
         }
     }
 
+    /// Puts other texts in place of scalars, where `replacement` gives one. A scalar without quotes is then understood anew, so
+    /// that a number stays a number.
+    pub fn replace_scalars(&mut self, replacement: &mut dyn FnMut(&Scalar, Span) -> Option<String>) {
+        match &mut self.kind {
+            Kind::Scalar(scalar) => {
+                if let Some(text) = replacement(scalar, self.span) {
+                    scalar.text = text.into();
+                    scalar.value = match scalar.style {
+                        ScalarStyle::Plain => plain(&scalar.text),
+                        _ => Value::String(Arc::clone(&scalar.text)),
+                    };
+                    scalar.replaced = true;
+                }
+            }
+            Kind::List(items) => items.iter_mut().for_each(|item| item.replace_scalars(replacement)),
+            Kind::Map(members) => members.iter_mut().for_each(|(_, member)| member.replace_scalars(replacement)),
+        }
+    }
+
     /// The place of `length` characters, `offset` characters into this scalar's text.
-    pub(crate) fn inside(&self, source: &Source, offset: usize, length: usize) -> Span {
+    #[must_use]
+    pub fn inside(&self, source: &Source, offset: usize, length: usize) -> Span {
         let Kind::Scalar(scalar) = &self.kind else { return self.span };
+        if scalar.replaced {
+            return self.span;
+        }
         let before: String = scalar.text.chars().take(offset).collect();
         let line_in_text = before.matches('\n').count();
         let column_in_line = before.chars().rev().take_while(|character| *character != '\n').count();
@@ -142,7 +186,10 @@ impl Node {
 }
 
 /// Reads one document.
-pub(crate) fn parse(source: &Source) -> Result<Node, Diagnostics> {
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn parse(source: &Source) -> Result<Node, Diagnostics> {
     let mut builder = Builder { source, stack: Vec::new(), anchors: HashMap::new(), root: None, nodes: 0 };
     let mut problems = Diagnostics::default();
     for next in Parser::new_from_str(&source.text) {
@@ -197,7 +244,7 @@ impl Builder<'_> {
                     (ScalarStyle::Plain, _) => plain(&text),
                     _ => Value::String(Arc::clone(&text)),
                 };
-                let kind = Kind::Scalar(Scalar { text, value, style });
+                let kind = Kind::Scalar(Scalar { text, value, style, replaced: false });
                 self.node(Node { span: place, kind, size: 1 }, anchor)
             }
             Event::SequenceStart(_, anchor, _) => {
@@ -222,7 +269,7 @@ impl Builder<'_> {
                 None => Err(self.problem(place, "this alias names no anchor before it")),
             },
             Event::DocumentStart(..) if self.root.is_some() => {
-                Err(self.problem(place, "a second document starts here, but a file holds one workflow"))
+                Err(self.problem(place, "a second document starts here, but a file holds one"))
             }
             _ => Ok(()),
         }

@@ -115,6 +115,7 @@ fn run(row: &Row<'_>) -> Decoded<RunRow> {
         state: columns.get(6)?,
         started_at: columns.instant(7)?,
         updated_at: columns.instant(8)?,
+        in_doubt: columns.get(9)?,
     })
 }
 
@@ -194,8 +195,8 @@ fn work_item(row: &Row<'_>) -> Decoded<WorkItemRow> {
 fn event(row: &Row<'_>) -> Decoded<EventRow> {
     let columns = Columns { row, what: "event" };
     Ok(EventRow {
-        id: EventId::new(columns.uuid(0)?),
-        correlation: columns.get(1)?,
+        correlation: columns.get(0)?,
+        id: EventId::new(columns.uuid(1)?),
         envelope: columns.value(2)?,
         at: columns.instant(3)?,
     })
@@ -203,12 +204,12 @@ fn event(row: &Row<'_>) -> Decoded<EventRow> {
 
 fn listener(row: &Row<'_>) -> Decoded<ListenerRow> {
     let columns = Columns { row, what: "listener" };
-    Ok(ListenerRow { correlation: columns.get(0)?, run: RunId::new(columns.uuid(1)?), position: columns.get(2)? })
+    Ok(ListenerRow { run: RunId::new(columns.uuid(0)?), position: columns.get(1)?, correlation: columns.get(2)? })
 }
 
 fn timer(row: &Row<'_>) -> Decoded<TimerRow> {
     let columns = Columns { row, what: "timer" };
-    Ok(TimerRow { due_at: columns.instant(0)?, run: RunId::new(columns.uuid(1)?), position: columns.get(2)? })
+    Ok(TimerRow { run: RunId::new(columns.uuid(0)?), position: columns.get(1)?, due_at: columns.instant(2)? })
 }
 
 /// One group of a total: its name, how many rows, and the amount of one row or none.
@@ -255,8 +256,14 @@ impl Store for SqliteStore {
     }
 
     fn live_runs(&self) -> Result<Vec<RunId>, StoreError> {
-        self.list("select id from runs where status < 2 order by id", [], |row| {
+        self.list("select id from runs where status in (0, 1, 3) order by id", [], |row| {
             Columns { row, what: "run" }.uuid(0).map(RunId::new)
+        })
+    }
+
+    fn live_definitions(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        self.list("select distinct definition from runs where status in (0, 1, 3)", [], |row| {
+            Columns { row, what: "run" }.get(0)
         })
     }
 
@@ -353,6 +360,32 @@ impl Store for SqliteStore {
 
     fn listeners(&self, correlation: &[u8]) -> Result<Vec<ListenerRow>, StoreError> {
         self.list("select * from listeners where correlation = ?1", params![correlation], listener)
+    }
+
+    fn listening_runs(&self, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>, StoreError> {
+        let after = after.map(|run| run.uuid().into_bytes());
+        self.list(
+            "select distinct run_id from listeners where ?1 is null or run_id > ?1 order by run_id limit ?2",
+            params![after, limit],
+            |row| Columns { row, what: "listener" }.uuid(0).map(RunId::new),
+        )
+    }
+
+    fn unheard(&self, run: RunId, limit: u32) -> Result<Vec<(Vec<u8>, EventRow)>, StoreError> {
+        self.list(
+            "select events.*, listeners.position from runs
+             join listeners on listeners.run_id = runs.id
+             join events on events.correlation = listeners.correlation and events.at >= runs.started_at
+             where runs.id = ?1
+                 and not exists (select 1 from heard where heard.run_id = ?1 and heard.event_id = events.id)
+             order by events.at, events.id limit ?2",
+            params![run.uuid().into_bytes(), limit],
+            |row| Ok((Columns { row, what: "listener" }.get(4)?, event(row)?)),
+        )
+    }
+
+    fn oldest_event(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.one("select at from events order by at limit 1", [], |row| Columns { row, what: "event" }.instant(0))
     }
 
     fn feed_position(&self, connection: &str, feed: &str) -> Result<Option<FeedPositionRow>, StoreError> {

@@ -7,10 +7,10 @@ const FIRST: &str = "
 create table runs (
     id blob primary key, workflow text not null, definition text not null, key text not null,
     transaction_id blob not null, status integer not null, state blob not null,
-    started_at integer not null, updated_at integer not null
+    started_at integer not null, updated_at integer not null, in_doubt integer not null
 ) strict, without rowid;
 create unique index runs_by_key on runs (workflow, key);
-create index runs_live on runs (id) where status < 2;
+create index runs_live on runs (definition, id) where status in (0, 1, 3);
 
 create table intents (
     id blob primary key, run_id blob not null, position blob not null, connection text not null,
@@ -48,13 +48,19 @@ create index work_items_open on work_items (queue, due_at) where status = 0;
 create index work_items_by_transaction on work_items (transaction_id);
 
 create table events (
-    id blob primary key, correlation blob not null, envelope text not null, at integer not null
+    correlation blob not null, id blob not null, envelope text not null, at integer not null,
+    primary key (correlation, id)
 ) strict, without rowid;
-create index events_by_correlation on events (correlation, id);
+create index events_by_age on events (at);
 
 create table listeners (
-    correlation blob not null, run_id blob not null, position blob not null,
-    primary key (correlation, run_id, position)
+    run_id blob not null, position blob not null, correlation blob not null,
+    primary key (run_id, position, correlation)
+) strict, without rowid;
+create index listeners_by_correlation on listeners (correlation);
+
+create table heard (
+    run_id blob not null, event_id blob not null, primary key (run_id, event_id)
 ) strict, without rowid;
 
 create table feed_positions (
@@ -73,9 +79,9 @@ create table record_versions (
 ) strict, without rowid;
 
 create table timers (
-    due_at integer not null, run_id blob not null, position blob not null,
-    primary key (due_at, run_id, position)
+    run_id blob not null, position blob not null, due_at integer not null, primary key (run_id, position)
 ) strict, without rowid;
+create index timers_by_due on timers (due_at);
 
 create table answers (
     api text not null, key text not null, answer text not null, at integer not null,

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::Waiting;
 use super::open::database_error;
 use crate::StoreError;
-use crate::rows::Mutation;
+use crate::rows::{Mutation, WorkItemStatus};
 
 /// How many mutations one commit gathers at most: beyond it a sync is no longer the cost, and waiting is.
 const GROUP_MUTATIONS_MAX: usize = 8_192;
@@ -73,8 +73,8 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
     match mutation {
         Mutation::PutRun(row) => execute(
             connection,
-            "insert into runs values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             on conflict (id) do update set definition = ?3, status = ?6, state = ?7, updated_at = ?9",
+            "insert into runs values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             on conflict (id) do update set definition = ?3, status = ?6, state = ?7, updated_at = ?9, in_doubt = ?10",
             params![
                 row.id.uuid().into_bytes(),
                 row.workflow,
@@ -84,9 +84,19 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
                 row.status.code(),
                 row.state,
                 micros(row.started_at),
-                micros(row.updated_at)
+                micros(row.updated_at),
+                row.in_doubt
             ],
         ),
+        Mutation::RemoveRun(id) => {
+            execute(connection, "delete from runs where id = ?1", params![id.uuid().into_bytes()])
+        }
+        Mutation::ForgetRun(id) => {
+            let id = id.uuid().into_bytes();
+            execute(connection, "delete from timers where run_id = ?1", params![id])?;
+            execute(connection, "delete from listeners where run_id = ?1", params![id])?;
+            execute(connection, "delete from heard where run_id = ?1", params![id])
+        }
         Mutation::PutIntent(row) => execute(
             connection,
             "insert into intents values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
@@ -174,20 +184,49 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
                 ],
             )
         }
+        Mutation::WithdrawWorkItems { transaction, run, position, resolution } => execute(
+            connection,
+            "update work_items set status = ?4, resolution = ?5
+             where transaction_id = ?1 and run_id = ?2 and position = ?3 and status = ?6",
+            params![
+                transaction.uuid().into_bytes(),
+                run.uuid().into_bytes(),
+                position,
+                WorkItemStatus::Withdrawn.code(),
+                json::to_string(resolution),
+                WorkItemStatus::Open.code()
+            ],
+        ),
         Mutation::AppendEvent(row) => execute(
             connection,
-            "insert into events values (?1, ?2, ?3, ?4) on conflict (id) do nothing",
-            params![row.id.uuid().into_bytes(), row.correlation, json::to_string(&row.envelope), micros(row.at)],
+            "insert into events values (?1, ?2, ?3, ?4) on conflict do nothing",
+            params![row.correlation, row.id.uuid().into_bytes(), json::to_string(&row.envelope), micros(row.at)],
+        ),
+        Mutation::RemoveEvent { correlation, id } => execute(
+            connection,
+            "delete from events where correlation = ?1 and id = ?2",
+            params![correlation, id.uuid().into_bytes()],
+        ),
+        Mutation::RemoveEventsBefore { before, limit } => execute(
+            connection,
+            "delete from events where (correlation, id) in
+                 (select correlation, id from events where at < ?1 order by at limit ?2)",
+            params![micros(*before), limit],
         ),
         Mutation::PutListener(row) => execute(
             connection,
             "insert into listeners values (?1, ?2, ?3) on conflict do nothing",
-            params![row.correlation, row.run.uuid().into_bytes(), row.position],
+            params![row.run.uuid().into_bytes(), row.position, row.correlation],
         ),
-        Mutation::RemoveListener(row) => execute(
+        Mutation::RemoveListeners { run, position } => execute(
             connection,
-            "delete from listeners where correlation = ?1 and run_id = ?2 and position = ?3",
-            params![row.correlation, row.run.uuid().into_bytes(), row.position],
+            "delete from listeners where run_id = ?1 and position = ?2",
+            params![run.uuid().into_bytes(), position],
+        ),
+        Mutation::PutHeard { run, event } => execute(
+            connection,
+            "insert into heard values (?1, ?2) on conflict do nothing",
+            params![run.uuid().into_bytes(), event.uuid().into_bytes()],
         ),
         Mutation::PutFeedPosition(row) => execute(
             connection,
@@ -211,13 +250,13 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
         ),
         Mutation::PutTimer(row) => execute(
             connection,
-            "insert into timers values (?1, ?2, ?3) on conflict do nothing",
-            params![micros(row.due_at), row.run.uuid().into_bytes(), row.position],
+            "insert into timers values (?1, ?2, ?3) on conflict (run_id, position) do update set due_at = ?3",
+            params![row.run.uuid().into_bytes(), row.position, micros(row.due_at)],
         ),
-        Mutation::RemoveTimer(row) => execute(
+        Mutation::RemoveTimer { run, position } => execute(
             connection,
-            "delete from timers where due_at = ?1 and run_id = ?2 and position = ?3",
-            params![micros(row.due_at), row.run.uuid().into_bytes(), row.position],
+            "delete from timers where run_id = ?1 and position = ?2",
+            params![run.uuid().into_bytes(), position],
         ),
         Mutation::PutAnswer(row) => execute(
             connection,

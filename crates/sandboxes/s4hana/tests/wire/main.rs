@@ -1,0 +1,11 @@
+//! The simulated S/4HANA as its clients meet it: over the socket only.
+
+mod batches;
+mod faults;
+mod grammar;
+mod metadata;
+mod partners;
+mod process;
+mod sessions;
+mod support;
+mod writes;

@@ -1,0 +1,122 @@
+//! Business partners and products.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use super::support::{System, never};
+
+const PARTNERS: &str = "API_BUSINESS_PARTNER/A_BusinessPartner";
+
+#[tokio::test]
+async fn a_customer_is_created_deep_and_found_again() {
+    let system = System::start(never()).await;
+    let body = json!({
+        "BusinessPartnerCategory": "2",
+        "OrganizationBPName1": "Müller & Söhne",
+        "BusinessPartnerIDByExtSystem": "001Ab0000000001",
+        "SearchTerm1": "mueller",
+        "to_BusinessPartnerAddress": [{"Country": "GB", "CityName": "London", "to_EmailAddress": [{"EmailAddress": "a@example.com"}]}],
+        "to_BusinessPartnerRole": [{"BusinessPartnerRole": "FLCU00"}, {"BusinessPartnerRole": "FLCU01"}],
+        "to_BusinessPartnerTax": [{"BPTaxType": "GB0", "BPTaxNumber": "GB123456789"}],
+        "to_Customer": {
+            "to_CustomerCompany": [{"CompanyCode": "1010"}],
+            "to_CustomerSalesArea": {"results": [{"SalesOrganization": "1010", "DistributionChannel": "10", "Division": "00", "Currency": "GBP"}]},
+        },
+    });
+    let answer = system.post(PARTNERS, body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    let created = answer.entity();
+    let number = created["BusinessPartner"].as_str().expect("a number");
+    assert_eq!(created["Customer"], number);
+    assert_eq!(created["BusinessPartnerFullName"], "Müller & Söhne");
+    assert_eq!(created["to_Customer"]["to_CustomerSalesArea"]["results"][0]["Currency"], "GBP");
+    for filter in [
+        "BusinessPartnerIDByExtSystem eq '001Ab0000000001'",
+        "SearchTerm1 eq 'MUELLER'",
+        "SearchTerm1 eq 'mueller' and Customer ne ''",
+    ] {
+        let found =
+            system.get(&format!("{PARTNERS}?$filter={}&$expand=to_Customer", filter.replace(' ', "%20"))).await.list();
+        assert_eq!(found.len(), 1, "{filter}");
+        assert_eq!(found[0]["BusinessPartner"], number);
+    }
+    let tax =
+        system.get("API_BUSINESS_PARTNER/A_BusinessPartnerTaxNumber?$filter=BPTaxNumber%20eq%20'GB123456789'").await;
+    assert_eq!(tax.list()[0]["BusinessPartner"], number);
+    let mut order = super::support::order("PO", &[("TG11", "1")]);
+    order["SoldToParty"] = json!(format!("00{number}"));
+    assert_eq!(system.post("API_SALES_ORDER_SRV/A_SalesOrder", order).await.status, StatusCode::CREATED);
+    let changed =
+        system.patch(&format!("{PARTNERS}('{number}')"), None, json!({"OrganizationBPName1": "Müller"})).await;
+    assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.text);
+    assert_eq!(system.get(&format!("{PARTNERS}('{number}')")).await.entity()["BusinessPartnerName"], "Müller");
+    let delete = system.signed(Method::DELETE, &format!("{PARTNERS}('{number}')")).send().await.expect("an answer");
+    assert_eq!(delete.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn roles_alone_make_a_customer_of_the_default_sales_area() {
+    let system = System::start(never()).await;
+    let body = json!({
+        "BusinessPartnerCategory": "2", "BusinessPartnerGrouping": "BP02", "OrganizationBPName1": "ACME", "CorrespondenceLanguage": "EN",
+        "to_BusinessPartnerAddress": [{"Country": "FR"}],
+        "to_BusinessPartnerRole": [{"BusinessPartnerRole": "FLCU00"}, {"BusinessPartnerRole": "FLCU01"}],
+    });
+    let created = system.post(PARTNERS, body).await.entity();
+    let number = created["Customer"].as_str().expect("a customer");
+    let areas = system.get(&format!("API_BUSINESS_PARTNER/A_Customer('{number}')/to_CustomerSalesArea")).await.list();
+    assert_eq!(areas[0]["SalesOrganization"], "1010");
+    let mut order = super::support::order("PO", &[("TG11", "2")]);
+    order["SoldToParty"] = json!(number);
+    let order = system.post("API_SALES_ORDER_SRV/A_SalesOrder", order).await.entity();
+    let prices = format!(
+        "API_SALES_ORDER_SRV/A_SalesOrder('{}')/to_PricingElement",
+        order["SalesOrder"].as_str().expect("a number")
+    );
+    let prices = system.get(&prices).await.list();
+    assert_eq!((&prices[1]["ConditionType"], &prices[1]["ConditionAmount"]), (&json!("TTX1"), &json!("0.00")));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_and_nothing_is_kept() {
+    let system = System::start(never()).await;
+    let before = system.get(&format!("{PARTNERS}/$count")).await.text;
+    let no_country = json!({"BusinessPartnerCategory": "2", "OrganizationBPName1": "X", "BusinessPartnerIDByExtSystem": "X1",
+        "to_BusinessPartnerAddress": [{"CityName": "Paris"}]});
+    for (body, code) in [
+        (json!({"OrganizationBPName1": "X"}), "R11/130"),
+        (json!({"BusinessPartnerCategory": "2"}), "R1/172"),
+        (no_country, "AM/229"),
+        (json!({"BusinessPartnerCategory": "2", "OrganizationBPName1": "X", "BusinessPartner": "10100001"}), "R1/104"),
+    ] {
+        let answer = system.post(PARTNERS, body).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, code), "{}", answer.text);
+    }
+    assert_eq!(system.get(&format!("{PARTNERS}/$count")).await.text, before);
+    let ghost = system.get(&format!("{PARTNERS}?$filter=BusinessPartnerIDByExtSystem%20eq%20'X1'")).await.list();
+    assert!(ghost.is_empty());
+}
+
+#[tokio::test]
+async fn products_are_read_and_created() {
+    let system = System::start(never()).await;
+    let product =
+        system.get("API_PRODUCT_SRV/A_Product('tg11')?$expand=to_Description,to_Plant,to_SalesDelivery").await.entity();
+    assert_eq!(product["to_Description"]["results"][0]["ProductDescription"], "Trading good 11");
+    assert_eq!(product["to_Plant"]["results"].as_array().expect("plants").len(), 2);
+    let body = json!({"Product": "New-1", "ProductType": "HAWA", "BaseUnit": "PC",
+        "to_Description": [{"Language": "EN", "ProductDescription": "New"}],
+        "to_Plant": [{"Plant": "1010"}],
+        "to_SalesDelivery": [{"ProductSalesOrg": "1010", "ProductDistributionChnl": "10"}]});
+    let created = system.post("API_PRODUCT_SRV/A_Product", body).await;
+    assert_eq!((created.status, &created.entity()["Product"]), (StatusCode::CREATED, &json!("NEW-1")));
+    let no_price =
+        system.post("API_SALES_ORDER_SRV/A_SalesOrder", super::support::order("PO", &[("NEW-1", "1")])).await;
+    assert_eq!(no_price.code(), "V1/802");
+    let plant = system.post("API_PRODUCT_SRV/A_Product('NEW-1')/to_Plant", json!({"Plant": "1020"})).await;
+    assert_eq!(plant.status, StatusCode::CREATED, "{}", plant.text);
+    assert_eq!(
+        system.post("API_PRODUCT_SRV/A_Product('NEW-1')/to_Plant", json!({"Plant": "9999"})).await.code(),
+        "M3/127"
+    );
+}
