@@ -25,6 +25,7 @@ fn batch(number: u64) -> Vec<Mutation> {
         state: vec![7; 3_000],
         started_at: at,
         updated_at: at,
+        in_doubt: false,
     };
     let note = InboxRow { connection: "kill".into(), id: number.to_string().into(), content: Value::Null, at };
     vec![Mutation::PutRun(run), Mutation::PutInbox(note)]

@@ -45,6 +45,18 @@ pub struct Correlation {
     pub expected: Option<Value>,
 }
 
+/// What a workflow may ever listen for by one filter, as far as its document tells before it runs: a driver sorts events by
+/// this before it knows who waits for them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Interest {
+    /// The `type` attribute, when it is a constant; `None` for any.
+    pub event_type: Option<Arc<str>>,
+    /// Names of the other attributes that the filter compares, sorted.
+    pub attributes: Vec<Arc<str>>,
+    /// The expressions over the event whose value the run knows when it begins to listen, sorted.
+    pub correlations: Vec<Arc<str>>,
+}
+
 impl EventFilter {
     /// Whether the event's attributes, except correlations and data, are the wanted ones.
     #[must_use]

@@ -23,7 +23,6 @@ mod definition;
 mod duration;
 mod event;
 mod fault;
-mod interest;
 mod load;
 mod machine;
 mod position;
@@ -37,9 +36,8 @@ pub mod yaml;
 
 pub use catalog::{Catalog, FunctionReference, FunctionReferenceError, FunctionSignature, Permissions, SchemaCheck};
 pub use definition::{Protocol, Read};
-pub use event::{Correlation, DataCondition, EventFilter};
+pub use event::{Correlation, DataCondition, EventFilter, Interest};
 pub use fault::{Fault, FaultType};
-pub use interest::Interest;
 pub use machine::{outstanding, start, step};
 pub use position::{Position, PositionError};
 pub use schedule::Starts;

@@ -362,6 +362,13 @@ impl RunState {
         self.0.fault.as_ref()
     }
 
+    /// Where it failed and that task's input, while it is failed; no input when it is gone.
+    #[must_use]
+    pub fn failed(&self) -> Option<(&Arc<str>, Option<&Value>)> {
+        let frame = self.0.root.as_ref()?.failed()?;
+        Some((&frame.pointer, frame.raw.as_ref()))
+    }
+
     /// `$context`: what the tasks exported so far.
     #[must_use]
     pub const fn context(&self) -> &Value {

@@ -6,7 +6,8 @@ use model::{Diagnostics, Source, Value};
 use sha2::{Digest, Sha256};
 
 use crate::catalog::{Catalog, Permissions};
-use crate::definition::{TaskId, Tasks};
+use crate::definition::{Kind, TaskId, Tasks};
+use crate::event::Interest;
 use crate::load::Loader;
 use crate::schedule::Starts;
 
@@ -109,6 +110,19 @@ impl Workflow {
     #[must_use]
     pub const fn starts(&self) -> &Starts {
         &self.starts
+    }
+
+    /// What runs may ever listen for.
+    #[must_use]
+    pub fn interests(&self) -> Vec<Interest> {
+        let listens = self.tasks.all.iter().filter_map(|task| match &task.kind {
+            Kind::Listen(listen) => Some(listen),
+            _ => None,
+        });
+        let mut interests: Vec<Interest> = listens.flat_map(|listen| listen.interests()).collect();
+        interests.sort();
+        interests.dedup();
+        interests
     }
 
     /// The secrets that the document says it needs.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use model::Value;
 
 use super::{Machine, NULL, Outcome, Signal};
-use crate::code::View;
+use crate::code::{Template, View};
 use crate::definition::{DataTest, Each, Filter, Flow, Listen, Mode, Task};
-use crate::event::{Correlation, DataCondition, EventFilter, fingerprint};
+use crate::event::{Correlation, DataCondition, EventFilter, Interest, fingerprint};
 use crate::fault::{Fault, FaultType};
 use crate::state::{Body, Frame, Listening, Turn};
 use crate::step::{Command, Ignored, ListenMode};
@@ -361,6 +361,15 @@ impl<'w> Machine<'w, '_> {
 }
 
 impl Listen {
+    /// What it may listen for, one for each filter.
+    pub(crate) fn interests(&self) -> Vec<Interest> {
+        let mut interests: Vec<Interest> = self.filters.iter().map(Filter::interest).collect();
+        if self.first_end() == 0 && !matches!(self.mode, Mode::One | Mode::All) {
+            interests.push(Interest { event_type: None, attributes: Vec::new(), correlations: Vec::new() });
+        }
+        interests
+    }
+
     /// The filters from this one on end the listening.
     fn first_end(&self) -> usize {
         match self.mode {
@@ -391,6 +400,20 @@ impl Filter {
             })
     }
 
+    fn interest(&self) -> Interest {
+        let event_type = self.attributes.iter().find_map(|(name, template)| match template {
+            Template::Literal(Value::String(text)) if &**name == "type" => Some(Arc::clone(text)),
+            _ => None,
+        });
+        let others = self.attributes.iter().map(|(name, _)| name).filter(|name| &***name != "type");
+        let mut attributes: Vec<Arc<str>> = others.cloned().collect();
+        attributes.sort();
+        let known = self.correlations.iter().filter(|correlate| correlate.expect.is_some());
+        let mut correlations: Vec<Arc<str>> = known.map(|correlate| Arc::clone(correlate.from.text())).collect();
+        correlations.sort();
+        Interest { event_type, attributes, correlations }
+    }
+
     /// The filter as the driver sees it.
     pub(crate) fn asked(&self, expected: &[Value], ends: bool) -> EventFilter {
         let mut asked = EventFilter { ends, ..EventFilter::default() };
@@ -408,7 +431,7 @@ impl Filter {
         }
         asked.data = self.data.as_ref().map(|data| match data {
             DataTest::Holds(code) => DataCondition::Holds(Arc::clone(code.text())),
-            DataTest::Equals(crate::code::Template::Literal(value)) => DataCondition::Equals(value.clone()),
+            DataTest::Equals(Template::Literal(value)) => DataCondition::Equals(value.clone()),
             DataTest::Equals(_) => DataCondition::Holds("true".into()),
         });
         let wanted = expected.iter().skip(self.attributes.len()).chain(std::iter::repeat(&NULL));
