@@ -1,0 +1,27 @@
+//! The files of a project: read, checked with all mistakes at once, and compiled into a [`Release`].
+
+mod api;
+mod call;
+mod catalog;
+mod connection;
+mod follow;
+mod load;
+mod object;
+mod queue;
+mod release;
+mod settings;
+mod sources;
+
+pub use api::{Api, ApiSource, CachePolicy};
+pub use call::{FunctionError, FunctionSide, LearntReference};
+pub use connection::{
+    ConnectionDefinition, ConnectionLimits, Effect, Feed, FeedSource, Function, ReferenceRule, ResolveRule,
+    RetryPolicy, Sweep,
+};
+pub use follow::Canonical;
+pub use load::load;
+pub use object::ObjectDefinition;
+pub use queue::{ActionStyle, Queue, QueueAction};
+pub use release::{Release, Target, WorkflowDefinition};
+pub use settings::{Client, ProjectSettings, User};
+pub use sources::{LoadError, Sources};

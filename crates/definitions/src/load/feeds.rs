@@ -1,0 +1,148 @@
+//! The feeds of a connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use workflow::yaml::{Key, Node};
+
+use super::functions::Around;
+use super::reader::{Fields, Reader};
+use crate::connection::{Feed, FeedSource, ResolveRule, Sweep};
+
+const KNOWN: [&str; 15] = [
+    "topic",
+    "push",
+    "record",
+    "id",
+    "changed",
+    "where",
+    "mapping",
+    "object",
+    "event",
+    "key",
+    "only",
+    "resolve",
+    "sweep",
+    "select",
+    "description",
+];
+/// How far a sweep reaches back when nothing is said: clocks differ, and long transactions commit late.
+const OVERLAP: Duration = Duration::from_secs(300);
+
+pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Option<Feed> {
+    let reader = around.reader;
+    let named = reader.is_name(&key.name, key.span, "a feed");
+    let what = format!("the feed `{}`", key.name);
+    let fields = reader.fields(node, key.span, &what, &KNOWN)?;
+    let source = source(reader, &fields);
+    let mapping = match fields.required("mapping") {
+        Some(_) => around.mapping(&fields, "mapping"),
+        None => None,
+    };
+    let record = around.record(&fields, mapping.as_deref(), false);
+    let object = match (fields.get("object"), &mapping) {
+        (None, Some(mapping)) => Some(mapping.object().clone()),
+        (None, None) => None,
+        (Some(node), mapping) => {
+            let object = around.object(&fields, "object");
+            if let (Some(object), Some(mapping)) = (&object, mapping)
+                && object != mapping.object()
+            {
+                let message = format!("the mapping {} makes `{}`, not `{object}`", mapping.name(), mapping.object());
+                reader.error(node.span, "IL-DEF-011", message);
+            }
+            object
+        }
+    };
+    let event_type = fields.text("event").or_else(|| Some(format!("interlock.{}.changed.v1", object.as_ref()?).into()));
+    let resolve = resolve(around, &fields);
+    let sweep = sweep(reader, &fields);
+    if matches!(source, Some(FeedSource::Push(_))) && fields.get("sweep").is_none() {
+        let message = "nobody would notice a notification that got lost";
+        reader.warning(key.span, message, "add `sweep: { every: 60s }`");
+    }
+    let (id, condition, only) =
+        (fields.expression("id", &[]), fields.expression("where", &[]), fields.expression("only", &[]));
+    let key_of_object = fields.required_expression("key");
+    let select = around.select(&fields, mapping.as_deref());
+    let changed = fields.get("changed").map(|node| reader.texts(node, "`changed`")).unwrap_or_default();
+    Some(Feed {
+        name: named.then(|| Arc::clone(&key.name))?,
+        connection: around.connection.clone(),
+        source: source?,
+        record: record?,
+        id,
+        changed,
+        condition,
+        mapping: mapping?,
+        object: object?,
+        event_type: event_type?,
+        key: key_of_object?,
+        only,
+        resolve,
+        sweep,
+        select: Arc::new(select),
+    })
+}
+
+fn source(reader: Reader<'_>, fields: &Fields<'_>) -> Option<FeedSource> {
+    match (fields.get("topic"), fields.get("push")) {
+        (Some(_), None) => {
+            if fields.get("id").is_some() {
+                let message = "`id` is for pushed notifications; a subscribed feed tells the records' ids itself";
+                reader.error(fields.key_span("id"), "IL-DEF-011", message);
+            }
+            fields.text("topic").map(FeedSource::Topic)
+        }
+        (None, Some(_)) => {
+            if fields.get("id").is_none() {
+                let message =
+                    "a pushed notification carries keys only, so the feed needs `id`: which of them is the record's";
+                reader.error_with(fields.place(), "IL-DEF-004", message, "such as `id: .BillingDocument`");
+            }
+            for name in ["changed", "where"] {
+                if fields.get(name).is_some() {
+                    let message =
+                        format!("a pushed notification carries keys only, so `{name}` has nothing to look at");
+                    let help = "use `only`, which sees the canonical object";
+                    reader.error_with(fields.key_span(name), "IL-DEF-011", message, help);
+                }
+            }
+            fields.text("push").map(FeedSource::Push)
+        }
+        (Some(_), Some(_)) => {
+            let message = "a feed is either subscribed (`topic`) or pushed (`push`), not both";
+            reader.error_with(fields.key_span("push"), "IL-DEF-011", message, "make two feeds of it");
+            None
+        }
+        (None, None) => {
+            let message = "a feed needs `topic` (to subscribe) or `push` (for notifications that the system sends)";
+            reader.error(fields.place(), "IL-DEF-004", message);
+            None
+        }
+    }
+}
+
+/// One rule, or a list of them.
+fn resolve<'a>(around: &Around<'a>, fields: &Fields<'a>) -> Vec<ResolveRule> {
+    let Some(node) = fields.get("resolve") else { return Vec::new() };
+    let rules = node.list().unwrap_or(std::slice::from_ref(node));
+    rules.iter().filter_map(|rule| resolve_rule(around, rule, fields)).collect()
+}
+
+fn resolve_rule<'a>(around: &Around<'a>, node: &'a Node, fields: &Fields<'a>) -> Option<ResolveRule> {
+    let place = fields.key_span("resolve");
+    let inner = around.reader.fields(node, place, "`resolve`", &["as", "object", "id"])?;
+    let member = inner.required_text("as");
+    let object = around.object(&inner, "object");
+    let id = inner.required_expression("id");
+    Some(ResolveRule { member: member?, object: object?, id: id? })
+}
+
+fn sweep<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> Option<Sweep> {
+    let node = fields.get("sweep")?;
+    let inner = reader.fields(node, fields.key_span("sweep"), "`sweep`", &["every", "overlap"])?;
+    inner.required("every")?;
+    let overlap = if inner.get("overlap").is_some() { inner.duration("overlap") } else { Some(OVERLAP) };
+    Some(Sweep { every: inner.duration("every")?, overlap: overlap? })
+}

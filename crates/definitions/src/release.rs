@@ -1,0 +1,80 @@
+//! A release: every definition of a project, checked, compiled and immutable.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use mapping::Mapping;
+use model::{ConnectionName, ObjectName, QueueName, WorkflowName};
+use workflow::{FunctionReference, Workflow};
+
+use crate::api::Api;
+use crate::connection::{ConnectionDefinition, Function};
+use crate::object::ObjectDefinition;
+use crate::queue::Queue;
+use crate::settings::ProjectSettings;
+use crate::sources::Sources;
+
+/// Every definition of a project, as it runs.
+#[derive(Debug)]
+pub struct Release {
+    /// Hash of all its files' content.
+    pub hash: Arc<str>,
+    /// The project folder: secrets by `file:` and the store's path are relative to it.
+    pub folder: PathBuf,
+    /// What `interlock.yaml` says.
+    pub settings: ProjectSettings,
+    /// The connections.
+    pub connections: IndexMap<ConnectionName, Arc<ConnectionDefinition>>,
+    /// The canonical objects.
+    pub objects: IndexMap<ObjectName, Arc<ObjectDefinition>>,
+    /// The mappings, by file name without extension (`order.erp`).
+    pub mappings: IndexMap<Arc<str>, Arc<Mapping>>,
+    /// The workflows.
+    pub workflows: IndexMap<WorkflowName, Arc<WorkflowDefinition>>,
+    /// The process APIs.
+    pub apis: Vec<Arc<Api>>,
+    /// The work queues.
+    pub queues: IndexMap<QueueName, Arc<Queue>>,
+    /// The files it was read from.
+    pub sources: Sources,
+}
+
+/// A workflow and the text it was compiled from, which runs that began with it are pinned to.
+#[derive(Debug)]
+pub struct WorkflowDefinition {
+    /// The compiled document.
+    pub workflow: Workflow,
+    /// Its text.
+    pub text: Arc<str>,
+    /// File name, relative to the project folder.
+    pub file: Arc<str>,
+}
+
+/// What a call in a workflow means.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A function of a connection: `create-order:1.0.0@erp`.
+    Connection(Arc<Function>),
+    /// A work item for people: `credit:1.0.0@queue`.
+    Queue(Arc<Queue>),
+    /// The business state of the matter: `milestone:1.0.0@process`.
+    Milestone,
+}
+
+impl Release {
+    /// What a call means; `None` when there is no such function in this release.
+    #[must_use]
+    pub fn target(&self, function: &FunctionReference) -> Option<Target> {
+        let catalog = function.catalog.as_deref()?;
+        let version = |own: &str| function.version.as_deref().is_none_or(|asked| asked == own);
+        match catalog {
+            "process" if &*function.name == "milestone" && version("1.0.0") => Some(Target::Milestone),
+            "queue" if version("1.0.0") => self.queues.get(&*function.name).cloned().map(Target::Queue),
+            _ => {
+                let function = self.connections.get(catalog)?.functions.get(&*function.name)?;
+                version(&function.version).then(|| Target::Connection(Arc::clone(function)))
+            }
+        }
+    }
+}

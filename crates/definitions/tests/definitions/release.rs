@@ -1,0 +1,92 @@
+//! What the good project becomes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use definitions::{ActionStyle, ApiSource, Effect, FeedSource, Target};
+use model::Value;
+
+use crate::support::{good, load, project};
+
+#[test]
+fn defaults_are_filled_in() {
+    let (release, warnings) = load(&project("good")).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    assert!(warnings.is_empty(), "{}", release.sources.render(&warnings, false));
+    assert_eq!(release.settings.store.to_str(), Some("data/interlock.db"));
+    assert_eq!(release.settings.api.map(|address| address.port()), Some(8080));
+    assert_eq!(release.settings.events_token.as_deref(), Some("env:EVENTS_TOKEN"));
+    let erp = &release.connections["erp"];
+    assert_eq!(
+        erp.settings.to_string(),
+        r#"{"url":"https://erp.example.com","auth":{"user":"interlock","password":"env:ERP_PASSWORD"}}"#
+    );
+    assert_eq!((erp.limits.concurrent, erp.limits.per_second, erp.limits.daily), (6, Some(50), None));
+    assert_eq!((erp.retry.first, erp.retry.factor), (Duration::from_millis(100), 1.5));
+    let crm = &release.connections["crm"];
+    assert_eq!((crm.limits.concurrent, crm.retry.longest), (8, Duration::from_secs(30)));
+    let create = &erp.functions["create-order"];
+    assert_eq!(
+        (&*create.record, create.effect, create.timeout),
+        ("A_SalesOrder", Effect::Once, Duration::from_secs(30))
+    );
+    let feed = &erp.feeds["orders"];
+    assert_eq!((&*feed.event_type, feed.object.as_str()), ("interlock.order.changed.v1", "order"));
+    assert_eq!(feed.source, FeedSource::Push("order.*".into()));
+    assert_eq!(feed.sweep.map(|sweep| sweep.overlap), Some(Duration::from_secs(300)));
+    assert_eq!(&*crm.feeds["quotes"].event_type, "acme.quote.accepted.v1");
+    let queue = &release.queues["credit"];
+    assert_eq!((queue.clock, queue.actions["reject"].style), (Duration::from_secs(4 * 3600), ActionStyle::Danger));
+    assert!(queue.actions["reject"].note_required && !queue.actions["release"].note_required);
+    let api = &release.apis[0];
+    assert!(matches!(&api.source, ApiSource::Function(function) if &*function.name.to_string() == "simulate"));
+    assert_eq!(
+        (api.timeout, api.per_minute, api.response_document.clone()),
+        (Duration::from_secs(5), None, Value::Null)
+    );
+}
+
+#[test]
+fn what_is_asked_of_the_system_comes_from_the_mapping() {
+    let release = good();
+    let find = &release.connections["erp"].functions["find-orders"];
+    let names = |names: &[Arc<str>]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>().join(" ");
+    assert_eq!(names(&find.select.fields), "PurchaseOrder SalesOrder Country Net Currency Extra");
+    assert_eq!(find.select.children.len(), 2);
+    assert_eq!(names(&find.select.children[0].1.fields), "Material Quantity Plant");
+    assert_eq!(names(&release.connections["crm"].feeds["quotes"].select.fields), "Number__c");
+}
+
+#[test]
+fn calls_find_their_targets() {
+    let release = good();
+    let target = |call: &str| release.target(&call.parse().expect("a call"));
+    assert!(matches!(target("create-order:1.0.0@erp"), Some(Target::Connection(_))));
+    assert!(matches!(target("create-order@erp"), Some(Target::Connection(_))));
+    assert!(target("create-order:1.0.1@erp").is_none());
+    assert!(matches!(target("credit:1.0.0@queue"), Some(Target::Queue(_))));
+    assert!(matches!(target("milestone:1.0.0@process"), Some(Target::Milestone)));
+    assert!(target("create-order:1.0.0").is_none());
+}
+
+#[test]
+fn a_pinned_workflow_is_compiled_again() {
+    let release = good();
+    let pinned = &release.workflows["order"];
+    let again = release.load_workflow_text(&pinned.text).expect("it fits");
+    assert_eq!(again.hash(), pinned.workflow.hash());
+    let gone = pinned.text.replace("create-order", "remove-order").into();
+    let problems = release.load_workflow_text(&gone).expect_err("there is no such function").into_sorted();
+    assert!(problems[0].message.contains("remove-order"), "{}", problems[0]);
+}
+
+#[test]
+fn a_null_member_counts_as_absent_for_the_schema() {
+    let release = good();
+    let object = |text: &str| model::json::parse(text.as_bytes()).expect("JSON");
+    let order = &release.objects["order"];
+    assert!(order.check(&object(r#"{"key":"Q-1","number":null,"lines":[{"product":null}]}"#)).is_ok());
+    let violations = order.check(&object(r#"{"key":null,"number":1}"#)).expect_err("does not fit");
+    let mut told: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    told.sort();
+    assert_eq!(told, ["/number: 1 is not of type \"string\"", "`key` is missing"]);
+}

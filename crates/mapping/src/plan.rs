@@ -1,0 +1,139 @@
+//! The compiled form of a mapping.
+
+use std::sync::Arc;
+
+use expr::Expression;
+use model::{ConnectionName, ObjectName, Path, Value};
+
+use crate::definition::{Direction, Kind, TooLong};
+use crate::uses::Uses;
+use crate::values::ValueMap;
+
+/// A compiled mapping. Can be shared by all threads.
+#[derive(Debug)]
+pub struct Mapping {
+    pub(crate) name: Arc<str>,
+    pub(crate) object: ObjectName,
+    pub(crate) connection: ConnectionName,
+    pub(crate) record: Arc<str>,
+    pub(crate) table: Table,
+    pub(crate) selected: Selected,
+}
+
+/// Which fields of a record a mapping reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selected {
+    /// Fields as the system spells them; related single records with dots.
+    pub fields: Vec<Arc<str>>,
+    /// Child lists and what is read of each child.
+    pub children: Vec<(Arc<str>, Selected)>,
+}
+
+/// One level of cells.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) lists: Vec<List>,
+    /// The shape of what reading builds.
+    pub(crate) read: Vec<Branch<ReadLeaf>>,
+    /// The shape of what writing builds.
+    pub(crate) write: Vec<Branch<WriteLeaf>>,
+}
+
+/// A member that is built: a leaf, or an object of members.
+#[derive(Debug)]
+pub(crate) enum Branch<L> {
+    Leaf(Arc<str>, L),
+    Inner(Arc<str>, Vec<Branch<L>>),
+}
+
+/// Where a canonical member comes from: places in the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ReadLeaf {
+    Cell(usize),
+    List(usize),
+}
+
+/// Where a record field comes from.
+#[derive(Debug)]
+pub(crate) enum WriteLeaf {
+    /// Cells that must agree: several amounts may share one currency field.
+    Cells(Vec<Source>),
+    Constant(Value),
+    List(usize),
+}
+
+/// What a cell gives to a record field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source {
+    Value(usize),
+    Currency(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) canonical: Path,
+    pub(crate) canonical_text: String,
+    pub(crate) record: Option<Path>,
+    pub(crate) record_text: String,
+    pub(crate) kind: Kind,
+    pub(crate) direction: Direction,
+    pub(crate) trim: bool,
+    pub(crate) length: Option<usize>,
+    pub(crate) too_long: TooLong,
+    pub(crate) default: Option<Value>,
+    pub(crate) required: bool,
+    pub(crate) values: Option<Arc<ValueMap>>,
+    pub(crate) read: Option<Computed>,
+    pub(crate) write: Option<Computed>,
+}
+
+/// A cell's jq and what it is known to look at.
+#[derive(Debug)]
+pub(crate) struct Computed {
+    pub(crate) expression: Expression,
+    pub(crate) uses: Uses,
+}
+
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) canonical: Path,
+    pub(crate) canonical_text: String,
+    pub(crate) record: Path,
+    pub(crate) record_text: String,
+    pub(crate) direction: Direction,
+    pub(crate) table: Table,
+}
+
+impl Mapping {
+    /// Its name: `order.erp`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The canonical object.
+    #[must_use]
+    pub const fn object(&self) -> &ObjectName {
+        &self.object
+    }
+
+    /// The connection whose records it maps.
+    #[must_use]
+    pub const fn connection(&self) -> &ConnectionName {
+        &self.connection
+    }
+
+    /// The kind of record, as the system spells it.
+    #[must_use]
+    pub fn record(&self) -> &str {
+        &self.record
+    }
+
+    /// What has to be asked of the system so that [`Self::read`] finds everything. Fields that only a jq expression reads
+    /// are in it when they can be seen in its text ([`crate::uses`]).
+    #[must_use]
+    pub const fn selection(&self) -> &Selected {
+        &self.selected
+    }
+}

@@ -1,0 +1,191 @@
+//! From a record to the canonical object.
+
+use std::sync::Arc;
+
+use expr::Limits;
+use model::{Currency, Object, Value};
+
+use crate::convert::{amount, bounded, convert, trimmed};
+use crate::definition::{CurrencySource, Kind};
+use crate::error::{MappingError, Misfits, Side};
+use crate::place::{Found, Place, find, names};
+use crate::plan::{Branch, Cell, Computed, List, Mapping, ReadLeaf, Table};
+
+/// Members under which systems wrap a list: OData V2 and SOQL.
+const WRAPPERS: [&str; 2] = ["results", "records"];
+
+impl Mapping {
+    /// The canonical object of a record. Members that the record lacks are `null`, lists empty.
+    ///
+    /// # Errors
+    /// Every cell that does not fit.
+    pub fn read(&self, record: &Value) -> Result<Value, MappingError> {
+        self.read_with(record, true)
+    }
+
+    /// As [`Self::read`], but required members may be missing: for what a system answers to a write, which is often no
+    /// more than the record's id.
+    ///
+    /// # Errors
+    /// Every cell that does not fit.
+    pub fn read_partial(&self, record: &Value) -> Result<Value, MappingError> {
+        self.read_with(record, false)
+    }
+
+    fn read_with(&self, record: &Value, whole: bool) -> Result<Value, MappingError> {
+        let mut reading = Reading { misfits: Misfits::new(Side::Read), whole };
+        let canonical = if record.as_object().is_some() {
+            reading.table(&self.table, record, None)
+        } else {
+            let rule = format!("a record of `{}` is wanted", self.record);
+            reading.misfits.add(String::new(), String::new(), record, rule);
+            Value::Null
+        };
+        reading.misfits.into_result(&self.name, canonical)
+    }
+}
+
+struct Reading {
+    misfits: Misfits,
+    whole: bool,
+}
+
+impl Reading {
+    fn table(&mut self, table: &Table, record: &Value, place: Option<&Place<'_>>) -> Value {
+        self.branches(table, &table.read, record, place)
+    }
+
+    fn branches(
+        &mut self,
+        table: &Table,
+        branches: &[Branch<ReadLeaf>],
+        record: &Value,
+        place: Option<&Place<'_>>,
+    ) -> Value {
+        let mut object = Object::with_capacity_and_hasher(branches.len(), Default::default());
+        for branch in branches {
+            let (name, value) = match branch {
+                Branch::Inner(name, inner) => (name, self.branches(table, inner, record, place)),
+                Branch::Leaf(name, ReadLeaf::Cell(index)) => (name, self.cell(&table.cells[*index], record, place)),
+                Branch::Leaf(name, ReadLeaf::List(index)) => (name, self.list(&table.lists[*index], record, place)),
+            };
+            object.insert(Arc::clone(name), value);
+        }
+        Value::from(object)
+    }
+
+    fn cell(&mut self, cell: &Cell, record: &Value, place: Option<&Place<'_>>) -> Value {
+        let computed;
+        let raw = match (&cell.read, &cell.record) {
+            (Some(read), _) => match compute(read, record) {
+                Ok(value) => {
+                    computed = value;
+                    &computed
+                }
+                Err(rule) => return self.misfit(cell, place, &Value::Null, rule),
+            },
+            (None, Some(path)) => match find(path, record) {
+                Found::Value(value) => value,
+                Found::Absent => &Value::Null,
+                Found::Blocked(value) => return self.misfit(cell, place, value, "a related record is wanted".into()),
+            },
+            (None, None) => &Value::Null,
+        };
+        match finish(cell, raw, record) {
+            Ok(value) if is_missing(&value) => match &cell.default {
+                Some(default) => default.clone(),
+                None if cell.required && self.whole => self.misfit(cell, place, &value, "it is required".to_owned()),
+                None => value,
+            },
+            Ok(value) => value,
+            Err(rule) => self.misfit(cell, place, raw, rule),
+        }
+    }
+
+    fn list(&mut self, list: &List, record: &Value, place: Option<&Place<'_>>) -> Value {
+        let found = match find(&list.record, record) {
+            Found::Value(value) => value,
+            Found::Absent => &Value::Null,
+            Found::Blocked(value) => value,
+        };
+        let items = match found {
+            Value::Null => Some(&[][..]),
+            Value::Array(items) => Some(items.as_slice()),
+            Value::Object(_) => WRAPPERS.iter().find_map(|wrapper| found.get(wrapper).as_array()),
+            _ => None,
+        };
+        let Some(items) = items else {
+            let (canonical, field) = names(place, &list.canonical_text, &list.record_text);
+            self.misfits.add(canonical, field, found, "a list is wanted".to_owned());
+            return Value::Null;
+        };
+        let read = items.iter().enumerate().map(|(index, item)| {
+            let place = Place { around: place, list, index };
+            if item.as_object().is_some() {
+                return self.table(&list.table, item, Some(&place));
+            }
+            let (canonical, field) = names(Some(&place), "", "");
+            self.misfits.add(canonical, field, item, "a record is wanted".to_owned());
+            Value::Null
+        });
+        Value::from(read.collect::<Vec<_>>())
+    }
+
+    fn misfit(&mut self, cell: &Cell, place: Option<&Place<'_>>, value: &Value, rule: String) -> Value {
+        let (canonical, record) = names(place, &cell.canonical_text, &cell.record_text);
+        self.misfits.add(canonical, record, value, rule);
+        Value::Null
+    }
+}
+
+/// What a cell makes of a raw value.
+fn finish(cell: &Cell, raw: &Value, record: &Value) -> Result<Value, String> {
+    let mut value = raw.clone();
+    if cell.trim {
+        value = trimmed(value);
+    }
+    if let Kind::Money(currency) = &cell.kind {
+        return money(currency, &value, record);
+    }
+    if let Some(values) = &cell.values {
+        value = values.read(&value)?;
+    }
+    bounded(convert(&cell.kind, value)?, cell.length, cell.too_long)
+}
+
+fn money(source: &CurrencySource, value: &Value, record: &Value) -> Result<Value, String> {
+    if is_missing(value) {
+        return Ok(Value::Null);
+    }
+    let amount = amount(value)?;
+    let currency = match source {
+        CurrencySource::Constant(currency) => *currency,
+        CurrencySource::Field(path) => {
+            let text = path.get(record).as_str().unwrap_or_default().trim();
+            let missing = || format!("its currency in `{path}` is no ISO 4217 code such as `GBP`");
+            text.parse::<Currency>().map_err(|_| missing())?
+        }
+    };
+    Ok(model::Money { amount, currency }.to_value())
+}
+
+/// The result of a cell's jq. An expression that fails on an input without any of its members gives `null`.
+pub(crate) fn compute(computed: &Computed, input: &Value) -> Result<Value, String> {
+    computed.expression.evaluate(input, &[], Limits::default()).or_else(|error| {
+        let uses = &computed.uses;
+        if uses.complete && !uses.paths.is_empty() && uses.paths.iter().all(|path| path.get(input).is_null()) {
+            return Ok(Value::Null);
+        }
+        let text = computed.expression.text();
+        Err(format!("the expression `{text}` fails: {error}"))
+    })
+}
+
+/// Whether a value counts as none for `default` and `required`.
+pub(crate) fn is_missing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}

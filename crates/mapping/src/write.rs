@@ -1,0 +1,232 @@
+//! From the canonical object to a record.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use model::{Currency, Object, Value};
+
+use crate::convert::{amount, bounded, convert, trimmed};
+use crate::definition::{CurrencySource, Kind};
+use crate::error::{MappingError, Misfits, Side};
+use crate::place::{Found, Place, find, names};
+use crate::plan::{Branch, Cell, List, Mapping, Source, Table, WriteLeaf};
+use crate::read::{compute, is_missing};
+
+impl Mapping {
+    /// The record of a canonical object. Absent members are not written, `null` members write `null`, constants always.
+    ///
+    /// # Errors
+    /// Every cell that does not fit.
+    pub fn write(&self, canonical: &Value) -> Result<Value, MappingError> {
+        self.write_with(canonical, true)
+    }
+
+    /// As [`Self::write`] without the constants: for the fields that a search compares.
+    ///
+    /// # Errors
+    /// Every cell that does not fit.
+    pub fn write_fields(&self, canonical: &Value) -> Result<Value, MappingError> {
+        self.write_with(canonical, false)
+    }
+
+    fn write_with(&self, canonical: &Value, constants: bool) -> Result<Value, MappingError> {
+        let mut writing = Writing { misfits: Misfits::new(Side::Write), constants };
+        let record = if canonical.as_object().is_some() {
+            writing.table(&self.table, canonical, None)
+        } else {
+            let rule = format!("a canonical `{}` is wanted", self.object);
+            writing.misfits.add(String::new(), String::new(), canonical, rule);
+            Value::Null
+        };
+        writing.misfits.into_result(&self.name, record)
+    }
+}
+
+struct Writing {
+    misfits: Misfits,
+    constants: bool,
+}
+
+impl Writing {
+    fn table(&mut self, table: &Table, canonical: &Value, place: Option<&Place<'_>>) -> Value {
+        Value::from(self.branches(table, &table.write, canonical, place))
+    }
+
+    fn branches(
+        &mut self,
+        table: &Table,
+        branches: &[Branch<WriteLeaf>],
+        canonical: &Value,
+        place: Option<&Place<'_>>,
+    ) -> Object {
+        let mut object = Object::with_capacity_and_hasher(branches.len(), Default::default());
+        for branch in branches {
+            let (name, value) = match branch {
+                Branch::Inner(name, inner) => {
+                    let inner = self.branches(table, inner, canonical, place);
+                    (name, (!inner.is_empty()).then(|| Value::from(inner)))
+                }
+                Branch::Leaf(name, WriteLeaf::Cells(sources)) => (name, self.cells(table, sources, canonical, place)),
+                Branch::Leaf(name, WriteLeaf::List(index)) => (name, self.list(&table.lists[*index], canonical, place)),
+                Branch::Leaf(name, WriteLeaf::Constant(value)) => (name, self.constants.then(|| value.clone())),
+            };
+            if let Some(value) = value {
+                object.insert(Arc::clone(name), value);
+            }
+        }
+        object
+    }
+
+    /// What the cells that share a field write there. They have to agree.
+    fn cells(
+        &mut self,
+        table: &Table,
+        sources: &[Source],
+        canonical: &Value,
+        place: Option<&Place<'_>>,
+    ) -> Option<Value> {
+        let mut written: Option<Value> = None;
+        for source in sources {
+            let (cell, value) = match source {
+                Source::Value(index) => (&table.cells[*index], self.cell(&table.cells[*index], canonical, place)),
+                Source::Currency(index) => (&table.cells[*index], currency(&table.cells[*index], canonical)),
+            };
+            match (&written, value) {
+                (Some(first), Some(value)) if *first != value => {
+                    let rule = format!("another cell writes {first} to the same field");
+                    self.misfit(cell, place, &value, rule);
+                }
+                (None, value) => written = value,
+                _ => {}
+            }
+        }
+        written
+    }
+
+    fn cell(&mut self, cell: &Cell, canonical: &Value, place: Option<&Place<'_>>) -> Option<Value> {
+        let raw = match self.raw(cell, canonical, place) {
+            Ok(raw) => raw,
+            Err(()) => return None,
+        };
+        let raw = match raw {
+            Some(raw) if !(cell.required && is_missing(&raw)) => raw,
+            None if !cell.required => return None,
+            missing => match &cell.default {
+                Some(default) => Cow::Borrowed(default),
+                None => {
+                    self.misfit(cell, place, &missing.unwrap_or_default(), "it is required".to_owned());
+                    return None;
+                }
+            },
+        };
+        match finish(cell, &raw) {
+            Ok(value) => Some(value),
+            Err(rule) => {
+                self.misfit(cell, place, &raw, rule);
+                None
+            }
+        }
+    }
+
+    /// The canonical value of a cell; `Ok(None)` when there is nothing to write.
+    fn raw<'a>(
+        &mut self,
+        cell: &Cell,
+        canonical: &'a Value,
+        place: Option<&Place<'_>>,
+    ) -> Result<Option<Cow<'a, Value>>, ()> {
+        let found = match find(&cell.canonical, canonical) {
+            Found::Value(value) => Some(value),
+            Found::Absent => None,
+            Found::Blocked(value) => {
+                if cell.write.is_none() {
+                    self.misfit(cell, place, value, "an object is wanted on the way to this member".to_owned());
+                    return Err(());
+                }
+                None
+            }
+        };
+        let Some(write) = &cell.write else { return Ok(found.map(Cow::Borrowed)) };
+        let uses = &write.uses;
+        let absent = |path| matches!(find(path, canonical), Found::Absent);
+        let nothing_there = uses.complete && !uses.paths.is_empty() && uses.paths.iter().all(absent);
+        if found.is_none() && nothing_there {
+            return Ok(None);
+        }
+        match compute(write, canonical) {
+            Ok(Value::Null) if found.is_none() && !uses.complete => Ok(None),
+            Ok(value) => Ok(Some(Cow::Owned(value))),
+            Err(rule) => {
+                self.misfit(cell, place, found.unwrap_or(&Value::Null), rule);
+                Err(())
+            }
+        }
+    }
+
+    fn list(&mut self, list: &List, canonical: &Value, place: Option<&Place<'_>>) -> Option<Value> {
+        let found = match find(&list.canonical, canonical) {
+            Found::Absent => return None,
+            Found::Value(Value::Null) => return Some(Value::Null),
+            Found::Value(value) | Found::Blocked(value) => value,
+        };
+        let Some(items) = found.as_array() else {
+            let (member, record) = names(place, &list.canonical_text, &list.record_text);
+            self.misfits.add(member, record, found, "a list is wanted".to_owned());
+            return None;
+        };
+        let written = items.iter().enumerate().map(|(index, item)| {
+            let place = Place { around: place, list, index };
+            if item.as_object().is_some() {
+                return self.table(&list.table, item, Some(&place));
+            }
+            let (member, record) = names(Some(&place), "", "");
+            self.misfits.add(member, record, item, "an object is wanted".to_owned());
+            Value::Null
+        });
+        Some(Value::from(written.collect::<Vec<_>>()))
+    }
+
+    fn misfit(&mut self, cell: &Cell, place: Option<&Place<'_>>, value: &Value, rule: String) {
+        let (canonical, record) = names(place, &cell.canonical_text, &cell.record_text);
+        self.misfits.add(canonical, record, value, rule);
+    }
+}
+
+/// What a cell writes for a canonical value.
+fn finish(cell: &Cell, raw: &Value) -> Result<Value, String> {
+    if let Kind::Money(source) = &cell.kind {
+        return money(source, raw);
+    }
+    let mut value = raw.clone();
+    if cell.trim {
+        value = trimmed(value);
+    }
+    value = convert(&cell.kind, value)?;
+    if let Some(values) = &cell.values {
+        value = values.write(&value)?;
+    }
+    bounded(value, cell.length, cell.too_long)
+}
+
+fn money(source: &CurrencySource, value: &Value) -> Result<Value, String> {
+    if value.is_null() {
+        return Ok(Value::Null);
+    }
+    let wanted = || "an amount with its currency is wanted, `{amount, currency}`".to_owned();
+    let currency: Currency =
+        value.get("currency").as_str().and_then(|currency| currency.parse().ok()).ok_or_else(wanted)?;
+    let amount = amount(value.get("amount")).map_err(|_| wanted())?;
+    match source {
+        CurrencySource::Constant(only) if *only != currency => {
+            Err(format!("it is in {currency}, but this field holds {only}"))
+        }
+        _ => Ok(Value::from(amount)),
+    }
+}
+
+/// The currency that an amount brings along; what is wrong with it is told by the amount's own field.
+fn currency(cell: &Cell, canonical: &Value) -> Option<Value> {
+    let Found::Value(value) = find(&cell.canonical, canonical) else { return None };
+    let currency: Currency = value.get("currency").as_str()?.parse().ok()?;
+    Some(Value::from(currency.as_str()))
+}
