@@ -1,0 +1,134 @@
+//! One thing that is asked of the system, and who waits for it.
+
+use std::sync::Arc;
+
+use connect::{Call, CallError, ChangePage, Position};
+use definitions::{Effect, Function};
+use jiff::Timestamp;
+use model::{IntentId, Value};
+use tokio::sync::{mpsc, oneshot};
+use workflow::Fault;
+
+/// One thing that is asked.
+pub(crate) struct Item {
+    /// What, and for whom.
+    pub(crate) work: Work,
+    /// The call, once it was made of the input.
+    pub(crate) call: Option<Call>,
+    /// How often it was sent.
+    pub(crate) attempts: u32,
+    /// How often it failed in a row.
+    pub(crate) failures: u32,
+    /// How often its fate was unknown.
+    pub(crate) doubts: u32,
+    /// Whether its fate is unknown now.
+    pub(crate) in_doubt: bool,
+    /// When it was sent first.
+    pub(crate) sent_at: Option<Timestamp>,
+}
+
+/// What is asked, and who waits for it.
+pub(crate) enum Work {
+    /// An intent: told of through reports, however long it takes.
+    Intent {
+        /// Which.
+        intent: IntentId,
+        /// Which time it was submitted, as an intent may be withdrawn and submitted again.
+        ticket: u64,
+        /// The function.
+        function: Arc<Function>,
+        /// Its input.
+        input: Value,
+    },
+    /// A call whose caller waits.
+    Ask {
+        /// The function.
+        function: Arc<Function>,
+        /// Its input.
+        input: Value,
+        /// Until when the caller waits.
+        deadline: Timestamp,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Value, Fault>>,
+    },
+    /// One record of a gathered read.
+    Read {
+        /// Its place in the caller's list.
+        place: usize,
+        /// Where the answers go.
+        answers: mpsc::UnboundedSender<(usize, Result<Value, CallError>)>,
+    },
+    /// A page of what changed.
+    Changes {
+        /// The kind of record.
+        record: Arc<str>,
+        /// Since when.
+        since: Timestamp,
+        /// From where.
+        page: Option<Position>,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<ChangePage, CallError>>,
+    },
+}
+
+impl Item {
+    pub(crate) const fn new(work: Work, call: Option<Call>) -> Self {
+        Self { work, call, attempts: 0, failures: 0, doubts: 0, in_doubt: false, sent_at: None }
+    }
+
+    /// What doing it twice would do.
+    pub(crate) fn effect(&self) -> Effect {
+        match &self.work {
+            Work::Intent { function, .. } | Work::Ask { function, .. } => function.effect,
+            Work::Read { .. } | Work::Changes { .. } => Effect::None,
+        }
+    }
+
+    /// Whether the one who waited has gone. Intents are asked about elsewhere.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match &self.work {
+            Work::Intent { .. } => false,
+            Work::Ask { answer, .. } => answer.is_closed(),
+            Work::Read { answers, .. } => answers.is_closed(),
+            Work::Changes { answer, .. } => answer.is_closed(),
+        }
+    }
+
+    /// Where it waits when it can be sent.
+    pub(crate) const fn place(&self) -> Place {
+        match self.work {
+            _ if self.in_doubt => Place::Probe,
+            Work::Ask { .. } => Place::Urgent,
+            _ => Place::Ready,
+        }
+    }
+}
+
+/// The queues of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Somebody waits for the answer.
+    Urgent,
+    /// To be sent.
+    Ready,
+    /// To be looked for before it is sent again.
+    Probe,
+}
+
+/// What came of an item.
+pub(crate) enum Came {
+    /// The function's output, with the cross-reference it teaches.
+    Success(Box<crate::Success>),
+    /// It happened; its answer cannot be read.
+    Unreadable(Fault),
+    /// A record that was read.
+    Record(Value),
+    /// What changed.
+    Page(ChangePage),
+    /// It was looked for and is not there.
+    Absent,
+    /// The input does not fit the function: nothing was sent.
+    Unsent(Fault),
+    /// The system or the way to it failed.
+    Failed(CallError),
+}

@@ -1,0 +1,80 @@
+//! Records that are read again, and pages of what changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect::{Action, ErrorClass, Selection};
+use jiff::Timestamp;
+
+use crate::world::{Reply, World, fail};
+
+fn ids(range: std::ops::Range<u32>) -> Vec<Arc<str>> {
+    range.map(|index| index.to_string().into()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_of_several_callers_go_out_together_and_come_back_in_order() {
+    let world = World::new(4);
+    let (record, select): (Arc<str>, _) = ("Quote".into(), Arc::new(Selection::default()));
+    let (other, same): (Arc<str>, _) = ("Account".into(), Arc::new(Selection::default()));
+    let (first, second, third) = tokio::join!(
+        world.dispatcher.read(&record, ids(0..4), &select),
+        world.dispatcher.read(&record, vec!["4".into(), "gone-1".into(), "5".into()], &same),
+        world.dispatcher.read(&other, ids(0..2), &select),
+    );
+    let told = |results: &[Result<model::Value, connect::CallError>]| -> Vec<String> {
+        results
+            .iter()
+            .map(|result| result.as_ref().expect("a record").get("key").as_str().unwrap_or("-").to_owned())
+            .collect()
+    };
+    assert_eq!(told(&first), ["0", "1", "2", "3"]);
+    assert_eq!(told(&second), ["4", "-", "5"]);
+    assert!(second[1].as_ref().expect("an answer").is_null(), "one that is gone is null");
+    assert_eq!(told(&third), ["0", "1"]);
+    let memory = world.system.memory();
+    assert_eq!(
+        memory.seen.iter().map(|seen| (seen.action, seen.keys.len())).collect::<Vec<_>>(),
+        [(Action::Read, 7), (Action::Read, 2)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_waits_for_the_system_and_a_refusal_is_an_answer() {
+    let world = World::new(4);
+    let mut left = 12;
+    world.system.script(move |call, _| {
+        left -= 1;
+        match call.key.as_ref().and_then(|key| key.value.as_str()) {
+            Some("3") => fail(ErrorClass::Rejected),
+            _ if left > 8 => fail(ErrorClass::Unavailable),
+            _ if left > 4 => fail(ErrorClass::Unauthorized),
+            _ => Reply::Work,
+        }
+    });
+    let results = world.dispatcher.read(&"Quote".into(), ids(2..5), &Arc::default()).await;
+    assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    assert!(world.dispatcher.read(&"Quote".into(), Vec::new(), &Arc::default()).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_of_changes_are_tried_until_they_come() {
+    let world = World::new(4);
+    world.system.replies([fail(ErrorClass::Unavailable), fail(ErrorClass::Throttled), fail(ErrorClass::Misconfigured)]);
+    let page = world.dispatcher.changed_since("Quote", Timestamp::UNIX_EPOCH, None).await.expect("a page");
+    assert_eq!((page.records.len(), world.system.log().len()), (1, 4));
+    world.system.replies([fail(ErrorClass::Rejected)]);
+    assert!(world.dispatcher.changed_since("Quote", Timestamp::UNIX_EPOCH, None).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_for_who_has_gone() {
+    let world = World::new(1);
+    world.system.script(|_, _| fail(ErrorClass::Locked));
+    let (record, select) = ("Quote".into(), Arc::default());
+    let read = world.dispatcher.read(&record, ids(0..3), &select);
+    assert!(tokio::time::timeout(Duration::from_secs(5), read).await.is_err());
+    let before = world.system.log().len();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.system.log().len(), before);
+}

@@ -1,0 +1,231 @@
+//! From a record's id to what is handed over: read again, mapped, resolved, compared with what was handed over before.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use model::{EventId, Value, json};
+use sha2::{Digest, Sha256};
+use store::{InboxRow, Mutation, RecordVersionRow};
+
+use crate::record::{Line, Versions};
+use crate::work::Work;
+use crate::{Batch, CanonicalEvent, Shared, Unreadable};
+
+/// Most records that are read in one go.
+const GATHER_MAX: usize = 200;
+
+/// The records that have to wait: `(parent object, parent record id, work)`.
+pub(crate) type Parked = Vec<(Arc<str>, Arc<str>, Work)>;
+
+/// Canonical object and record id of a parent.
+type Parent = (Arc<str>, Arc<str>);
+
+impl Shared {
+    /// Reads what waits in one line, for ever.
+    pub(crate) async fn work_off(self: Arc<Self>, place: usize) {
+        let line = Arc::clone(&self.lines[place]);
+        loop {
+            let works = line.take(GATHER_MAX);
+            if works.is_empty() {
+                line.wake.notified().await;
+                continue;
+            }
+            let mut versions = line.turn.lock().await;
+            let mut batch = Batch::default();
+            let parked = self.convert(&line, &mut versions, works, &mut batch).await;
+            self.hand_over(batch).await;
+            drop(versions);
+            self.park(place, parked).await;
+        }
+    }
+
+    /// Reads records and adds what they lead to. Gives those whose parent is not known yet; their inbox rows stay.
+    pub(crate) async fn convert(
+        &self,
+        line: &Line,
+        versions: &mut Versions,
+        works: Vec<Work>,
+        batch: &mut Batch,
+    ) -> Parked {
+        let feed = &line.feed;
+        let mut parked = Parked::new();
+        let Some(dispatcher) = self.dispatchers.get(&feed.connection) else { return parked };
+        let ids: Vec<Arc<str>> = works.iter().map(|work| Arc::clone(&work.id)).collect();
+        let records = dispatcher.read(&feed.record, ids, &feed.select).await;
+        for (work, record) in works.into_iter().zip(records) {
+            line.count(|counters| counters.last_change = Some(work.at));
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    self.unreadable(line, versions, &work, Value::Null, error.to_string(), batch);
+                    self.forget(line, &work, batch);
+                    continue;
+                }
+            };
+            let canonical = match feed.canonical(&record) {
+                Ok(Some(canonical)) => canonical,
+                Ok(None) => {
+                    line.count(|counters| counters.dropped += 1);
+                    self.forget(line, &work, batch);
+                    continue;
+                }
+                Err(error) => {
+                    self.unreadable(line, versions, &work, record, error.to_string(), batch);
+                    self.forget(line, &work, batch);
+                    continue;
+                }
+            };
+            let mut object = canonical.object;
+            match self.resolve(line, &mut object, work.orphan) {
+                Ok(None) => {}
+                Ok(Some((parent, id))) => {
+                    parked.push((parent, id, work));
+                    continue;
+                }
+                Err(reason) => {
+                    self.unreadable(line, versions, &work, record, reason, batch);
+                    self.forget(line, &work, batch);
+                    continue;
+                }
+            }
+            let version = hash("", &object);
+            let news = work.forced || !self.is_known(line, versions, &work.id, &version);
+            self.forget(line, &work, batch);
+            if !news {
+                line.count(|counters| counters.dropped += 1);
+                continue;
+            }
+            line.count(|counters| counters.healed += u64::from(work.swept));
+            self.remember(line, versions, &work.id, version, batch);
+            let id = EventId::now();
+            let envelope = Value::object([
+                ("specversion", Value::from("1.0")),
+                ("id", Value::from(id.to_string())),
+                ("source", Value::from(format!("/connections/{}", feed.connection))),
+                ("type", Value::from(Arc::clone(&feed.event_type))),
+                ("subject", Value::from(Arc::clone(&canonical.key))),
+                ("time", Value::from(work.at.to_string())),
+                ("datacontenttype", Value::from("application/json")),
+                ("data", object),
+            ]);
+            batch.events.push(CanonicalEvent {
+                id,
+                envelope,
+                object: feed.object.clone(),
+                key: canonical.key,
+                arrived: work.arrived,
+            });
+        }
+        parked
+    }
+
+    /// Adds the keys of parents. Gives the first parent that is not known, unless orphans are wanted.
+    fn resolve(&self, line: &Line, object: &mut Value, orphan: bool) -> Result<Option<Parent>, String> {
+        for rule in &line.feed.resolve {
+            let id = rule.id.evaluate(object, &[], expr::Limits::default()).map_err(|error| error.to_string())?;
+            let id: Option<Arc<str>> = match &id {
+                Value::String(text) if !text.is_empty() => Some(Arc::clone(text)),
+                Value::Number(_) => Some(id.to_string().into()),
+                _ => None,
+            };
+            let Some(id) = id else {
+                object.set(Arc::clone(&rule.member), Value::Null);
+                continue;
+            };
+            let known = self.store.reference_of_record(rule.object.as_str(), line.feed.connection.as_str(), &id);
+            match known.map_err(|error| error.to_string())? {
+                Some(reference) => object.set(Arc::clone(&rule.member), Value::from(reference.key)),
+                None if orphan => object.set(Arc::clone(&rule.member), Value::Null),
+                None => return Ok(Some((rule.object.as_str().into(), id))),
+            };
+        }
+        Ok(None)
+    }
+
+    fn is_known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: &str) -> bool {
+        if let Some(known) = versions.get(id) {
+            return **known == *version;
+        }
+        let stored = self.store.record_version(line.feed.connection.as_str(), &line.feed.name, id);
+        match stored {
+            Ok(Some(row)) => {
+                let same = *row.version == *version;
+                versions.put(Arc::clone(id), row.version);
+                same
+            }
+            // When it cannot be told, it is handed over: twice is harmless, lost is not.
+            Ok(None) | Err(_) => false,
+        }
+    }
+
+    fn remember(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: Arc<str>, batch: &mut Batch) {
+        versions.put(Arc::clone(id), Arc::clone(&version));
+        batch.mutations.push(Mutation::PutRecordVersion(RecordVersionRow {
+            connection: line.feed.connection.as_str().into(),
+            record: Arc::clone(&line.feed.name),
+            id: Arc::clone(id),
+            version,
+        }));
+    }
+
+    /// A person is told once of each version that cannot be read.
+    fn unreadable(
+        &self,
+        line: &Line,
+        versions: &mut Versions,
+        work: &Work,
+        record: Value,
+        reason: String,
+        batch: &mut Batch,
+    ) {
+        let version = hash("unreadable:", &record);
+        if !work.forced && self.is_known(line, versions, &work.id, &version) {
+            line.count(|counters| counters.dropped += 1);
+            return;
+        }
+        self.remember(line, versions, &work.id, version, batch);
+        batch.unreadable.push(Unreadable {
+            connection: line.feed.connection.clone(),
+            feed: Arc::clone(&line.feed.name),
+            id: Arc::clone(&work.id),
+            record,
+            reason,
+        });
+    }
+
+    /// The inbox rows of this work are done with.
+    fn forget(&self, line: &Line, work: &Work, batch: &mut Batch) {
+        let connection: Arc<str> = line.feed.connection.as_str().into();
+        batch.mutations.extend(
+            work.inbox
+                .iter()
+                .map(|id| Mutation::RemoveInbox { connection: Arc::clone(&connection), id: Arc::clone(id) }),
+        );
+    }
+}
+
+/// The inbox row that keeps a record in mind.
+pub(crate) fn inbox_row(
+    line: &Line,
+    row_id: Arc<str>,
+    record_id: &Arc<str>,
+    at: Timestamp,
+    now: Timestamp,
+) -> InboxRow {
+    let content = Value::object([
+        ("feed", Value::from(Arc::clone(&line.feed.name))),
+        ("id", Value::from(Arc::clone(record_id))),
+        ("at", Value::from(at.to_string())),
+    ]);
+    InboxRow { connection: line.feed.connection.as_str().into(), id: row_id, content, at: now }
+}
+
+fn hash(prefix: &str, value: &Value) -> Arc<str> {
+    let digest = Sha256::digest(json::to_vec(value));
+    let mut text = String::with_capacity(prefix.len() + 32);
+    text.push_str(prefix);
+    for byte in digest.iter().take(16) {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text.into()
+}

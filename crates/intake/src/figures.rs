@@ -1,0 +1,27 @@
+//! What the intake counts: for the console. Nothing here is durable.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use model::ConnectionName;
+
+/// How a feed does.
+#[derive(Debug, Clone)]
+pub struct FeedFigures {
+    /// Its connection.
+    pub connection: ConnectionName,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it is followed right now.
+    pub connected: bool,
+    /// Changes seen.
+    pub changes: u64,
+    /// Changes that were not news: seen before, our own, or not wanted.
+    pub dropped: u64,
+    /// Losses that a sweep or a gap event made good.
+    pub healed: u64,
+    /// When the last change came.
+    pub last_change: Option<Timestamp>,
+    /// Up to when everything is known to have been seen.
+    pub covered_until: Option<Timestamp>,
+}

@@ -1,0 +1,219 @@
+//! What comes in: change feeds and pushed notifications, re-read by key and turned into canonical events; with sweeps that
+//! find what the feeds lost.
+//!
+//! A notification says that something changed, never what: the record is read again by its id, so that order, duplicates
+//! and gaps of notifications do not matter. A place in a feed, and a pushed notification, are given up only in the commit
+//! that holds what they led to. A change whose parent is not known yet is parked in the inbox and wakes when the
+//! cross-reference is learnt.
+
+mod convert;
+mod figures;
+mod inbox;
+mod parking;
+mod record;
+mod sweep;
+mod topic;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use definitions::Release;
+use dispatch::{Clock, Dispatcher};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use model::{ConnectionName, EventId, ObjectName, Problem, Value};
+use store::{Mutation, Store};
+use tokio::task::JoinHandle;
+
+pub use figures::FeedFigures;
+
+use crate::parking::Parking;
+use crate::record::Line;
+use crate::work::Work;
+
+/// A canonical event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CanonicalEvent {
+    /// Its id.
+    pub id: EventId,
+    /// The envelope: CloudEvents 1.0 with the canonical object as `data` and its key as `subject`.
+    pub envelope: Value,
+    /// The canonical object.
+    pub object: ObjectName,
+    /// Its key.
+    pub key: Arc<str>,
+    /// When the system's notification reached this process.
+    pub arrived: Timestamp,
+}
+
+/// A record that cannot become a canonical object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unreadable {
+    /// The connection.
+    pub connection: ConnectionName,
+    /// The feed.
+    pub feed: Arc<str>,
+    /// The record's id.
+    pub id: Arc<str>,
+    /// The record as it was read.
+    pub record: Value,
+    /// Why not, one sentence.
+    pub reason: String,
+}
+
+/// What the intake hands over: events and unreadable records, with the mutations that belong in the same commit.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Canonical events.
+    pub events: Vec<CanonicalEvent>,
+    /// Records that need a person.
+    pub unreadable: Vec<Unreadable>,
+    /// Positions, versions and inbox rows that go with them.
+    pub mutations: Vec<Mutation>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.unreadable.is_empty() && self.mutations.is_empty()
+    }
+}
+
+/// Who takes the batches. The future resolves when the batch is durable; nothing is acknowledged before.
+pub trait Sink: Send + Sync {
+    /// Takes a batch.
+    fn take(&self, batch: Batch) -> BoxFuture<'_, Result<(), Problem>>;
+}
+
+/// A running intake. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) dispatchers: HashMap<ConnectionName, Dispatcher>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sink: Arc<dyn Sink>,
+    /// One per feed of the release, in its order.
+    pub(crate) lines: Vec<Arc<Line>>,
+    pub(crate) parking: Parking,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Intake {
+    /// Works off the inbox and follows every feed of the release.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(
+        release: Arc<Release>,
+        store: Arc<dyn Store>,
+        dispatchers: HashMap<ConnectionName, Dispatcher>,
+        clock: Arc<dyn Clock>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Self, Problem> {
+        let feeds = release.connections.values().flat_map(|connection| connection.feeds.values());
+        let lines: Vec<Arc<Line>> = feeds.map(|feed| Arc::new(Line::new(Arc::clone(feed)))).collect();
+        let (parking, tasks) = (Parking::default(), Mutex::default());
+        let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, tasks });
+        shared.recover().await?;
+        for place in 0..shared.lines.len() {
+            shared.spawn(Arc::clone(&shared).work_off(place));
+            if shared.lines[place].feed.sweep.is_some() {
+                shared.spawn(Arc::clone(&shared).sweep(place));
+            }
+        }
+        for (connection, topic) in shared.topics() {
+            shared.spawn(Arc::clone(&shared).follow(connection, topic));
+        }
+        shared.spawn(Arc::clone(&shared).wake_parked());
+        Ok(Self { shared })
+    }
+
+    /// Takes what a system pushed; what this returns for is durable.
+    ///
+    /// # Errors
+    /// When it is not a notification of this connection, or cannot be stored now.
+    pub async fn receive(
+        &self,
+        connection: &ConnectionName,
+        headers: &http::HeaderMap,
+        body: &Bytes,
+    ) -> Result<usize, Problem> {
+        self.shared.receive(connection, headers, body).await
+    }
+
+    /// Reads a record again and hands it over, whether it changed or not: after a person mended it.
+    ///
+    /// # Errors
+    /// When there is no such feed.
+    pub fn reread(&self, connection: &str, feed: &str, id: &str) -> Result<(), Problem> {
+        let line = self
+            .shared
+            .lines
+            .iter()
+            .find(|line| line.feed.connection.as_str() == connection && &*line.feed.name == feed);
+        let Some(line) = line else {
+            let message = format!("the connection {connection} has no feed {feed} any more");
+            return Err(Problem::new("IL-FEED-001", message, "dismiss the item, or define the feed again"));
+        };
+        let now = self.shared.clock.now();
+        line.put([Work { forced: true, ..Work::new(id.into(), now, now) }]);
+        Ok(())
+    }
+
+    /// A cross-reference was learnt: changes that waited for it go on.
+    pub fn referenced(&self, connection: &str, object: &str, record_id: &str) {
+        for (place, work) in self.shared.parking.take(connection, object, record_id) {
+            self.shared.lines[place].put([work]);
+        }
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn figures(&self) -> Vec<FeedFigures> {
+        self.shared.lines.iter().map(|line| line.figures()).collect()
+    }
+
+    /// Takes nothing new.
+    pub async fn stop(&self) {
+        let tasks = std::mem::take(&mut *self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in &tasks {
+            task.abort();
+        }
+        for task in tasks {
+            // What was not handed over is still in the feed or the inbox.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Shared {
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(tokio::spawn(future));
+    }
+
+    /// Hands a batch over, and tries again for as long as it cannot be kept.
+    pub(crate) async fn hand_over(&self, batch: Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        // A batch is handed over by value: what is needed to try again is kept aside.
+        let (events, unreadable, mutations) = (batch.events, batch.unreadable, batch.mutations);
+        let mut wait = std::time::Duration::from_millis(100);
+        loop {
+            let batch = Batch { events: events.clone(), unreadable: unreadable.clone(), mutations: mutations.clone() };
+            match self.sink.take(batch).await {
+                Ok(()) => return,
+                Err(problem) => {
+                    tracing::error!(%problem, "what came in cannot be kept; it is tried again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The safety net: what changed according to the system itself, whatever its notifications said.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect::ErrorClass;
+use definitions::Sweep;
+use jiff::{SignedDuration, Timestamp};
+use store::{FeedPositionRow, Mutation};
+
+use crate::work::Work;
+use crate::{Batch, Shared};
+
+/// So many records of past sweeps are remembered, by their version marks.
+const SEEN_MAX: usize = 200_000;
+/// Records of a sweep that are read in one go.
+const GATHER_MAX: usize = 200;
+
+impl Shared {
+    /// Sweeps a feed's record for ever.
+    pub(crate) async fn sweep(self: Arc<Self>, place: usize) {
+        let line = Arc::clone(&self.lines[place]);
+        let Some(Sweep { every, overlap }) = line.feed.sweep else { return };
+        let name: Arc<str> = format!("sweep:{}", line.feed.name).into();
+        let connection: Arc<str> = line.feed.connection.as_str().into();
+        let overlap = SignedDuration::try_from(overlap).unwrap_or(SignedDuration::ZERO);
+        let mut seen: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        let mut covered = match self.store.feed_position(&connection, &name) {
+            Ok(Some(row)) => Some(row.at),
+            Ok(None) | Err(_) => None,
+        };
+        if covered.is_none() {
+            // The first start: what changed before it is not this project's, what changes from now on is.
+            let now = self.clock.now();
+            self.put_covered(&connection, &name, now).await;
+            covered = Some(now);
+        }
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every.min(Duration::from_secs(86_400))) => {}
+                () = line.sweep_now.notified() => {}
+            }
+            let begun = self.clock.now();
+            let since = covered.unwrap_or(begun).checked_sub(overlap).unwrap_or(Timestamp::MIN);
+            match self.sweep_once(place, since, &mut seen).await {
+                Ok(()) => {
+                    covered = Some(begun);
+                    self.put_covered(&connection, &name, begun).await;
+                    line.count(|counters| counters.covered_until = counters.covered_until.max(Some(begun)));
+                }
+                Err(error) if error.class == ErrorClass::Misconfigured => {
+                    tracing::warn!(feed = %line.feed.name, %connection, %error, "the feed cannot be swept");
+                    return;
+                }
+                Err(error) => tracing::warn!(feed = %line.feed.name, %connection, %error, "a sweep failed"),
+            }
+        }
+    }
+
+    async fn sweep_once(
+        &self,
+        place: usize,
+        since: Timestamp,
+        seen: &mut HashMap<Arc<str>, Arc<str>>,
+    ) -> Result<(), connect::CallError> {
+        let line = &self.lines[place];
+        let Some(dispatcher) = self.dispatchers.get(&line.feed.connection) else { return Ok(()) };
+        let mut page = None;
+        loop {
+            let found = dispatcher.changed_since(&line.feed.record, since, page).await?;
+            let now = self.clock.now();
+            let new: Vec<_> = found.records.into_iter().filter(|(id, mark)| seen.get(id) != Some(mark)).collect();
+            for chunk in new.chunks(GATHER_MAX) {
+                let works = chunk.iter().map(|(id, _)| Work { swept: true, ..Work::new(Arc::clone(id), now, now) });
+                let mut versions = line.turn.lock().await;
+                let mut batch = Batch::default();
+                let mut parked = self.convert(line, &mut versions, works.collect(), &mut batch).await;
+                batch.mutations.extend(self.keep(place, &mut parked));
+                self.hand_over(batch).await;
+                drop(versions);
+                self.park(place, parked).await;
+            }
+            if seen.len() + new.len() > SEEN_MAX {
+                seen.clear();
+            }
+            seen.extend(new);
+            page = found.next;
+            if page.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn put_covered(&self, connection: &Arc<str>, name: &Arc<str>, at: Timestamp) {
+        let row =
+            FeedPositionRow { connection: Arc::clone(connection), feed: Arc::clone(name), position: Vec::new(), at };
+        self.hand_over(Batch { mutations: vec![Mutation::PutFeedPosition(row)], ..Batch::default() }).await;
+    }
+}

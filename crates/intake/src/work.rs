@@ -1,0 +1,40 @@
+//! One record that has to be read again.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+/// One record that has to be read again, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Work {
+    /// The record's id.
+    pub(crate) id: Arc<str>,
+    /// When the system says it changed.
+    pub(crate) at: Timestamp,
+    /// When this process heard of it.
+    pub(crate) arrived: Timestamp,
+    /// Inbox rows that are done with once this is.
+    pub(crate) inbox: Vec<Arc<str>>,
+    /// Whether it is handed over even if it is not news.
+    pub(crate) forced: bool,
+    /// Whether a sweep found it.
+    pub(crate) swept: bool,
+    /// Whether it is handed over although a cross-reference is missing.
+    pub(crate) orphan: bool,
+}
+
+impl Work {
+    pub(crate) const fn new(id: Arc<str>, at: Timestamp, arrived: Timestamp) -> Self {
+        Self { id, at, arrived, inbox: Vec::new(), forced: false, swept: false, orphan: false }
+    }
+
+    /// Two reasons to read the same record are one reading.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.at = self.at.max(other.at);
+        self.arrived = self.arrived.min(other.arrived);
+        self.inbox.extend(other.inbox);
+        self.forced |= other.forced;
+        self.swept &= other.swept;
+        self.orphan |= other.orphan;
+    }
+}

@@ -1,0 +1,158 @@
+//! What comes in, over a system in memory, a real dispatcher and a real store.
+
+mod world;
+
+use std::sync::Arc;
+
+use connect::ChangeKind;
+use model::Value;
+use store::Store;
+
+use crate::world::{System, World};
+
+fn system() -> Arc<System> {
+    Arc::new(System::default())
+}
+
+const QUOTE: &str = r#"{"Number": "Q-1", "Status": "open"}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_becomes_a_canonical_event_once() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    system.write("Quote", "1", QUOTE);
+    for _ in 0..3 {
+        system.say("Quote", &["1"], ChangeKind::Updated);
+    }
+    let event = world.events(1).await.remove(0);
+    assert_eq!((&*event.key, event.object.as_str()), ("Q-1", "quote"));
+    assert_eq!(event.envelope.get("type"), &Value::from("interlock.quote.changed.v1"));
+    assert_eq!(event.envelope.get("subject"), &Value::from("Q-1"));
+    assert_eq!(event.envelope.get("data").get("status"), &Value::from("open"));
+    // Another one behind it proves that the duplicates were worked off.
+    system.write("Quote", "2", r#"{"Number": "Q-2", "Status": "open"}"#);
+    system.write("Quote", "3", r#"{"Number": "Q-3", "Status": "draft"}"#);
+    system.say("Quote", &["3", "2"], ChangeKind::Created);
+    let keys: Vec<Arc<str>> = world.events(2).await.into_iter().map(|event| event.key).collect();
+    assert_eq!(keys, ["Q-1".into(), "Q-2".into()] as [Arc<str>; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_goes_on_where_the_feed_was_left() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    system.write("Quote", "1", QUOTE);
+    system.say("Quote", &["1"], ChangeKind::Updated);
+    world.events(1).await;
+    world.kill().await;
+    system.write("Quote", "2", r#"{"Number": "Q-2"}"#);
+    system.say("Quote", &["2"], ChangeKind::Updated);
+    let world = World::start(folder.path(), &system).await;
+    let events = world.events(1).await;
+    assert_eq!(events.iter().map(|event| &*event.key).collect::<Vec<_>>(), ["Q-2"], "not lost, and Q-1 not again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_the_feed_lost_is_found_by_a_sweep() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::sweeping(folder.path(), &system, "30ms").await;
+    system.write("Quote", "1", QUOTE);
+    world.events(1).await;
+    world.until(|world| world.intake.figures().iter().any(|feed| feed.healed == 1)).await;
+    let reads = system.reads.lock().expect("lock").get("1").copied();
+    world.until(|world| world.intake.figures()[0].covered_until.is_some()).await;
+    assert_eq!(reads, Some(1), "a version that was seen is not read again");
+    assert_eq!(world.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_place_is_swept_at_once() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    world.kill().await;
+    system.write("Quote", "1", QUOTE);
+    system.lose_places();
+    let world = World::start(folder.path(), &system).await;
+    assert_eq!(&*world.events(1).await[0].key, "Q-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_pushed_is_durable_before_it_is_acknowledged() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    *world.kept.refuse.lock().expect("lock") = u32::MAX;
+    world.refer("Q-1", "1").await;
+    system.write("Invoice", "9", r#"{"Number": "I-9", "QuoteId": "1"}"#);
+    assert_eq!(world.push("e1", "9").await.expect("kept"), 1);
+    assert_eq!(world.push("e1", "9").await.expect("kept"), 1, "the same one again is harmless");
+    assert_eq!(world.store.inbox().expect("rows").len(), 1);
+    world.kill().await;
+    let world = World::start(folder.path(), &system).await;
+    let event = world.events(1).await.remove(0);
+    assert_eq!(event.envelope.get("data").get("quote"), &Value::from("Q-1"));
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
+    assert_eq!(world.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_waits_for_its_parent_and_survives_a_restart_meanwhile() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    system.write("Invoice", "9", r#"{"Number": "I-9", "QuoteId": "1"}"#);
+    system.write("Invoice", "10", r#"{"Number": "I-10"}"#);
+    world.push("e1", "9").await.expect("kept");
+    world.push("e2", "10").await.expect("kept");
+    let first = world.events(1).await;
+    assert_eq!(&*first[0].key, "I-10", "what names no parent waits for none");
+    world.kill().await;
+    let world = World::start(folder.path(), &system).await;
+    world.refer("Q-1", "1").await;
+    let event = world.events(1).await.remove(0);
+    assert_eq!((&*event.key, event.envelope.get("data").get("quote")), ("I-9", &Value::from("Q-1")));
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_told_once_and_read_again_when_asked() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    system.write("Quote", "1", r#"{"Status": "open"}"#);
+    for _ in 0..2 {
+        system.say("Quote", &["1"], ChangeKind::Updated);
+    }
+    system.write("Quote", "2", r#"{"Number": "Q-2"}"#);
+    system.say("Quote", &["2"], ChangeKind::Updated);
+    world.events(1).await;
+    {
+        let unreadable = world.kept.unreadable.lock().expect("lock");
+        assert_eq!(unreadable.len(), 1, "{unreadable:?}");
+        assert!(unreadable[0].reason.contains("Number"), "{}", unreadable[0].reason);
+    }
+    system.write("Quote", "1", QUOTE);
+    world.intake.reread("sys", "quotes", "1").expect("a feed");
+    assert_eq!(&*world.events(2).await[1].key, "Q-1");
+    assert!(world.intake.reread("sys", "nosuch", "1").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_kept_is_tried_again() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    *world.kept.refuse.lock().expect("lock") = 2;
+    system.write("Quote", "1", QUOTE);
+    system.say("Quote", &["1"], ChangeKind::Updated);
+    world.events(1).await;
+    assert_eq!(world.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_notification_is_refused() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    let body = bytes::Bytes::from_static(b"{");
+    let refused = world.intake.receive(&"sys".into(), &http::HeaderMap::new(), &body).await.expect_err("refused");
+    assert_eq!(refused.code, "IL-FEED-004");
+    let unknown = world.intake.receive(&"nosuch".into(), &http::HeaderMap::new(), &body).await.expect_err("refused");
+    assert_eq!(unknown.code, "IL-FEED-003");
+    assert_eq!(world.push("e1", "").await.expect_err("no id").code, "IL-FEED-004");
+}

@@ -1,0 +1,326 @@
+//! A system of the tests: records in memory, a feed that can be told what to say, and the sink that keeps what is handed over.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use connect::{
+    Action, ActionInfo, Call, CallError, Change, ChangeKind, ChangePage, Connection, Connector, ErrorClass, FeedError,
+    FeedItem, FeedRequest, Position, PushedChange, RecordDescription, SettingError, Settings,
+};
+use definitions::Release;
+use dispatch::{Clock, Dispatcher, OpenConnection, SystemClock};
+use futures::future::BoxFuture;
+use intake::{Batch, CanonicalEvent, Intake, Sink, Unreadable};
+use jiff::Timestamp;
+use model::{Problem, Value, json};
+use store::{Mutation, ReferenceRow, SqliteStore, Store};
+use tokio::sync::mpsc;
+
+/// Records by kind and id, with a version that grows, and what the feed said.
+#[derive(Default)]
+pub(crate) struct System {
+    records: Mutex<BTreeMap<(String, String), (u64, Value)>>,
+    version: Mutex<u64>,
+    said: Mutex<Vec<FeedItem>>,
+    lost: Mutex<bool>,
+    news: tokio::sync::Notify,
+    pub(crate) reads: Mutex<HashMap<String, usize>>,
+}
+
+impl System {
+    /// Changes a record without telling anybody.
+    pub(crate) fn write(&self, kind: &str, id: &str, record: &str) {
+        let mut version = self.version.lock().expect("lock");
+        *version += 1;
+        let record = json::parse(record.as_bytes()).expect("json");
+        self.records.lock().expect("lock").insert((kind.into(), id.into()), (*version, record));
+    }
+
+    /// Tells of a change on the feed.
+    pub(crate) fn say(&self, kind: &str, ids: &[&str], what: ChangeKind) {
+        let mut said = self.said.lock().expect("lock");
+        let change = Change {
+            record: kind.into(),
+            ids: ids.iter().map(|id| (*id).into()).collect(),
+            kind: what,
+            changed: Vec::new(),
+            values: Value::Null,
+            at: Timestamp::now(),
+            ours: false,
+        };
+        let position = Position(vec![u8::try_from(said.len() + 1).expect("few")]);
+        said.push(FeedItem { changes: vec![change], position });
+        drop(said);
+        self.news.notify_waiters();
+    }
+
+    /// The feed does not know its old places any more.
+    pub(crate) fn lose_places(&self) {
+        *self.lost.lock().expect("lock") = true;
+    }
+}
+
+/// The connector, for definitions.
+pub(crate) struct Memory;
+
+const ACTIONS: [ActionInfo; 1] = [ActionInfo { action: Action::Read, gather_max: 50 }];
+
+impl Connector for Memory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+    fn actions(&self) -> &'static [ActionInfo] {
+        &ACTIONS
+    }
+    fn check(&self, _: &Value) -> Vec<SettingError> {
+        Vec::new()
+    }
+    fn open(&self, _: Settings<'_>) -> Result<Arc<dyn Connection>, Problem> {
+        Err(Problem::new("IL-TEST", "the tests open it themselves", "do so"))
+    }
+}
+
+pub(crate) struct Wire(pub(crate) Arc<System>);
+
+fn unsupported<T>() -> Result<T, CallError> {
+    Err(CallError::new(ErrorClass::Misconfigured, "no", "not in these tests"))
+}
+
+impl Connection for Wire {
+    fn execute<'a>(&'a self, calls: &'a [Call]) -> BoxFuture<'a, Vec<Result<Value, CallError>>> {
+        Box::pin(async move {
+            let records = self.0.records.lock().expect("lock");
+            let mut reads = self.0.reads.lock().expect("lock");
+            let read = |call: &Call| {
+                let id = call.key.as_ref().and_then(|key| key.value.as_str()).unwrap_or_default().to_owned();
+                *reads.entry(id.clone()).or_default() += 1;
+                Ok(records.get(&(call.record.to_string(), id)).map_or(Value::Null, |(_, record)| record.clone()))
+            };
+            calls.iter().map(read).collect()
+        })
+    }
+    fn probe<'a>(&'a self, _: &'a Call) -> BoxFuture<'a, Result<Option<Value>, CallError>> {
+        Box::pin(async { unsupported() })
+    }
+    fn describe<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<RecordDescription, CallError>> {
+        Box::pin(async { unsupported() })
+    }
+    fn check(&self) -> BoxFuture<'_, Result<(), CallError>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn subscribe<'a>(
+        &'a self,
+        request: FeedRequest,
+        items: mpsc::Sender<FeedItem>,
+    ) -> BoxFuture<'a, Result<(), FeedError>> {
+        Box::pin(async move {
+            if std::mem::take(&mut *self.0.lost.lock().expect("lock")) {
+                return Err(FeedError::PositionLost("too old".into()));
+            }
+            let latest = self.0.said.lock().expect("lock").len();
+            let mut next = request.after.map_or(latest, |Position(bytes)| usize::from(bytes[0]));
+            loop {
+                let news = self.0.news.notified();
+                let item = self.0.said.lock().expect("lock").get(next).cloned();
+                match item {
+                    Some(item) => {
+                        next += 1;
+                        if items.send(item).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    None => news.await,
+                }
+            }
+        })
+    }
+    fn receive(&self, _: &http::HeaderMap, body: &Bytes) -> Result<Vec<PushedChange>, CallError> {
+        let value = json::parse(body).map_err(|_| CallError::new(ErrorClass::Rejected, "json", "not JSON"))?;
+        let text = |name: &str| value.get(name).as_str().unwrap_or_default();
+        let at = Timestamp::now();
+        Ok(vec![PushedChange {
+            id: text("id").into(),
+            event_type: text("type").into(),
+            at,
+            keys: value.get("data").clone(),
+        }])
+    }
+    fn changed_since<'a>(
+        &'a self,
+        record: &'a str,
+        _: Timestamp,
+        _: Option<Position>,
+    ) -> BoxFuture<'a, Result<ChangePage, CallError>> {
+        Box::pin(async move {
+            let records = self.0.records.lock().expect("lock");
+            let of_kind = records.iter().filter(|((kind, _), _)| kind == record);
+            let records =
+                of_kind.map(|((_, id), (version, _))| (id.as_str().into(), version.to_string().into())).collect();
+            Ok(ChangePage { records, next: None })
+        })
+    }
+}
+
+/// Keeps what is handed over, in the store and for the tests.
+pub(crate) struct Kept {
+    store: Arc<dyn Store>,
+    pub(crate) events: Mutex<Vec<CanonicalEvent>>,
+    pub(crate) unreadable: Mutex<Vec<Unreadable>>,
+    /// So many batches are refused first.
+    pub(crate) refuse: Mutex<u32>,
+    news: tokio::sync::Notify,
+}
+
+impl Sink for Kept {
+    fn take(&self, batch: Batch) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(async move {
+            {
+                let mut refuse = self.refuse.lock().expect("lock");
+                if *refuse > 0 {
+                    *refuse -= 1;
+                    return Err(Problem::new("IL-TEST", "the disk is full", "make room"));
+                }
+            }
+            self.store.commit(batch.mutations).durable().await.map_err(|error| error.problem())?;
+            self.events.lock().expect("lock").extend(batch.events);
+            self.unreadable.lock().expect("lock").extend(batch.unreadable);
+            self.news.notify_waiters();
+            Ok(())
+        })
+    }
+}
+
+const SETTINGS: &str = "name: test\nstore: { sqlite: data/test.db }\n";
+const CONNECTION: &str = "
+connector: memory
+feeds:
+  quotes: { topic: /quotes, record: Quote, mapping: quote.sys, object: quote, key: .number, only: '.status != \"draft\"', sweep: { every: SWEEP, overlap: 5m } }
+  invoices:
+    push: erp.invoice.*
+    id: .Invoice
+    record: Invoice
+    mapping: invoice.sys
+    object: invoice
+    key: .number
+    resolve: { as: quote, object: quote, id: .quoteId }
+";
+const OBJECTS: [(&str, &str); 2] = [
+    ("quote", "number: { type: string }, status: { type: [string, 'null'] }"),
+    ("invoice", "number: { type: string }, quoteId: { type: [string, 'null'] }, quote: { type: [string, 'null'] }"),
+];
+const QUOTE: &str = "object: quote\nconnection: sys\nrecord: Quote\nfields:\n  number: { field: Number, required: true }\n  status: Status\n";
+const INVOICE: &str =
+    "object: invoice\nconnection: sys\nrecord: Invoice\nfields:\n  number: Number\n  quoteId: QuoteId\n";
+
+fn project(folder: &Path, sweep: &str) -> Arc<Release> {
+    let write = |name: &str, text: &str| {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, text).expect("a file");
+    };
+    write("interlock.yaml", SETTINGS);
+    write("connections/sys.yaml", &CONNECTION.replace("SWEEP", sweep));
+    for (name, properties) in OBJECTS {
+        write(
+            &format!("objects/{name}.yaml"),
+            &format!("object: {name}\nschema: {{ type: object, properties: {{ {properties} }} }}\n"),
+        );
+    }
+    write("mappings/quote.sys.yaml", QUOTE);
+    write("mappings/invoice.sys.yaml", INVOICE);
+    let (release, _) =
+        definitions::load(folder, &[&Memory], &|_| None).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    Arc::new(release)
+}
+
+/// An intake over a store in a folder. Dropped without a word, it leaves what a killed process leaves.
+pub(crate) struct World {
+    pub(crate) intake: Intake,
+    pub(crate) kept: Arc<Kept>,
+    pub(crate) store: Arc<SqliteStore>,
+}
+
+impl World {
+    pub(crate) async fn start(folder: &Path, system: &Arc<System>) -> Self {
+        Self::sweeping(folder, system, "1h").await
+    }
+
+    pub(crate) async fn sweeping(folder: &Path, system: &Arc<System>, sweep: &str) -> Self {
+        let release = project(folder, sweep);
+        let store = Arc::new(SqliteStore::open(&folder.join("data/test.db")).expect("a store"));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (reports, _) = mpsc::unbounded_channel();
+        let dispatchers = release.connections.iter().map(|(name, definition)| {
+            let open = OpenConnection { connection: Arc::new(Wire(Arc::clone(system))), actions: &ACTIONS };
+            let dispatcher = Dispatcher::start(Arc::clone(definition), open, Arc::clone(&clock), reports.clone());
+            (name.clone(), dispatcher)
+        });
+        let dispatchers = dispatchers.collect();
+        let kept = Arc::new(Kept {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            events: Mutex::default(),
+            unreadable: Mutex::default(),
+            refuse: Mutex::default(),
+            news: tokio::sync::Notify::new(),
+        });
+        let intake = Intake::start(release, Arc::clone(&store) as _, dispatchers, clock, Arc::clone(&kept) as _).await;
+        let world = Self { intake: intake.expect("an intake"), kept, store };
+        world.connected().await;
+        world
+    }
+
+    /// Waits until the topic is followed.
+    async fn connected(&self) {
+        self.until(|world| world.intake.figures().iter().any(|feed| feed.connected)).await;
+        // The subscription asks for the latest place on its first poll, which is under way now.
+        tokio::task::yield_now().await;
+    }
+
+    /// Waits until something holds; ten seconds are taken for never.
+    pub(crate) async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let waiting = async {
+            loop {
+                let news = self.kept.news.notified();
+                if holds(self) {
+                    return;
+                }
+                let _ = tokio::time::timeout(Duration::from_millis(20), news).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it comes about");
+    }
+
+    pub(crate) async fn events(&self, count: usize) -> Vec<CanonicalEvent> {
+        self.until(|world| world.kept.events.lock().expect("lock").len() >= count).await;
+        self.kept.events.lock().expect("lock").clone()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.kept.events.lock().expect("lock").len()
+    }
+
+    pub(crate) async fn push(&self, id: &str, invoice: &str) -> Result<usize, Problem> {
+        let body = format!(r#"{{"id":"{id}","type":"erp.invoice.created","data":{{"Invoice":"{invoice}"}}}}"#);
+        self.intake.receive(&"sys".into(), &http::HeaderMap::new(), &Bytes::from(body)).await
+    }
+
+    /// Learns which quote a record is.
+    pub(crate) async fn refer(&self, key: &str, record_id: &str) {
+        let row = ReferenceRow {
+            object: "quote".into(),
+            key: key.into(),
+            connection: "sys".into(),
+            record_id: record_id.into(),
+        };
+        self.store.commit(vec![Mutation::PutReference(row)]).durable().await.expect("durable");
+        self.intake.referenced("sys", "quote", record_id);
+    }
+
+    /// As a process that is killed: nothing is finished, the store is closed.
+    pub(crate) async fn kill(self) {
+        self.intake.stop().await;
+    }
+}
