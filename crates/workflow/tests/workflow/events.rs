@@ -186,3 +186,24 @@ do: [ { a: { set: { id: '${ $workflow.input[0].id }' } } } ]"
     let input = starts.input(&wanted);
     Run::start(workflow, input).gives(r#"{"id": 5}"#);
 }
+
+#[test]
+fn what_a_workflow_may_listen_for_is_known_before_it_runs() {
+    let workflow = load(&document(
+        "do:
+  - a:
+      listen:
+        to:
+          any:
+            - with: { type: paid, subject: '${ .key }' }
+              correlate: { key: { from: .data.order, expect: '${ .key }' }, learned: { from: .roomid } }
+            - with: { type: '${ .kind }' }
+  - b: { do: [ { c: { listen: { to: { any: [] } } } } ] }",
+    ));
+    let found: Vec<String> = workflow
+        .interests()
+        .iter()
+        .map(|interest| format!("{:?} {:?} {:?}", interest.event_type, interest.attributes, interest.correlations))
+        .collect();
+    assert_eq!(found, [r#"None [] []"#, r#"Some("paid") ["subject"] [".data.order"]"#]);
+}

@@ -63,9 +63,11 @@ fn a_failed_task_is_done_again_with_a_corrected_input() {
 fn a_failed_run_can_be_given_up() {
     let mut run = Run::of(TWO, r#"{"n": 1}"#);
     run.answer_fault(Fault::new(FaultType::Validation, "no"));
+    let (pointer, input) = run.state.failed().expect("where it failed");
+    assert_eq!((&**pointer, input), ("/do/0/a", Some(&value(r#"{"n": 1}"#))));
     run.step(Input::Cancel { reason: Value::Null });
     assert_eq!(run.state.status(), Status::Cancelled);
-    assert_eq!(run.state.fault(), None);
+    assert_eq!((run.state.fault(), run.state.failed()), (None, None));
 }
 
 #[test]

@@ -1,0 +1,163 @@
+//! What all parts of a running runtime share.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use definitions::{Release, WorkflowDefinition};
+use dispatch::Clock;
+use model::{IntentId, Problem, RunId};
+use store::{Mutation, Store, StoreError};
+use tokio::sync::{Notify, mpsc};
+
+use crate::correlation::{Correlations, Recent};
+use crate::figures::Counters;
+use crate::lane_id::LaneId;
+use crate::starts::Starts;
+use crate::timers::Timers;
+use crate::work::{Pinned, Work};
+
+/// How long to wait after the store failed, before it is tried again.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How often a batch is tried that the database refuses for a reason that time may not heal.
+const REFUSED_MAX: u32 = 3;
+
+/// Connection, function and business key of something that must happen once.
+pub(crate) type BusinessKey = (Arc<str>, Arc<str>, Arc<str>);
+
+/// What lanes tell the intake.
+#[derive(Debug)]
+pub(crate) enum ToIntake {
+    /// A cross-reference is durable.
+    Referenced { connection: Arc<str>, object: Arc<str>, record: Arc<str> },
+    /// A person mended a record.
+    Reread { connection: Arc<str>, feed: Arc<str>, id: Arc<str> },
+}
+
+/// What all parts share. It holds no dispatcher and no intake, which hold it.
+pub(crate) struct Core {
+    pub(crate) release: Arc<Release>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Compiled workflows by hash: those of the release, and older ones that live runs are pinned to.
+    pub(crate) pinned: HashMap<Arc<str>, Pinned>,
+    pub(crate) starts: Starts,
+    pub(crate) correlations: Correlations,
+    pub(crate) recent: Recent,
+    pub(crate) timers: Timers,
+    pub(crate) counters: Counters,
+    /// What is being done right now and must happen once.
+    pub(crate) once: Mutex<HashMap<BusinessKey, IntentId>>,
+    /// Keys of the records that have an open work item because they cannot be read.
+    pub(crate) unreadable: Mutex<HashSet<Arc<str>>>,
+    pub(crate) lanes: Vec<mpsc::UnboundedSender<Work>>,
+    pub(crate) to_intake: mpsc::UnboundedSender<ToIntake>,
+    pub(crate) changed: Notify,
+}
+
+impl Core {
+    /// Gives work to the lane that looks after a run.
+    pub(crate) fn send_to_run(&self, run: RunId, work: Work) {
+        self.send(LaneId::of(run.uuid()), work);
+    }
+
+    /// Gives work to a lane. One that has stopped does not take it: it is found again at the next start.
+    pub(crate) fn send(&self, lane: LaneId, work: Work) {
+        if let Some(lane) = self.lanes.get(lane.task(self.lanes.len())) {
+            let _ = lane.send(work);
+        }
+    }
+
+    /// Reads from the store on a thread that may block, again and again until that works. `None` when the process ends.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl Fn(&dyn Store) -> Result<T, StoreError> + Clone + Send + 'static,
+    ) -> Option<T> {
+        loop {
+            let (store, attempt) = (Arc::clone(&self.store), read.clone());
+            match tokio::task::spawn_blocking(move || attempt(&*store)).await {
+                Ok(Ok(found)) => return Some(found),
+                Ok(Err(StoreError::Closed)) | Err(_) => return None,
+                Ok(Err(error)) => {
+                    tracing::error!(code = error.problem().code, %error, "the store cannot be read; tried again");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Writes a batch and waits until it is durable. While the disk is full or busy it waits and tries again.
+    ///
+    /// # Errors
+    /// When the database refuses the batch for good: nothing of it is in the store.
+    pub(crate) async fn commit(&self, batch: Vec<Mutation>) -> Result<(), Problem> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut refused = 0;
+        loop {
+            let began = Instant::now();
+            let error = match self.store.commit(batch.clone()).durable().await {
+                Ok(()) => {
+                    self.counters.committed(began.elapsed());
+                    self.changed.notify_one();
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            refused += u32::from(matches!(error, StoreError::Database(_)));
+            let heals = matches!(error, StoreError::DiskFull { .. } | StoreError::InUse { .. });
+            if !heals && (refused == 0 || refused >= REFUSED_MAX) {
+                return Err(error.problem());
+            }
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+    }
+
+    pub(crate) fn once(&self) -> MutexGuard<'_, HashMap<BusinessKey, IntentId>> {
+        self.once.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn unreadable(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The workflow of the release with this name, as a task that runs another one names it.
+    pub(crate) fn workflow(&self, namespace: &str, name: &str, version: &str) -> Option<Pinned> {
+        let definition = self.release.workflows.get(name)?;
+        let own = &definition.workflow;
+        let fits = &**own.namespace() == namespace && (version == "latest" || &**own.version() == version);
+        fits.then(|| Pinned::new(Arc::clone(definition)))
+    }
+}
+
+/// The workflows of the release and those of older texts, compiled.
+///
+/// # Errors
+/// When a text that a live run is pinned to is not there or does not fit the release any more.
+pub(crate) fn compile(release: &Release, store: &dyn Store) -> Result<HashMap<Arc<str>, Pinned>, Problem> {
+    let current = release.workflows.values().map(|definition| Pinned::new(Arc::clone(definition)));
+    let mut pinned: HashMap<Arc<str>, Pinned> = current.map(|one| (Arc::clone(&one.hash), one)).collect();
+    for hash in store.live_definitions().map_err(|error| error.problem())? {
+        if pinned.contains_key(&hash) {
+            continue;
+        }
+        let remedy = "Run the release that these runs began with until they have ended, or cancel them there";
+        let missing = || {
+            let message = format!("The workflow text {hash}, which runs are in the middle of, is not in the store");
+            Problem::new("IL-RUN-010", message, remedy)
+        };
+        let text = store.definition(&hash).map_err(|error| error.problem())?.ok_or_else(missing)?;
+        let workflow = release.load_workflow_text(&text).map_err(|problems| {
+            let first = problems.iter().next().map(|problem| problem.message.clone()).unwrap_or_default();
+            let message = format!(
+                "Runs are in the middle of an earlier text of a workflow ({hash}) that does not fit this release: {first}"
+            );
+            Problem::new("IL-RUN-010", message, remedy)
+        })?;
+        let definition = WorkflowDefinition { workflow, text, file: "pinned workflow".into() };
+        let one = Pinned::new(Arc::new(definition));
+        pinned.insert(hash, one);
+    }
+    Ok(pinned)
+}

@@ -1,0 +1,299 @@
+//! Reading what a round needs, all at once, on a thread that may block.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use model::{Problem, RunId, TransactionId, WorkItemId};
+use store::{Page, RunRow, Store, StoreError, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
+use workflow::RunState;
+
+use super::round::{Earlier, Round};
+use super::{LaneTask, Run};
+use crate::matter::{RECORD, record_key};
+use crate::work::{Work, parent_of, run_key};
+
+type Pair = (Arc<str>, Arc<str>);
+
+/// What is asked of the store.
+#[derive(Default, Clone)]
+struct Needs {
+    runs: HashSet<RunId>,
+    earlier: HashSet<Pair>,
+    matters: HashSet<Pair>,
+    matters_by_id: HashSet<TransactionId>,
+    items: HashSet<WorkItemId>,
+}
+
+impl Needs {
+    fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+            && self.earlier.is_empty()
+            && self.matters.is_empty()
+            && self.matters_by_id.is_empty()
+            && self.items.is_empty()
+    }
+}
+
+type RunAndMatter = (RunRow, Option<TransactionRow>);
+
+/// What the store answered.
+#[derive(Default)]
+struct Found {
+    runs: HashMap<RunId, Result<Option<RunAndMatter>, StoreError>>,
+    earlier: HashMap<Pair, Result<Option<Earlier>, StoreError>>,
+    matters: HashMap<Pair, Result<Option<TransactionRow>, StoreError>>,
+    matters_by_id: Vec<TransactionRow>,
+    items: HashMap<WorkItemId, Result<Option<WorkItemRow>, StoreError>>,
+    open: HashMap<TransactionId, Vec<WorkItemRow>>,
+}
+
+impl LaneTask {
+    /// Reads what the works need and is not in memory. `false` when the process ends.
+    pub(super) async fn load(&mut self, round: &mut Round, works: &[Work]) -> bool {
+        let mut needs = self.needs(works);
+        while !needs.is_empty() {
+            let store = Arc::clone(&self.core.store);
+            let Ok(found) = tokio::task::spawn_blocking(move || fetch(&*store, &needs)).await else { return false };
+            needs = self.keep(round, found);
+        }
+        true
+    }
+
+    fn needs(&self, works: &[Work]) -> Needs {
+        let mut needs = Needs::default();
+        let run = |needs: &mut Needs, id: RunId| match self.runs.get(&id) {
+            None => {
+                needs.runs.insert(id);
+            }
+            Some(known) if !self.matters.contains_key(&known.matter) => {
+                needs.matters_by_id.insert(known.matter);
+            }
+            Some(_) => {}
+        };
+        let intent = |needs: &mut Needs, id: &model::IntentId| {
+            if let Some(held) = self.intents.get(id) {
+                run(needs, held.row.run);
+                if !self.matters.contains_key(&held.matter) {
+                    needs.matters_by_id.insert(held.matter);
+                }
+            }
+        };
+        for work in works {
+            match work {
+                Work::Start(start, _) => {
+                    let workflow = Arc::clone(start.definition.name());
+                    needs.earlier.insert((workflow, run_key(&start.object, &start.key)));
+                    match start.matter {
+                        Some(matter) if self.matters.contains_key(&matter) => {}
+                        Some(matter) => {
+                            needs.matters_by_id.insert(matter);
+                        }
+                        None => {
+                            needs.matters.insert((Arc::clone(&start.object), Arc::clone(&start.key)));
+                        }
+                    }
+                }
+                Work::Hear { run: id, .. } | Work::Fire { run: id, .. } | Work::Operate { run: id, .. } => {
+                    run(&mut needs, *id);
+                }
+                Work::Report(dispatch::Report::Done(outcome)) => intent(&mut needs, &outcome.intent),
+                Work::Lost { intent: id, .. } => intent(&mut needs, id),
+                Work::Report(dispatch::Report::Delayed { .. }) | Work::Stop(_) => {}
+                Work::Decide(item, ..) => {
+                    needs.items.insert(*item);
+                }
+                Work::Unreadable(record, _) => {
+                    needs.matters.insert((RECORD.into(), record_key(record)));
+                }
+                Work::Readable { key } => {
+                    needs.matters.insert((RECORD.into(), Arc::clone(key)));
+                }
+            }
+        }
+        // The answer of a run in memory may go to one that is not.
+        let mut parents = HashSet::new();
+        for work in works {
+            if let Some(id) = self.concerns(work)
+                && let Some(known) = self.runs.get(&id)
+            {
+                self.parents(&known.key, &mut parents);
+            }
+        }
+        needs.runs.extend(parents);
+        needs
+    }
+
+    fn concerns(&self, work: &Work) -> Option<RunId> {
+        match work {
+            Work::Hear { run, .. } | Work::Fire { run, .. } | Work::Operate { run, .. } => Some(*run),
+            Work::Report(dispatch::Report::Done(outcome)) => Some(self.intents.get(&outcome.intent)?.row.run),
+            Work::Lost { intent, .. } => Some(self.intents.get(intent)?.row.run),
+            _ => None,
+        }
+    }
+
+    /// The runs that wait for this one's end, as far as they are not in memory.
+    fn parents(&self, key: &str, found: &mut HashSet<RunId>) {
+        let mut next = parent_of(key).map(|(parent, _)| parent);
+        while let Some(parent) = next {
+            let Some(run) = self.runs.get(&parent) else {
+                found.insert(parent);
+                return;
+            };
+            next = parent_of(&run.key).map(|(parent, _)| parent);
+        }
+    }
+
+    /// Takes over what was found and tells what is needed because of it.
+    fn keep(&mut self, round: &mut Round, found: Found) -> Needs {
+        let mut needs = Needs::default();
+        for (id, result) in found.runs {
+            match result {
+                Err(error) => {
+                    round.loaded.gone.insert(id, Some(error.problem()));
+                }
+                Ok(None) => {
+                    round.loaded.gone.insert(id, None);
+                }
+                Ok(Some((row, matter))) => match self.revive(row) {
+                    Ok(Some(run)) => {
+                        self.parents(&run.key, &mut needs.runs);
+                        if let Some(matter) = matter {
+                            self.matters.entry(matter.id).or_insert(matter);
+                        }
+                        self.runs.insert(id, run);
+                    }
+                    Ok(None) => {
+                        round.loaded.gone.insert(id, None);
+                    }
+                    Err(problem) => {
+                        tracing::error!(run = %id, code = problem.code, %problem, "a run cannot go on");
+                        round.loaded.gone.insert(id, Some(problem));
+                    }
+                },
+            }
+        }
+        needs.runs.retain(|id| !self.runs.contains_key(id) && !round.loaded.gone.contains_key(id));
+        for (pair, result) in found.earlier {
+            match result {
+                Ok(earlier) => {
+                    round.loaded.earlier.insert(pair, earlier);
+                }
+                Err(error) => tracing::error!(%error, "it cannot be read whether a run was started"),
+            }
+        }
+        for matter in found.matters_by_id {
+            self.matters.entry(matter.id).or_insert(matter);
+        }
+        for (pair, result) in found.matters {
+            match result {
+                Ok(matter) => {
+                    // What is in memory is as new or newer.
+                    let matter = matter.map(|row| self.matters.get(&row.id).cloned().unwrap_or(row));
+                    round.loaded.matters.insert(pair, matter);
+                }
+                Err(error) => tracing::error!(%error, "a matter cannot be read"),
+            }
+        }
+        round.loaded.open.extend(found.open);
+        for (id, result) in found.items {
+            match result {
+                Ok(item) => {
+                    if let Some(item) = &item {
+                        if !self.matters.contains_key(&item.transaction) {
+                            needs.matters_by_id.insert(item.transaction);
+                        }
+                        if let Some((run, _)) = &item.run {
+                            match self.runs.get(run) {
+                                Some(known) => self.parents(&known.key, &mut needs.runs),
+                                None => {
+                                    needs.runs.insert(*run);
+                                }
+                            }
+                        }
+                    }
+                    round.loaded.items.insert(id, item);
+                }
+                Err(error) => tracing::error!(%error, "a work item cannot be read"),
+            }
+        }
+        needs
+    }
+
+    /// A stored run, ready to be stepped; `None` when it is over.
+    fn revive(&self, row: RunRow) -> Result<Option<Run>, Problem> {
+        if row.state.is_empty() {
+            return Ok(None);
+        }
+        let pinned = self.core.pinned.get(&row.definition).cloned().ok_or_else(|| {
+            let message =
+                format!("The run {} is pinned to the workflow text {}, which is not known", row.id, row.definition);
+            Problem::new("IL-RUN-010", message, "Start Interlock again, so that it reads the texts of live runs")
+        })?;
+        let state: RunState = postcard::from_bytes(&row.state).map_err(|error| {
+            let message = format!("The state of the run {} cannot be read: {error}", row.id);
+            Problem::new("IL-RUN-011", message, "Restore the store from a backup; keep the damaged file for support")
+        })?;
+        Ok(Some(Run {
+            id: row.id,
+            pinned,
+            key: row.key,
+            matter: row.transaction,
+            started_at: row.started_at,
+            in_doubt: row.in_doubt,
+            state,
+        }))
+    }
+}
+
+fn fetch(store: &dyn Store, needs: &Needs) -> Found {
+    let mut found = Found::default();
+    for id in &needs.runs {
+        let read = || match store.run(*id)? {
+            None => Ok(None),
+            Some(row) if row.state.is_empty() => Ok(Some((row, None))),
+            Some(row) => {
+                let matter = store.transaction(row.transaction)?;
+                Ok(Some((row, matter)))
+            }
+        };
+        found.runs.insert(*id, read());
+    }
+    for pair in &needs.earlier {
+        let read = || match store.run_of_key(&pair.0, &pair.1)? {
+            None => Ok(None),
+            Some(run) => {
+                let row = store.run(run)?;
+                Ok(row.map(|row| Earlier { run, status: closed(&row) }))
+            }
+        };
+        found.earlier.insert(pair.clone(), read());
+    }
+    for pair in &needs.matters {
+        let matter = store.transaction_of_key(&pair.0, &pair.1);
+        if let (RECORD, Ok(Some(matter))) = (&*pair.0, &matter) {
+            let filter = WorkItemFilter {
+                transaction: Some(matter.id),
+                status: Some(WorkItemStatus::Open),
+                ..WorkItemFilter::default()
+            };
+            let open = store.work_items(&filter, Page { offset: 0, limit: 100 }).unwrap_or_default();
+            found.open.insert(matter.id, open);
+        }
+        found.matters.insert(pair.clone(), matter);
+    }
+    let by_id = needs.matters_by_id.iter().filter_map(|id| store.transaction(*id).ok().flatten());
+    found.matters_by_id = by_id.collect();
+    for id in &needs.items {
+        found.items.insert(*id, store.work_item(*id));
+    }
+    found
+}
+
+/// A failed run without a state cannot go on: it counts as cancelled.
+fn closed(row: &RunRow) -> store::RunStatus {
+    match row.status {
+        store::RunStatus::Failed if row.state.is_empty() => store::RunStatus::Cancelled,
+        status => status,
+    }
+}

@@ -1,0 +1,169 @@
+//! A lane task: steps the runs of its lanes, one round after the other.
+//!
+//! A round takes what waits, loads the runs concerned, steps them, and commits everything as one batch. Only when that is
+//! durable are intents submitted, timers set, events told and people answered. So nothing outside ever happens that the
+//! store does not know of, and what the store knows of happens again after a crash.
+
+mod calls;
+mod commands;
+mod load;
+mod milestones;
+mod people;
+mod queues;
+mod reports;
+mod round;
+mod runs;
+mod unreadable;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use definitions::Function;
+use dispatch::Dispatcher;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use model::{ConnectionName, IntentId, RunId, TransactionId};
+use store::{IntentRow, TransactionRow};
+use tokio::sync::mpsc;
+use workflow::{Position, RunState};
+
+use crate::core::Core;
+use crate::lane_id::LaneId;
+use crate::work::{Pinned, Work};
+use round::Round;
+
+pub(crate) use calls::business_key;
+pub(crate) use queues::UNREADABLE;
+
+/// How many things one round takes on.
+const ROUND_MAX: usize = 256;
+/// How many runs and matters a task keeps in memory between rounds, about: those that came last.
+const RUNS_KEPT: usize = 1_024;
+
+/// A run in memory.
+pub(crate) struct Run {
+    pub(crate) id: RunId,
+    pub(crate) pinned: Pinned,
+    pub(crate) key: Arc<str>,
+    pub(crate) matter: TransactionId,
+    pub(crate) started_at: Timestamp,
+    pub(crate) in_doubt: bool,
+    pub(crate) state: RunState,
+}
+
+/// An intent whose outcome is not known.
+pub(crate) struct Held {
+    pub(crate) row: IntentRow,
+    /// `None` when this release does not have it any more.
+    pub(crate) function: Option<Arc<Function>>,
+    pub(crate) position: Position,
+    pub(crate) matter: TransactionId,
+    /// The class of the last error that was written down.
+    pub(crate) class: Option<connect::ErrorClass>,
+}
+
+/// One of the tasks that share the lanes.
+pub(crate) struct LaneTask {
+    core: Arc<Core>,
+    dispatchers: HashMap<ConnectionName, Dispatcher>,
+    runs: IndexMap<RunId, Run, foldhash::fast::RandomState>,
+    matters: IndexMap<TransactionId, TransactionRow, foldhash::fast::RandomState>,
+    intents: HashMap<IntentId, Held, foldhash::fast::RandomState>,
+    /// The intents by the waiting point that they answer.
+    waiting: HashMap<(RunId, u32), IntentId, foldhash::fast::RandomState>,
+}
+
+impl LaneTask {
+    pub(crate) fn new(core: Arc<Core>, dispatchers: HashMap<ConnectionName, Dispatcher>) -> Self {
+        Self {
+            core,
+            dispatchers,
+            runs: IndexMap::default(),
+            matters: IndexMap::default(),
+            intents: HashMap::default(),
+            waiting: HashMap::default(),
+        }
+    }
+
+    /// Takes up an intent whose outcome was not known when the process ended.
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.waiting.insert((held.row.run, held.position.attempt), held.row.id);
+        self.intents.insert(held.row.id, held);
+    }
+
+    /// Works until it is told to stop or everybody who could give it work is gone.
+    pub(crate) async fn work(mut self, mut inbox: mpsc::UnboundedReceiver<Work>) {
+        let mut works = Vec::with_capacity(ROUND_MAX);
+        while inbox.recv_many(&mut works, ROUND_MAX).await > 0 {
+            let mut stop = None;
+            let mut round = Round::new(self.core.clock.now());
+            let taken = std::mem::replace(&mut works, Vec::with_capacity(ROUND_MAX));
+            if !self.load(&mut round, &taken).await {
+                return;
+            }
+            for work in taken {
+                match work {
+                    Work::Stop(stopped) => stop = Some(stopped),
+                    work => self.take(&mut round, work),
+                }
+            }
+            self.close(&mut round);
+            self.finish(round).await;
+            if let Some(stopped) = stop {
+                let _ = stopped.send(());
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, round: &mut Round, work: Work) {
+        round.arrived = None;
+        match work {
+            Work::Start(start, answer) => {
+                let result = self.start(round, &start);
+                round.answer(answer, result);
+            }
+            Work::Hear { run, positions, event } => self.hear(round, run, &positions, &event),
+            Work::Fire { run, position } => self.fire(round, run, &position),
+            Work::Report(report) => self.report(round, report),
+            Work::Lost { intent, fault } => self.lost(round, intent, fault),
+            Work::Decide(item, decision, answer) => {
+                let result = self.decide(round, item, decision);
+                round.answer(answer, result);
+            }
+            Work::Operate { run, operation, by, answer } => {
+                let result = self.operate(round, run, operation, &by);
+                match answer {
+                    Some(answer) => round.answer(answer, result),
+                    None => {
+                        if let Err(problem) = result {
+                            tracing::debug!(%run, %problem, "nothing to be done with the run");
+                        }
+                    }
+                }
+            }
+            Work::Unreadable(record, answer) => {
+                let result = self.unreadable(round, *record);
+                round.answer(answer, result);
+            }
+            Work::Readable { key } => self.readable(round, &key),
+            Work::Stop(_) => {}
+        }
+        self.settle_others(round);
+    }
+
+    fn lane_of(&self, run: RunId) -> LaneId {
+        LaneId::of(run.uuid())
+    }
+
+    /// Forgets what has not been used for a while.
+    fn evict(&mut self) {
+        const MORE: usize = RUNS_KEPT / 4;
+        if self.runs.len() > RUNS_KEPT + MORE {
+            self.runs.drain(..self.runs.len() - RUNS_KEPT);
+        }
+        if self.matters.len() > RUNS_KEPT + MORE {
+            self.matters.drain(..self.matters.len() - RUNS_KEPT);
+        }
+    }
+}

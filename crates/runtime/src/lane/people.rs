@@ -1,0 +1,210 @@
+//! What people do: decide on work items, and retry, cancel, halt or resume runs.
+
+use std::sync::Arc;
+
+use model::{Problem, RunId, Value, WorkItemId};
+use store::{Mutation, WorkItemRow, WorkItemStatus};
+use workflow::{Input, Position};
+
+use super::LaneTask;
+use super::queues::{FAILED, UNREADABLE};
+use super::round::Round;
+use super::runs::Told;
+use crate::journal::line;
+use crate::{Decision, RunOperation};
+
+/// Longest note, in characters.
+const NOTE_MAX: usize = 2_000;
+
+/// What is known of an action.
+struct Allowed {
+    edit: bool,
+    note_required: bool,
+}
+
+impl LaneTask {
+    pub(super) fn decide(&mut self, round: &mut Round, id: WorkItemId, decision: Decision) -> Result<(), Problem> {
+        let missing = || {
+            let message = format!("There is no work item {id}");
+            Problem::new("IL-RUN-002", message, "Go back to the queue: it shows what is open")
+        };
+        let item = round.loaded.items.get(&id).cloned().flatten().ok_or_else(missing)?;
+        if item.status != WorkItemStatus::Open || round.resolved.contains(&id) {
+            return Err(not_open(&item));
+        }
+        if let Some((run, _)) = &item.run
+            && let Some(Some(problem)) = round.loaded.gone.get(run)
+        {
+            return Err(problem.clone());
+        }
+        let kind = item.content.get("kind").as_str().unwrap_or_default().to_owned();
+        let allowed = self.allowed(&item, &kind, &decision.action)?;
+        let note = decision.note.clone().filter(|note| !note.trim().is_empty());
+        if allowed.note_required && note.is_none() {
+            let message = format!("`{}` needs a note", decision.action);
+            return Err(Problem::new("IL-RUN-005", message, "Say in a sentence why"));
+        }
+        if note.as_ref().is_some_and(|note| note.chars().count() > NOTE_MAX) {
+            let message = format!("The note is longer than {NOTE_MAX} characters");
+            return Err(Problem::new("IL-RUN-005", message, "Keep to what the next reader needs"));
+        }
+        if decision.record.is_some() && !allowed.edit {
+            let message = format!("`{}` does not take another record", decision.action);
+            return Err(Problem::new(
+                "IL-RUN-006",
+                message,
+                "Choose an action that corrects, or leave the record as it is",
+            ));
+        }
+        let place = round.mutations.len();
+        match &*kind {
+            FAILED => self.decide_failure(round, &item, &decision)?,
+            UNREADABLE => self.decide_record(round, &item, &decision.action),
+            _ => self.decide_task(round, &item, &decision, note.as_ref())?,
+        }
+        // What a person did stands in front of what follows from it.
+        let label = self.label(&item.queue, &decision.action);
+        let detail = Value::object([
+            ("action", Value::from(Arc::clone(&decision.action))),
+            ("by", Value::from(Arc::clone(&decision.by))),
+            ("note", Value::from(note.clone())),
+            ("edited", Value::from(decision.record.is_some())),
+        ]);
+        let title = format!("{}: {label}", decision.by);
+        let resolution = Value::object([
+            ("action", Value::from(Arc::clone(&decision.action))),
+            ("by", Value::from(Arc::clone(&decision.by))),
+            ("note", Value::from(note)),
+            ("record", decision.record.into()),
+            ("at", Value::from(round.now.to_string())),
+        ]);
+        round.mutations.insert(place, line(item.transaction, round.now, "decided", None, title, detail));
+        let resolved = WorkItemRow { status: WorkItemStatus::Resolved, resolution, ..item };
+        round.mutations.insert(place, Mutation::PutWorkItem(resolved));
+        round.resolved.insert(id);
+        Ok(())
+    }
+
+    fn allowed(&self, item: &WorkItemRow, kind: &str, action: &str) -> Result<Allowed, Problem> {
+        let names = item.content.get("allow").items();
+        let listed = names.is_empty() || names.iter().any(|name| name.as_str() == Some(action));
+        let known = self.core.release.queues.get(&*item.queue).and_then(|queue| queue.actions.get(action));
+        let own = match (kind, action) {
+            (FAILED, "retry" | "cancel") | (UNREADABLE, "retry" | "dismiss") => {
+                Some(Allowed { edit: false, note_required: false })
+            }
+            (FAILED, "correct") => Some(Allowed { edit: true, note_required: false }),
+            _ => None,
+        };
+        let allowed = match (known, own) {
+            (Some(known), Some(own)) => Some(Allowed { edit: own.edit, note_required: known.note_required }),
+            (Some(known), None) if kind != FAILED && kind != UNREADABLE => {
+                Some(Allowed { edit: known.edit, note_required: known.note_required })
+            }
+            (None, own) => own,
+            (Some(_), None) => None,
+        };
+        allowed.filter(|_| listed).ok_or_else(|| {
+            let possible: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+            let remedy = match possible.is_empty() {
+                true => "Choose one of the actions that its queue defines".to_owned(),
+                false => format!("Choose one of: {}", possible.join(", ")),
+            };
+            Problem::new("IL-RUN-004", format!("`{action}` is not possible with this work item"), remedy)
+        })
+    }
+
+    fn label(&self, queue: &str, action: &str) -> String {
+        let known = self.core.release.queues.get(queue).and_then(|queue| queue.actions.get(action));
+        known.map_or_else(|| action.to_owned(), |known| known.label.to_string())
+    }
+
+    fn decide_task(
+        &mut self,
+        round: &mut Round,
+        item: &WorkItemRow,
+        decision: &Decision,
+        note: Option<&Arc<str>>,
+    ) -> Result<(), Problem> {
+        let place = item
+            .run
+            .as_ref()
+            .and_then(|(run, position)| Some((*run, std::str::from_utf8(position).ok()?.parse::<Position>().ok()?)));
+        let (run, position) = place.ok_or_else(|| not_open(item))?;
+        let record = decision.record.clone().unwrap_or_else(|| item.content.get("record").clone());
+        let answer = Value::object([
+            ("action", Value::from(Arc::clone(&decision.action))),
+            ("by", Value::from(Arc::clone(&decision.by))),
+            ("note", Value::from(note.cloned())),
+            ("record", record),
+        ]);
+        match self.step(round, run, Input::Returned { position, result: Ok(answer) })? {
+            Told::Taken => Ok(()),
+            Told::Ignored => {
+                let resolution = Value::object([("reason", "nobody waits for it any more")]);
+                let withdrawn = WorkItemRow { status: WorkItemStatus::Withdrawn, resolution, ..item.clone() };
+                round.mutations.push(Mutation::PutWorkItem(withdrawn));
+                Err(not_open(item))
+            }
+        }
+    }
+
+    fn decide_failure(&mut self, round: &mut Round, item: &WorkItemRow, decision: &Decision) -> Result<(), Problem> {
+        let Some((run, _)) = item.run else { return Err(not_open(item)) };
+        let input = match &*decision.action {
+            "cancel" => {
+                Input::Cancel { reason: Value::from(decision.note.clone().unwrap_or_else(|| "cancelled".into())) }
+            }
+            _ => Input::Retry {
+                pointer: item.content.get("pointer").as_str().map(Arc::from),
+                input: decision.record.clone(),
+            },
+        };
+        match self.step(round, run, input)? {
+            Told::Taken => Ok(()),
+            Told::Ignored => Err(not_open(item)),
+        }
+    }
+
+    pub(super) fn operate(
+        &mut self,
+        round: &mut Round,
+        id: RunId,
+        operation: RunOperation,
+        by: &Arc<str>,
+    ) -> Result<(), Problem> {
+        if let Some(Some(problem)) = round.loaded.gone.get(&id) {
+            return Err(problem.clone());
+        }
+        let Some(run) = self.runs.get(&id) else {
+            let message = format!("There is no run {id} that has not ended");
+            return Err(Problem::new("IL-RUN-007", message, "Look it up again: it may have ended meanwhile"));
+        };
+        let matter = run.matter;
+        let name = Arc::clone(run.pinned.name());
+        let (input, did) = match operation {
+            RunOperation::Retry { input } => {
+                let did = if input.is_some() { "retried with another input" } else { "retried" };
+                (Input::Retry { pointer: None, input }, did)
+            }
+            RunOperation::Cancel { reason } => (Input::Cancel { reason: Value::from(reason) }, "cancelled"),
+            RunOperation::Suspend => (Input::Suspend, "halted"),
+            RunOperation::Resume => (Input::Resume, "resumed"),
+        };
+        let place = round.mutations.len();
+        if self.step(round, id, input)? == Told::Ignored {
+            let message = format!("{name} already stands so that it cannot be {did}");
+            return Err(Problem::new("IL-RUN-008", message, "Look at where the run stands now"));
+        }
+        let title = format!("{by}: {name} {did}");
+        round.mutations.insert(place, line(matter, round.now, "operated", None, title, Value::Null));
+        Ok(())
+    }
+}
+
+fn not_open(item: &WorkItemRow) -> Problem {
+    let by = item.resolution.get("by").as_str().map(|by| format!(" by {by}")).unwrap_or_default();
+    let message =
+        format!("The work item \"{}\" is not open any more: it was resolved or withdrawn meanwhile{by}", item.title);
+    Problem::new("IL-RUN-003", message, "Reload the queue")
+}

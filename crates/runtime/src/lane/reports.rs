@@ -1,0 +1,122 @@
+//! What dispatchers tell of intents.
+
+use std::sync::Arc;
+
+use connect::{Action, CallError};
+use definitions::Effect;
+use dispatch::{Outcome, Report, Success};
+use model::{IntentId, Value};
+use store::{IntentState, Mutation, ReferenceRow};
+use workflow::{Fault, Input};
+
+use super::round::{After, Round};
+use super::{Held, LaneTask};
+use crate::core::ToIntake;
+use crate::journal::{line, summary};
+
+impl LaneTask {
+    pub(super) fn report(&mut self, round: &mut Round, report: Report) {
+        match report {
+            Report::Delayed { intent, attempts, error, in_doubt } => {
+                self.delayed(round, intent, attempts, &error, in_doubt);
+            }
+            Report::Done(outcome) => self.done(round, outcome),
+        }
+    }
+
+    /// It is tried again. The first delay, and each of another kind, is written down; not each attempt.
+    fn delayed(&mut self, round: &mut Round, intent: IntentId, attempts: u32, error: &CallError, in_doubt: bool) {
+        let Some(held) = self.intents.get_mut(&intent) else { return };
+        held.row.attempts = attempts;
+        if held.class == Some(error.class) {
+            return;
+        }
+        if held.class.is_none() {
+            let connection = Arc::clone(&held.row.connection);
+            let title =
+                format!("{} waits: {connection} says {}; it is tried again until it works", held.row.function, error);
+            let detail = Value::object([
+                ("class", Value::from(error.class.word())),
+                ("code", Value::from(error.code.as_str())),
+                ("attempts", Value::from(attempts)),
+            ]);
+            round.mutations.push(line(held.matter, round.now, "delayed", Some(&connection), title, detail));
+        }
+        held.class = Some(error.class);
+        held.row.state = if in_doubt { IntentState::Unknown } else { IntentState::Pending };
+        held.row.last_error = Some(error.to_string().into());
+        round.mutations.push(Mutation::PutIntent(held.row.clone()));
+    }
+
+    /// It is over: the run gets its answer in the same commit in which the intent goes.
+    fn done(&mut self, round: &mut Round, outcome: Outcome) {
+        let unread = |held: &Held| matches!(round.loaded.gone.get(&held.row.run), Some(Some(_)));
+        if self.intents.get(&outcome.intent).is_some_and(unread) {
+            // The run cannot be read now: the intent stays, and is looked for again at the next start.
+            return;
+        }
+        let Some(held) = self.release(outcome.intent) else { return };
+        round.mutations.push(Mutation::RemoveIntent(outcome.intent));
+        round.mutations.push(outcome_line(&held, &outcome, round.now));
+        if let Ok(Success { reference: Some((object, key, record)), .. }) = &outcome.result {
+            let object: Arc<str> = object.as_str().into();
+            let connection = Arc::clone(&held.row.connection);
+            round.mutations.push(Mutation::PutReference(ReferenceRow {
+                object: Arc::clone(&object),
+                key: Arc::clone(key),
+                connection: Arc::clone(&connection),
+                record_id: Arc::clone(record),
+            }));
+            let message = ToIntake::Referenced { connection, object, record: Arc::clone(record) };
+            round.after.push(After::Intake(message));
+        }
+        let result = outcome.result.map(|success| success.output);
+        self.tell(round, held.row.run, Input::Returned { position: held.position, result });
+    }
+
+    /// An intent of an earlier process whose function is not there any more.
+    pub(super) fn lost(&mut self, round: &mut Round, intent: IntentId, fault: Fault) {
+        let now = round.now;
+        let outcome = Outcome { intent, attempts: 0, sent_at: now, finished_at: now, result: Err(fault) };
+        self.done(round, outcome);
+    }
+}
+
+fn outcome_line(held: &Held, outcome: &Outcome, now: jiff::Timestamp) -> Mutation {
+    let (connection, function) = (&held.row.connection, &held.row.function);
+    let milliseconds = outcome.finished_at.duration_since(outcome.sent_at).as_millis();
+    let effect = held.function.as_ref().map(|function| function.effect);
+    let action = held.function.as_ref().map(|function| function.action);
+    let mut detail = Value::object([
+        ("function", Value::from(format!("{function}@{connection}"))),
+        ("attempts", Value::from(outcome.attempts)),
+        ("milliseconds", Value::from(i64::try_from(milliseconds).unwrap_or(i64::MAX))),
+    ]);
+    if effect != Some(Effect::Once) {
+        detail.set("input", summary(&held.row.request));
+    }
+    let again = match outcome.attempts {
+        0 | 1 => String::new(),
+        attempts => format!(" at attempt {attempts}"),
+    };
+    let title = match &outcome.result {
+        Ok(success) => {
+            detail.set("output", summary(&success.output));
+            let found = if success.found { " (found again after a lost answer)" } else { "" };
+            match (&success.reference, action) {
+                (Some((object, _, record)), Some(Action::Create)) => {
+                    format!("{connection} created {object} {record}{found}{again}")
+                }
+                _ if effect == Some(Effect::None) => format!("{connection} answered {function}{again}"),
+                _ => format!("{connection} did {function}{found}{again}"),
+            }
+        }
+        Err(fault) => {
+            detail.set("fault", fault.to_value());
+            let said = fault.detail.as_deref().or(fault.title.as_deref()).unwrap_or("it failed");
+            format!("{function} failed in {connection}{again}: {said}")
+        }
+    };
+    let kind = if outcome.result.is_ok() { "done" } else { "refused" };
+    line(held.matter, now, kind, Some(connection), title, detail)
+}

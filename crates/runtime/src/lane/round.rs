@@ -1,0 +1,258 @@
+//! One round: what is to become durable together, and what is done then.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use dispatch::Request;
+use indexmap::IndexSet;
+use jiff::Timestamp;
+use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId};
+use store::{Mutation, RunRow, RunStatus, TransactionRow, WorkItemRow};
+use workflow::{Input, Status};
+
+use super::LaneTask;
+use crate::core::ToIntake;
+use crate::correlation::Correlation;
+use crate::figures::Counters;
+use crate::lane_id::LaneId;
+use crate::routing;
+use crate::work::{Answer, Event, Pinned, Work};
+
+/// What is done once the round is durable.
+pub(super) enum After {
+    Submit {
+        connection: ConnectionName,
+        request: Request,
+        arrived: Option<Timestamp>,
+    },
+    Withdraw {
+        connection: ConnectionName,
+        intent: IntentId,
+    },
+    SetTimer {
+        due: Timestamp,
+        run: RunId,
+        position: Arc<str>,
+    },
+    RemoveTimer {
+        run: RunId,
+        position: Arc<str>,
+    },
+    /// Look for events that came before the run listened.
+    Replay {
+        run: RunId,
+        correlations: Vec<Correlation>,
+        started_at: Timestamp,
+    },
+    Emitted {
+        event: Event,
+        correlations: Vec<Correlation>,
+        starts: bool,
+        matter: TransactionId,
+    },
+    Intake(ToIntake),
+    Answer(Answer, Result<(), Problem>),
+    CancelChild {
+        run: RunId,
+        reason: Arc<str>,
+    },
+}
+
+/// Something for a run besides the one in hand.
+pub(super) enum Other {
+    Input(RunId, Input),
+    Child { parent: RunId, position: workflow::Position, workflow: Pinned, input: Value },
+}
+
+/// The run that a workflow has for a key.
+#[derive(Clone, Copy)]
+pub(super) struct Earlier {
+    pub(super) run: RunId,
+    pub(super) status: RunStatus,
+}
+
+/// What was read for a round.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// By workflow and key; absent when it could not be read.
+    pub(super) earlier: HashMap<(Arc<str>, Arc<str>), Option<Earlier>>,
+    /// By object and key; absent when it could not be read.
+    pub(super) matters: HashMap<(Arc<str>, Arc<str>), Option<TransactionRow>>,
+    pub(super) items: HashMap<WorkItemId, Option<WorkItemRow>>,
+    /// The open items of matters of records.
+    pub(super) open: HashMap<TransactionId, Vec<WorkItemRow>>,
+    /// Runs that are not live, or could not be read.
+    pub(super) gone: HashMap<RunId, Option<Problem>>,
+}
+
+/// One round.
+pub(super) struct Round {
+    pub(super) now: Timestamp,
+    pub(super) loaded: Loaded,
+    pub(super) mutations: Vec<Mutation>,
+    pub(super) after: Vec<After>,
+    pub(super) touched: IndexSet<RunId>,
+    pub(super) marked: IndexSet<TransactionId>,
+    pub(super) others: VecDeque<Other>,
+    /// Items that were resolved in this round.
+    pub(super) resolved: HashSet<WorkItemId>,
+    /// When the event arrived that is being worked on.
+    pub(super) arrived: Option<Timestamp>,
+    /// How many inputs and runs followed from others in this round.
+    pub(super) followed: usize,
+}
+
+impl Round {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            loaded: Loaded::default(),
+            mutations: Vec::new(),
+            after: Vec::new(),
+            touched: IndexSet::new(),
+            marked: IndexSet::new(),
+            others: VecDeque::new(),
+            resolved: HashSet::new(),
+            arrived: None,
+            followed: 0,
+        }
+    }
+
+    pub(super) fn answer(&mut self, answer: Answer, result: Result<(), Problem>) {
+        self.after.push(After::Answer(answer, result));
+    }
+}
+
+impl LaneTask {
+    /// Adds the rows of the runs and matters that changed.
+    pub(super) fn close(&mut self, round: &mut Round) {
+        for id in &round.marked {
+            if let Some(matter) = self.matters.get(id) {
+                round.mutations.push(Mutation::PutTransaction(matter.clone()));
+            }
+        }
+        for id in &round.touched {
+            let Some(run) = self.runs.get(id) else { continue };
+            let status = match run.state.status() {
+                Status::Running => RunStatus::Live,
+                Status::Suspended => RunStatus::Suspended,
+                Status::Failed => RunStatus::Failed,
+                Status::Completed => RunStatus::Completed,
+                Status::Cancelled => RunStatus::Cancelled,
+            };
+            let (status, state) = match run.state.status().is_over() {
+                true => (status, Vec::new()),
+                false => match postcard::to_allocvec(&run.state) {
+                    Ok(state) => (status, state),
+                    Err(error) => {
+                        // Without a state it can only be started again, after a person looked.
+                        tracing::error!(run = %id, %error, "the state of a run cannot be stored: the run is closed");
+                        (RunStatus::Failed, Vec::new())
+                    }
+                },
+            };
+            round.mutations.push(Mutation::PutRun(RunRow {
+                id: run.id,
+                workflow: Arc::clone(run.pinned.name()),
+                definition: Arc::clone(&run.pinned.hash),
+                key: Arc::clone(&run.key),
+                transaction: run.matter,
+                status,
+                state,
+                started_at: run.started_at,
+                updated_at: round.now,
+                in_doubt: run.in_doubt,
+            }));
+        }
+    }
+
+    /// Makes the round durable, then acts.
+    pub(super) async fn finish(&mut self, mut round: Round) {
+        let committed = self.core.commit(std::mem::take(&mut round.mutations)).await;
+        if let Err(problem) = committed {
+            // Nothing of it happened. What was to be done is still in the store as it was, and is found at the next start.
+            tracing::error!(code = problem.code, %problem, "a round was refused by the store");
+            for id in &round.touched {
+                self.runs.swap_remove(id);
+            }
+            for id in &round.marked {
+                self.matters.swap_remove(id);
+            }
+            for after in round.after {
+                match after {
+                    After::Answer(answer, _) => {
+                        let _ = answer.send(Err(problem.clone()));
+                    }
+                    After::Submit { request, .. } => {
+                        self.release(request.intent);
+                    }
+                    _ => {}
+                }
+            }
+            return;
+        }
+        let mut replays: IndexSet<RunId> = IndexSet::new();
+        for after in round.after {
+            match after {
+                After::Submit { connection, request, arrived } => self.submit(&connection, request, arrived),
+                After::Withdraw { connection, intent } => {
+                    if let Some(dispatcher) = self.dispatchers.get(&connection) {
+                        dispatcher.withdraw(intent);
+                    }
+                }
+                After::SetTimer { due, run, position } => self.core.timers.set(due, run, position, round.now),
+                After::RemoveTimer { run, position } => self.core.timers.remove(run, &position),
+                After::Replay { run, correlations, started_at } => {
+                    if self.core.recent.may_hold(&correlations, started_at) {
+                        replays.insert(run);
+                    }
+                }
+                After::Emitted { event, correlations, starts, matter } => {
+                    let core = Arc::clone(&self.core);
+                    tokio::spawn(async move {
+                        if !correlations.is_empty() {
+                            routing::deliver(&core, vec![(event.clone(), correlations)]).await;
+                        }
+                        if starts {
+                            routing::start_emitted(core, event, matter).await;
+                        }
+                    });
+                }
+                After::Intake(message) => {
+                    // The intake is gone only when everything stops.
+                    let _ = self.core.to_intake.send(message);
+                }
+                After::Answer(answer, result) => {
+                    let _ = answer.send(result);
+                }
+                After::CancelChild { run, reason } => {
+                    let operation = crate::RunOperation::Cancel { reason };
+                    let work = Work::Operate { run, operation, by: "its parent".into(), answer: None };
+                    self.core.send(LaneId::of(run.uuid()), work);
+                }
+            }
+        }
+        for run in replays {
+            tokio::spawn(routing::replay(Arc::clone(&self.core), run));
+        }
+        for id in &round.touched {
+            if self.runs.get(id).is_some_and(|run| run.state.status().is_over()) {
+                self.runs.swap_remove(id);
+            }
+        }
+        self.evict();
+    }
+
+    fn submit(&self, connection: &ConnectionName, request: Request, arrived: Option<Timestamp>) {
+        let Some(dispatcher) = self.dispatchers.get(connection) else { return };
+        dispatcher.submit(request);
+        if let Some(arrived) = arrived {
+            self.core.counters.submitted(arrived, self.core.clock.now());
+        }
+    }
+
+    pub(super) fn count_start(&self) {
+        Counters::add(&self.core.counters.started, 1);
+        Counters::add(&self.core.counters.live, 1);
+    }
+}

@@ -1,0 +1,284 @@
+//! Starting runs and telling them what happened.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use model::{Problem, RunId, Value};
+use store::{Mutation, RunStatus};
+use workflow::{Fault, FaultType, Input, Position, RunContext, Status, Stepped};
+
+use super::round::{Earlier, Other, Round};
+use super::{LaneTask, Run};
+use crate::journal::line;
+use crate::matter;
+use crate::routing::{connection_of, started_it};
+use crate::work::{Event, Pinned, Start, child_key, parent_of, run_key};
+
+/// How often one input may be followed by others in the same round, such as milestones in a loop that never waits.
+pub(super) const FOLLOWED_MAX: usize = 10_000;
+/// Where the work item of a failed run stands: not at a waiting point.
+pub(super) const FAILURE: &[u8] = b"failure";
+
+/// How many other inputs one input may make due.
+struct Answers {
+    due: VecDeque<Input>,
+    given: usize,
+}
+
+impl LaneTask {
+    /// Starts the run of an event, unless its key has one that lives or has completed.
+    pub(super) fn start(&mut self, round: &mut Round, start: &Start) -> Result<(), Problem> {
+        let key = run_key(&start.object, &start.key);
+        let workflow = Arc::clone(start.definition.name());
+        let place = (Arc::clone(&workflow), Arc::clone(&key));
+        let unread = || Problem::new("IL-RUN-012", "The store cannot be read", "Look at the disk and the log");
+        let mut in_doubt = false;
+        match *round.loaded.earlier.get(&place).ok_or_else(unread)? {
+            None => {}
+            Some(Earlier { run, status: RunStatus::Cancelled }) => {
+                // What the cancelled run gave up may have happened all the same.
+                round.mutations.push(Mutation::RemoveRun(run));
+                in_doubt = true;
+            }
+            Some(Earlier { .. }) => return Ok(()),
+        }
+        let lane = crate::lane_id::LaneId::of_matter(&start.object, &start.key);
+        let (id, matter) = match start.matter {
+            Some(matter) => {
+                if !self.matters.contains_key(&matter) {
+                    return Err(unread());
+                }
+                (crate::lane_id::LaneId::of(matter.uuid()).started_by(start.event.id, &workflow), matter)
+            }
+            None => {
+                let pair = (Arc::clone(&start.object), Arc::clone(&start.key));
+                let known = round.loaded.matters.get(&pair).ok_or_else(unread)?.clone();
+                let mut row = known.unwrap_or_else(|| matter::new(lane.matter(), &start.object, &start.key, round.now));
+                row = self.matters.get(&row.id).cloned().unwrap_or(row);
+                row.closed = false;
+                row.updated_at = round.now;
+                let matter = row.id;
+                round.loaded.matters.insert(pair, Some(row.clone()));
+                round.marked.insert(matter);
+                self.matters.insert(matter, row);
+                (lane.started_by(start.event.id, &workflow), matter)
+            }
+        };
+        round.loaded.earlier.insert(place, Some(Earlier { run: id, status: RunStatus::Live }));
+        round.arrived = Some(start.event.arrived);
+        let title = format!("{} {} starts {workflow}", start.object, start.key);
+        let event = &start.event.envelope;
+        let detail = Value::object([
+            ("type", event.get("type").clone()),
+            ("source", event.get("source").clone()),
+            ("event", event.get("id").clone()),
+        ]);
+        round.mutations.push(line(matter, round.now, "started", connection_of(event), title, detail));
+        let run = NewRun { id, key, matter, started_at: start.event.arrived, in_doubt };
+        let input = start.definition.definition.workflow.starts().input(event);
+        self.begin(round, run, &start.definition, input);
+        Ok(())
+    }
+
+    fn begin(&mut self, round: &mut Round, new: NewRun, pinned: &Pinned, input: Value) {
+        let context = RunContext { run: new.id.to_string().into(), started: round.now };
+        let (state, stepped) = workflow::start(&pinned.definition.workflow, context, input, round.now);
+        let NewRun { id, key, matter, started_at, in_doubt } = new;
+        self.runs.insert(id, Run { id, pinned: pinned.clone(), key, matter, started_at, in_doubt, state });
+        self.count_start();
+        self.settle(round, id, stepped);
+    }
+
+    /// Tells a run something. What a step refuses is logged: only people can ask for what a run refuses.
+    pub(super) fn tell(&mut self, round: &mut Round, id: RunId, input: Input) -> Told {
+        let result = self.step(round, id, input);
+        match result {
+            Ok(told) => told,
+            Err(problem) => {
+                tracing::error!(run = %id, code = problem.code, %problem, "a run could not be told what happened");
+                Told::Ignored
+            }
+        }
+    }
+
+    /// One step of a run and all that follows within it.
+    pub(super) fn step(&mut self, round: &mut Round, id: RunId, input: Input) -> Result<Told, Problem> {
+        let Some(run) = self.runs.get_mut(&id) else { return Ok(Told::Ignored) };
+        let failed = run.state.status() == Status::Failed;
+        let goes_on = failed && matches!(input, Input::Retry { .. } | Input::Cancel { .. });
+        let stepped = workflow::step(&run.pinned.definition.workflow, &mut run.state, input, round.now);
+        let stepped = stepped.map_err(|error| {
+            let remedy = match error {
+                workflow::StepError::InputGone(_) => "Correct the input and retry with it",
+                _ => "Look at where the run stands now",
+            };
+            Problem::new("IL-RUN-008", format!("This cannot be done with the run: {error}"), remedy)
+        })?;
+        if stepped.ignored.is_some() && stepped.commands.is_empty() {
+            return Ok(Told::Ignored);
+        }
+        if goes_on {
+            round.mutations.push(Mutation::WithdrawWorkItems {
+                transaction: run.matter,
+                run: id,
+                position: FAILURE.to_vec(),
+                resolution: Value::object([("reason", "the run went on or was ended")]),
+            });
+        }
+        self.settle(round, id, stepped);
+        Ok(Told::Taken)
+    }
+
+    /// Does what a step asks for, and steps again with what is answered at once.
+    fn settle(&mut self, round: &mut Round, id: RunId, mut stepped: Stepped) {
+        let mut answers = Answers { due: VecDeque::new(), given: 0 };
+        round.touched.insert(id);
+        loop {
+            for command in stepped.commands {
+                self.command(round, id, command, &mut answers.due);
+            }
+            let Some(mut input) = answers.due.pop_front() else { return };
+            answers.given += 1;
+            if answers.given > FOLLOWED_MAX
+                && let Input::Returned { result, .. } = &mut input
+            {
+                let detail = "more than 10,000 calls in a row were answered at once: this loop never waits";
+                *result = Err(Fault::new(FaultType::Runtime, detail));
+            }
+            if answers.given > FOLLOWED_MAX * 2 {
+                tracing::error!(run = %id, "a run does not come to rest");
+                return;
+            }
+            let Some(run) = self.runs.get_mut(&id) else { return };
+            match workflow::step(&run.pinned.definition.workflow, &mut run.state, input, round.now) {
+                Ok(next) => stepped = next,
+                Err(error) => {
+                    tracing::error!(run = %id, %error, "a run could not be told what was answered at once");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Works on the runs that follow from the one that was in hand.
+    pub(super) fn settle_others(&mut self, round: &mut Round) {
+        while let Some(other) = round.others.pop_front() {
+            round.followed += 1;
+            match other {
+                Other::Input(id, input) => {
+                    self.tell(round, id, input);
+                }
+                Other::Child { parent, position, .. } if round.followed > FOLLOWED_MAX => {
+                    let fault = Fault::new(FaultType::Runtime, "workflows run each other without an end");
+                    self.tell(round, parent, Input::Returned { position, result: Err(fault) });
+                }
+                Other::Child { parent, position, workflow, input } => {
+                    let Some(run) = self.runs.get(&parent) else { continue };
+                    let (matter, in_doubt) = (run.matter, run.in_doubt);
+                    let title = format!("{} runs {}", run.pinned.name(), workflow.name());
+                    let child = NewRun {
+                        id: self.lane_of(parent).child(parent, position.attempt),
+                        key: child_key(parent, &position),
+                        matter,
+                        started_at: round.now,
+                        in_doubt,
+                    };
+                    round.mutations.push(line(matter, round.now, "started", None, title, Value::Null));
+                    self.begin(round, child, &workflow, input);
+                }
+            }
+        }
+    }
+
+    /// Tells a run of an event at each place where it may wait for it.
+    pub(super) fn hear(&mut self, round: &mut Round, id: RunId, positions: &[Arc<str>], event: &Event) {
+        let Some(run) = self.runs.get(&id) else { return };
+        if started_it(id, run.pinned.name(), event.id) {
+            return;
+        }
+        let matter = run.matter;
+        round.arrived = Some(event.arrived);
+        // The line stands before what the event causes, and is taken back when nobody wanted the event.
+        let place = round.mutations.len();
+        round.mutations.push(heard(matter, round.now, event));
+        let mut taken = false;
+        for position in positions {
+            let Ok(position) = position.parse::<Position>() else { continue };
+            let input = Input::Heard { position, event: event.envelope.clone() };
+            taken |= self.tell(round, id, input) == Told::Taken;
+        }
+        if taken {
+            round.mutations.push(Mutation::PutHeard { run: id, event: event.id });
+        } else {
+            round.mutations.remove(place);
+        }
+    }
+
+    /// A timer of a run is due.
+    pub(super) fn fire(&mut self, round: &mut Round, id: RunId, position: &Arc<str>) {
+        if matches!(round.loaded.gone.get(&id), Some(Some(_))) {
+            // It cannot be read now; the timer stays.
+            return;
+        }
+        round.mutations.push(Mutation::RemoveTimer { run: id, position: position.as_bytes().to_vec() });
+        if let Ok(position) = position.parse::<Position>() {
+            self.tell(round, id, Input::Fired { position });
+        }
+    }
+
+    /// A run is over: its parent gets the answer, or its matter is closed.
+    pub(super) fn ended(&mut self, round: &mut Round, id: RunId, result: Result<Value, Fault>) {
+        round.mutations.push(Mutation::ForgetRun(id));
+        crate::figures::Counters::one_less(&self.core.counters.live);
+        let Some(run) = self.runs.get(&id) else { return };
+        let cancelled = result.is_err();
+        if !cancelled {
+            crate::figures::Counters::add(&self.core.counters.completed, 1);
+        }
+        if let Some((parent, position)) = parent_of(&run.key) {
+            round.others.push_back(Other::Input(parent, Input::Returned { position, result }));
+            return;
+        }
+        if let Some(matter) = self.matters.get_mut(&run.matter) {
+            matter.closed = true;
+            if cancelled {
+                matter.stage = "cancelled".into();
+            }
+            matter.updated_at = round.now;
+            round.marked.insert(run.matter);
+        }
+    }
+}
+
+/// What became of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The run took it in.
+    Taken,
+    /// The run does not wait for it, or is over.
+    Ignored,
+}
+
+struct NewRun {
+    id: RunId,
+    key: Arc<str>,
+    matter: model::TransactionId,
+    started_at: jiff::Timestamp,
+    in_doubt: bool,
+}
+
+fn heard(matter: model::TransactionId, now: jiff::Timestamp, event: &Event) -> Mutation {
+    let text = |name: &str| event.envelope.get(name).as_str();
+    let event_type = text("type").unwrap_or("an event");
+    let subject = text("subject").unwrap_or_default();
+    let title = match event_type.strip_prefix("interlock.").and_then(|rest| rest.strip_suffix(".changed.v1")) {
+        Some(object) => format!("Heard that {object} {subject} changed"),
+        None => format!("Heard {event_type} {subject}").trim_end().to_owned(),
+    };
+    let detail = Value::object([
+        ("type", Value::from(event_type)),
+        ("event", event.envelope.get("id").clone()),
+        ("data", crate::journal::summary(event.envelope.get("data"))),
+    ]);
+    line(matter, now, "heard", connection_of(&event.envelope), title, detail)
+}

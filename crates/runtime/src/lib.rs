@@ -1,0 +1,235 @@
+//! The one driver with I/O around the pure workflow machine: events start and wake runs, runs make intents, intents go to
+//! dispatchers, what comes of them goes back to the runs; people decide what machines cannot.
+//!
+//! | part | does |
+//! |---|---|
+//! | [`intake`] → `routing` | takes canonical events: they start runs, are kept for those that may listen, and are told |
+//! | `lane` | tasks that step runs: load, step, commit as one batch, then act. A matter belongs to one lane |
+//! | [`dispatch`] | carries intents out, within each system's limits, until it is known what came of them |
+//! | `timers` | wakes runs |
+//! | `recovery` | takes up at start what was under way |
+//!
+//! # Which runs an event starts
+//! There is one run per workflow and key (`<object>:<key>`). While it lives (also failed or halted), an event that would
+//! start it is only heard. After it has completed, the same key starts nothing again. After it was cancelled, the next such
+//! event starts a new run, which looks for what the old one may have created before it creates anything.
+//!
+//! # What happens once
+//! A call is a row before it is sent, and the row goes in the commit in which the run gets the answer. What was on its way
+//! when the process ended is looked for by its business key. Two runs that want the same business key at the same time do
+//! not both get it: the second fails with status 409.
+//!
+//! # What a matter is
+//! All that belongs to one object and key. Runs that runs start, and runs that emitted events start, belong to the matter of
+//! the run they come from.
+
+mod core;
+mod correlation;
+mod figures;
+mod journal;
+mod lane;
+mod lane_id;
+mod matter;
+mod recovery;
+mod routing;
+mod starting;
+mod starts;
+mod timers;
+mod upkeep;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use definitions::{Effect, Release, Target};
+use dispatch::Dispatcher;
+use intake::Intake;
+use model::{ConnectionName, Problem, RunId, Value, WorkItemId};
+use store::Store;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use workflow::{Fault, FaultType, FunctionReference};
+
+use crate::core::Core;
+use crate::lane_id::LaneId;
+use crate::work::{Answer, Work};
+
+pub use dispatch::{Clock, ConnectionFigures, ConnectionState, OpenConnection, Percentiles, SystemClock};
+pub use figures::Figures;
+pub use intake::FeedFigures;
+
+/// What a runtime is made of.
+pub struct Parts {
+    /// The definitions.
+    pub release: Arc<Release>,
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// Every connection of the release, opened.
+    pub connections: HashMap<ConnectionName, OpenConnection>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A running runtime. Cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    core: Arc<Core>,
+    dispatchers: HashMap<ConnectionName, Dispatcher>,
+    intake: Intake,
+    sorting: mpsc::Sender<starting::Sorted>,
+    changes: watch::Receiver<u64>,
+    /// Tasks that are ended by force when everything is done.
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What a person does with a work item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The action's name in the queue's definition: `release`, `correct`, `reject`.
+    pub action: Arc<str>,
+    /// Who.
+    pub by: Arc<str>,
+    /// Why.
+    pub note: Option<Arc<str>>,
+    /// The record as the person changed it, where the action allows that.
+    pub record: Option<Value>,
+}
+
+/// What a person does with a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunOperation {
+    /// Do the failed task again, with another input if given.
+    Retry {
+        /// Another input for the task.
+        input: Option<Value>,
+    },
+    /// End it.
+    Cancel {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Halt it.
+    Suspend,
+    /// Let it go on.
+    Resume,
+}
+
+impl Runtime {
+    /// Recovers what was under way and starts to work.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a definition that live runs are pinned to is not usable.
+    pub async fn start(parts: Parts) -> Result<Self, Problem> {
+        starting::start(parts).await.map(|shared| Self { shared: Arc::new(shared) })
+    }
+
+    /// Takes nothing new, waits for requests under way (at most so long), and stops.
+    pub async fn stop(&self, within: Duration) {
+        let shared = &self.shared;
+        shared.intake.stop().await;
+        futures::future::join_all(shared.dispatchers.values().map(|dispatcher| dispatcher.stop(within))).await;
+        let (sorted, done) = oneshot::channel();
+        if shared.sorting.send(sorted).await.is_ok() {
+            let _ = done.await;
+        }
+        let mut stopped = Vec::new();
+        for lane in &shared.core.lanes {
+            let (answer, answered) = oneshot::channel();
+            if lane.send(Work::Stop(answer)).is_ok() {
+                stopped.push(answered);
+            }
+        }
+        futures::future::join_all(stopped).await;
+        for task in shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+
+    /// Takes what a system pushed; what this returns for is durable.
+    ///
+    /// # Errors
+    /// When it is not a notification of this connection, or cannot be stored now.
+    pub async fn receive(
+        &self,
+        connection: &ConnectionName,
+        headers: &http::HeaderMap,
+        body: &Bytes,
+    ) -> Result<usize, Problem> {
+        self.shared.intake.receive(connection, headers, body).await
+    }
+
+    /// Calls a function that changes nothing, within the connection's limits, for a caller who waits.
+    ///
+    /// # Errors
+    /// What the system said, or that it did not answer in time (status 408) or is down (status 503).
+    pub async fn call(&self, function: &FunctionReference, input: Value, within: Duration) -> Result<Value, Fault> {
+        let target = self.shared.core.release.target(function);
+        let Some(Target::Connection(found)) = target else {
+            let detail = format!("`{function}` is not a function of a connection of this release");
+            return Err(Fault::new(FaultType::Configuration, detail));
+        };
+        if found.effect != Effect::None {
+            let detail = format!("`{function}` changes something: only a workflow may call it");
+            return Err(Fault::new(FaultType::Authorization, detail));
+        }
+        match self.shared.dispatchers.get(&found.connection) {
+            Some(dispatcher) => dispatcher.call(&found, input, within).await,
+            None => Err(Fault::new(FaultType::Configuration, format!("{} is not open", found.connection))),
+        }
+    }
+
+    /// Resolves a work item; durable when this returns.
+    ///
+    /// # Errors
+    /// When it is not open any more, or its queue or itself does not allow the action.
+    pub async fn decide(&self, item: WorkItemId, decision: Decision) -> Result<(), Problem> {
+        self.ask(LaneId::of(item.uuid()), |answer| Work::Decide(item, decision, answer)).await
+    }
+
+    /// Does something with a run; durable when this returns.
+    ///
+    /// # Errors
+    /// When there is no such run or it does not stand where the operation can be done.
+    pub async fn operate(&self, run: RunId, operation: RunOperation, by: &str) -> Result<(), Problem> {
+        let by: Arc<str> = by.into();
+        let work = |answer| Work::Operate { run, operation, by, answer: Some(answer) };
+        self.ask(LaneId::of(run.uuid()), work).await
+    }
+
+    async fn ask(&self, lane: LaneId, work: impl FnOnce(Answer) -> Work) -> Result<(), Problem> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.core.send(lane, work(answer));
+        answered.await.unwrap_or_else(|_| Err(routing::stopping()))
+    }
+
+    /// The definitions that are live.
+    #[must_use]
+    pub fn release(&self) -> Arc<Release> {
+        Arc::clone(&self.shared.core.release)
+    }
+
+    /// Durable state, to read. Reads block: call them where that is allowed.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.shared.core.store)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let connections = self.shared.dispatchers.values().map(Dispatcher::figures).collect();
+        self.shared.core.counters.figures(connections, self.shared.intake.figures())
+    }
+
+    /// Changes its value whenever something that a page shows may have changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.clone()
+    }
+}

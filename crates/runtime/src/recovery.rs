@@ -1,0 +1,114 @@
+//! What was under way when the process ended, taken up again.
+//!
+//! Intents come from their rows and are submitted as in doubt: nobody knows whether they were sent. Timers are read by the
+//! task that fires them, listeners by [`crate::routing::resume`]; work items wait in the store. Runs themselves are loaded
+//! when something happens to them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use definitions::Target;
+use dispatch::{Dispatcher, Request};
+use model::{ConnectionName, Problem, RunId, TransactionId};
+use store::{IntentRow, Page, Store, StoreError, WorkItemFilter, WorkItemStatus};
+use workflow::{Fault, FaultType, FunctionReference, Position};
+
+use crate::core::Core;
+use crate::lane::{Held, LaneTask, business_key};
+use crate::lane_id::LaneId;
+use crate::work::Work;
+
+/// What is read at start.
+pub(crate) struct Remembered {
+    pub(crate) intents: Vec<IntentRow>,
+    /// The matters of the runs of the intents.
+    pub(crate) matters: HashMap<RunId, TransactionId>,
+    pub(crate) live: usize,
+    /// Keys of the records that have an open item because they cannot be read.
+    pub(crate) unreadable: Vec<Arc<str>>,
+}
+
+/// Reads it.
+pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
+    const ITEMS_AT_ONCE: u32 = 1_000;
+    let intents = store.intents()?;
+    let mut matters = HashMap::new();
+    for intent in &intents {
+        if !matters.contains_key(&intent.run)
+            && let Some(run) = store.run(intent.run)?
+        {
+            matters.insert(intent.run, run.transaction);
+        }
+    }
+    let live = store.live_runs()?.len();
+    let mut unreadable = Vec::new();
+    let filter = WorkItemFilter { status: Some(WorkItemStatus::Open), ..WorkItemFilter::default() };
+    for offset in (0..).step_by(ITEMS_AT_ONCE as usize) {
+        let items = store.work_items(&filter, Page { offset, limit: ITEMS_AT_ONCE })?;
+        let last = items.len() < ITEMS_AT_ONCE as usize;
+        unreadable.extend(items.iter().filter_map(|item| {
+            let text = |name: &str| item.content.get(name).as_str();
+            if text("kind") != Some(crate::lane::UNREADABLE) {
+                return None;
+            }
+            Some(crate::matter::key_of_record(text("connection")?, text("feed")?, text("id")?))
+        }));
+        if last {
+            break;
+        }
+    }
+    Ok(Remembered { intents, matters, live, unreadable })
+}
+
+/// Gives each lane task its intents and has them looked for.
+pub(crate) fn take_up(
+    core: &Core,
+    lanes: &mut [LaneTask],
+    dispatchers: &HashMap<ConnectionName, Dispatcher>,
+    intents: Vec<IntentRow>,
+    matters: &HashMap<RunId, TransactionId>,
+) {
+    let count = lanes.len();
+    for row in intents {
+        let lane = LaneId::of(row.run.uuid());
+        let position = std::str::from_utf8(&row.position).ok().and_then(|text| text.parse::<Position>().ok());
+        let (Some(task), Some(position), Some(matter)) =
+            (lanes.get_mut(lane.task(count)), position, matters.get(&row.run))
+        else {
+            tracing::error!(intent = %row.id, "an intent belongs to no run that is known");
+            continue;
+        };
+        let reference = FunctionReference {
+            name: Arc::clone(&row.function),
+            version: None,
+            catalog: Some(Arc::clone(&row.connection)),
+        };
+        let intent = row.id;
+        let Some(Target::Connection(function)) = core.release.target(&reference) else {
+            let detail =
+                format!("`{reference}` is not in this release any more, and what it was asked is not known to be done");
+            let fault = Fault::new(FaultType::Configuration, detail);
+            task.hold(Held { row, function: None, position, matter: *matter, class: None });
+            core.send(lane, Work::Lost { intent, fault });
+            continue;
+        };
+        if let Some(key) = business_key(&row) {
+            core.once().insert(key, intent);
+        }
+        let request = Request { intent, function: Arc::clone(&function), input: row.request.clone(), in_doubt: true };
+        if let Some(dispatcher) = dispatchers.get(&function.connection) {
+            dispatcher.submit(request);
+        }
+        task.hold(Held { row, function: Some(function), position, matter: *matter, class: None });
+    }
+}
+
+/// The connections of a release that were not opened.
+pub(crate) fn missing<'a>(
+    mut needed: impl Iterator<Item = &'a ConnectionName>,
+    open: impl Fn(&ConnectionName) -> bool,
+) -> Option<Problem> {
+    let missing = needed.find(|name| !open(name))?;
+    let message = format!("The connection `{missing}` of the release was not opened");
+    Some(Problem::new("IL-RUN-013", message, "Open every connection before the runtime starts"))
+}

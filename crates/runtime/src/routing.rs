@@ -1,0 +1,236 @@
+//! The way of an event: it starts runs, is stored for those that may listen for it, and is told to those that do.
+//!
+//! What the intake hands over takes two commits. In the first, lanes start runs: row, matter and first intents; they act as
+//! soon as that is durable, so a change leads to its first request after one commit. The second holds the stored events
+//! and the intake's own mutations (feed positions, record versions). It is never before the first: when the process dies
+//! between the two, the feed delivers again, and a run that is there is not started again.
+//!
+//! After the second commit, runs that wait are looked up and told. No event falls between: one that is durable before a
+//! run's listener is found by the run, which looks for stored events once its listener is durable; one that becomes durable
+//! later finds the listener. Both may happen: what a run has taken in is remembered in the same commit as its new state.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use intake::{Batch, CanonicalEvent, Sink};
+use model::{EventId, Problem, RunId, TransactionId, Value};
+use store::{EventRow, Mutation};
+use tokio::sync::oneshot;
+
+use crate::core::Core;
+use crate::correlation::Correlation;
+use crate::figures::Counters;
+use crate::lane_id::LaneId;
+use crate::matter::{RECORD, key_of_record, record_key};
+use crate::timers::position;
+use crate::work::{Event, Start, Work};
+
+/// Events of workflows that have not started what they start yet.
+pub(crate) const EMITTED: &[u8] = b"emitted";
+
+/// Takes what the intake hands over.
+pub(crate) struct Router(pub(crate) Arc<Core>);
+
+impl Sink for Router {
+    fn take(&self, batch: Batch) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(take(&self.0, batch))
+    }
+}
+
+async fn take(core: &Arc<Core>, batch: Batch) -> Result<(), Problem> {
+    Counters::add(&core.counters.events, batch.events.len());
+    let mut answers = Vec::new();
+    let mut still = Vec::new();
+    for unreadable in batch.unreadable {
+        let (answer, answered) = oneshot::channel();
+        let key = record_key(&unreadable);
+        let lane = LaneId::of_matter(RECORD, &key);
+        still.push(key);
+        core.send(lane, Work::Unreadable(Box::new(unreadable), answer));
+        answers.push(answered);
+    }
+    readable(core, &batch.mutations, &still);
+    for event in &batch.events {
+        start_runs(core, event, &mut answers);
+    }
+    for answer in answers {
+        answer.await.unwrap_or_else(|_| Err(stopping()))?;
+    }
+
+    let mut mutations = batch.mutations;
+    let mut events = Vec::new();
+    for event in batch.events {
+        let correlations = core.correlations.of_event(&event.envelope);
+        if correlations.is_empty() {
+            continue;
+        }
+        let event = Event { id: event.id, envelope: event.envelope, arrived: event.arrived };
+        core.recent.note(&correlations, core.clock.now());
+        mutations.extend(rows(&event, &correlations));
+        events.push((event, correlations));
+    }
+    core.commit(mutations).await?;
+    if !events.is_empty() {
+        deliver(core, events).await;
+    }
+    Ok(())
+}
+
+pub(crate) fn stopping() -> Problem {
+    Problem::new("IL-RUN-001", "Interlock is stopping", "Try again when it has started; nothing was done")
+}
+
+fn start_runs(core: &Core, event: &CanonicalEvent, answers: &mut Vec<oneshot::Receiver<Result<(), Problem>>>) {
+    let (object, key): (Arc<str>, _) = (event.object.as_str().into(), &event.key);
+    for workflow in core.starts.of(&event.envelope) {
+        let (answer, answered) = oneshot::channel();
+        let start = Start {
+            definition: workflow.clone(),
+            object: Arc::clone(&object),
+            key: Arc::clone(key),
+            event: Event { id: event.id, envelope: event.envelope.clone(), arrived: event.arrived },
+            matter: None,
+        };
+        core.send(LaneId::of_matter(&object, key), Work::Start(start, answer));
+        answers.push(answered);
+    }
+}
+
+/// Where a record that could not be read has an item in a queue, that item is not needed any more once a version of it is
+/// remembered that can be read.
+fn readable(core: &Core, mutations: &[Mutation], still: &[Arc<str>]) {
+    if core.unreadable().is_empty() {
+        return;
+    }
+    for mutation in mutations {
+        // The intake remembers versions by feed, as two feeds may follow the same kind of record.
+        let Mutation::PutRecordVersion(row) = mutation else { continue };
+        let key = key_of_record(&row.connection, &row.record, &row.id);
+        if !still.contains(&key) && core.unreadable().contains(&key) {
+            core.send(LaneId::of_matter(RECORD, &key), Work::Readable { key });
+        }
+    }
+}
+
+/// The rows of an event, one for each of its correlations.
+pub(crate) fn rows(event: &Event, correlations: &[Correlation]) -> impl Iterator<Item = Mutation> {
+    correlations.iter().map(|correlation| {
+        Mutation::AppendEvent(EventRow {
+            id: event.id,
+            correlation: correlation.clone(),
+            envelope: event.envelope.clone(),
+            at: event.arrived,
+        })
+    })
+}
+
+/// Tells the runs that wait for durable events.
+pub(crate) async fn deliver(core: &Core, events: Vec<(Event, Vec<Correlation>)>) {
+    let wanted: Arc<[Correlation]> = events.iter().flat_map(|(_, correlations)| correlations).cloned().collect();
+    let found = core.read(move |store| {
+        wanted.iter().map(|correlation| store.listeners(correlation)).collect::<Result<Vec<_>, _>>()
+    });
+    let Some(found) = found.await else { return };
+    let mut found = found.into_iter();
+    for (event, correlations) in events {
+        let mut places: HashMap<RunId, Vec<Arc<str>>> = HashMap::new();
+        for listener in found.by_ref().take(correlations.len()).flatten() {
+            let positions = places.entry(listener.run).or_default();
+            let position = position(&listener.position);
+            if !positions.contains(&position) {
+                positions.push(position);
+            }
+        }
+        for (run, positions) in places {
+            core.send_to_run(run, Work::Hear { run, positions, event: event.clone() });
+        }
+    }
+}
+
+/// Tells a run of stored events that it waits for and has not taken in.
+pub(crate) async fn replay(core: Arc<Core>, run: RunId) {
+    /// More than a run can have missed in earnest; what is beyond it is told at the next start.
+    const EVENTS_MAX: u32 = 10_000;
+    let Some(found) = core.read(move |store| store.unheard(run, EVENTS_MAX)).await else { return };
+    let mut events: Vec<(Event, Vec<Arc<str>>)> = Vec::new();
+    for (place, row) in found {
+        match events.last_mut().filter(|(event, _)| event.id == row.id) {
+            Some((_, positions)) => positions.push(position(&place)),
+            None => {
+                let event = Event { id: row.id, envelope: row.envelope, arrived: row.at };
+                events.push((event, vec![position(&place)]));
+            }
+        }
+    }
+    for (event, mut positions) in events {
+        positions.sort();
+        positions.dedup();
+        core.send_to_run(run, Work::Hear { run, positions, event });
+    }
+}
+
+/// What a workflow emitted and what it starts, as it is kept until that has started.
+pub(crate) fn pending(event: &Event, matter: TransactionId) -> Mutation {
+    let envelope = Value::object([("transaction", Value::from(matter.to_string())), ("event", event.envelope.clone())]);
+    Mutation::AppendEvent(EventRow { id: event.id, correlation: EMITTED.to_vec(), envelope, at: event.arrived })
+}
+
+/// Starts what an emitted event starts; each such event starts a run of its own in the matter of the run that emitted it.
+pub(crate) async fn start_emitted(core: Arc<Core>, event: Event, matter: TransactionId) {
+    let mut answers = Vec::new();
+    for workflow in core.starts.of(&event.envelope) {
+        let (answer, answered) = oneshot::channel();
+        let key = event.envelope.get("id").as_str().map_or_else(|| event.id.to_string().into(), Arc::from);
+        let start = Start {
+            definition: workflow.clone(),
+            object: "event".into(),
+            key,
+            event: event.clone(),
+            matter: Some(matter),
+        };
+        core.send(LaneId::of(matter.uuid()), Work::Start(start, answer));
+        answers.push(answered);
+    }
+    for answer in answers {
+        if !matches!(answer.await, Ok(Ok(()))) {
+            // It stays in the store and is tried again at the next start.
+            return;
+        }
+    }
+    let done = Mutation::RemoveEvent { correlation: EMITTED.to_vec(), id: event.id };
+    if let Err(problem) = core.commit(vec![done]).await {
+        tracing::error!(code = problem.code, %problem, "an emitted event could not be marked as done");
+    }
+}
+
+/// Takes up what was under way when the process ended: events that listeners have not heard, and emitted events.
+pub(crate) async fn resume(core: Arc<Core>) {
+    const RUNS_AT_ONCE: u32 = 500;
+    let emitted = core.read(|store| store.events(EMITTED)).await.unwrap_or_default();
+    for row in emitted {
+        let matter = row.envelope.get("transaction").as_str().and_then(|text| text.parse::<TransactionId>().ok());
+        let Some(matter) = matter else { continue };
+        let event = Event { id: row.id, envelope: row.envelope.get("event").clone(), arrived: row.at };
+        start_emitted(Arc::clone(&core), event, matter).await;
+    }
+    let mut after = None;
+    loop {
+        let Some(runs) = core.read(move |store| store.listening_runs(after, RUNS_AT_ONCE)).await else { return };
+        let Some(last) = runs.last() else { return };
+        after = Some(*last);
+        for run in runs {
+            replay(Arc::clone(&core), run).await;
+        }
+    }
+}
+
+/// The connection that an event comes from.
+pub(crate) fn connection_of(envelope: &Value) -> Option<&str> {
+    envelope.get("source").as_str()?.strip_prefix("/connections/")?.split('/').next()
+}
+
+/// Whether this is the event that started the run: it does not hear that one again.
+pub(crate) fn started_it(run: RunId, workflow: &str, event: EventId) -> bool {
+    LaneId::of(run.uuid()).started_by(event, workflow) == run
+}

@@ -1,0 +1,148 @@
+//! Putting a runtime together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use dispatch::{Dispatcher, Report};
+use intake::{Intake, Sink};
+use model::{ConnectionName, Problem};
+use store::Mutation;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::core::{Core, ToIntake, compile};
+use crate::correlation::{Correlations, Recent};
+use crate::figures::Counters;
+use crate::lane::LaneTask;
+use crate::lane_id::LaneId;
+use crate::routing::{self, Router};
+use crate::starts::Starts;
+use crate::timers::{self, Timers};
+use crate::work::{Pinned, Work};
+use crate::{Parts, Shared, recovery, upkeep};
+
+/// How many tasks share the lanes.
+const LANE_TASKS: usize = 2;
+/// How many reports are sorted at once.
+const REPORTS_AT_ONCE: usize = 256;
+
+/// Told when all reports that were there are with their lanes.
+pub(crate) type Sorted = oneshot::Sender<()>;
+
+pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
+    let Parts { release, store, connections, clock } = parts;
+    if let Some(problem) = recovery::missing(release.connections.keys(), |name| connections.contains_key(name)) {
+        return Err(problem);
+    }
+    let texts = release.workflows.values().map(|definition| {
+        let pinned = Pinned::new(Arc::clone(definition));
+        Mutation::PutDefinition { hash: pinned.hash, text: Arc::clone(&definition.text) }
+    });
+    store.commit(texts.collect()).durable().await.map_err(|error| error.problem())?;
+    let (opened, reading) = (Arc::clone(&release), Arc::clone(&store));
+    let (pinned, remembered) = tokio::task::spawn_blocking(move || {
+        let pinned = compile(&opened, &*reading)?;
+        let remembered = recovery::read(&*reading).map_err(|error| error.problem())?;
+        Ok::<_, Problem>((pinned, remembered))
+    })
+    .await
+    .unwrap_or_else(|_| Err(routing::stopping()))?;
+
+    let now = clock.now();
+    let interests = pinned.values().flat_map(|pinned| pinned.definition.workflow.interests());
+    let correlations = Correlations::new(interests);
+    let starts = Starts::new(release.workflows.values().map(|one| Pinned::new(Arc::clone(one))));
+    let (lanes, inboxes): (Vec<_>, Vec<_>) = (0..LANE_TASKS).map(|_| mpsc::unbounded_channel::<Work>()).unzip();
+    let (to_intake, for_intake) = mpsc::unbounded_channel();
+    let counters = Counters::default();
+    Counters::add(&counters.live, remembered.live);
+    let core = Arc::new(Core {
+        release: Arc::clone(&release),
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        pinned,
+        starts,
+        correlations,
+        recent: Recent::new(now),
+        timers: Timers::default(),
+        counters,
+        once: Mutex::default(),
+        unreadable: Mutex::new(remembered.unreadable.into_iter().collect()),
+        lanes,
+        to_intake,
+        changed: Notify::new(),
+    });
+
+    let (reports, told) = mpsc::unbounded_channel();
+    let dispatchers: HashMap<ConnectionName, Dispatcher> = connections
+        .into_iter()
+        .filter_map(|(name, open)| {
+            let definition = Arc::clone(release.connections.get(&name)?);
+            Some((name, Dispatcher::start(definition, open, Arc::clone(&clock), reports.clone())))
+        })
+        .collect();
+    drop(reports);
+    let mut tasks: Vec<LaneTask> =
+        (0..LANE_TASKS).map(|_| LaneTask::new(Arc::clone(&core), dispatchers.clone())).collect();
+    recovery::take_up(&core, &mut tasks, &dispatchers, remembered.intents, &remembered.matters);
+    for (task, inbox) in tasks.into_iter().zip(inboxes) {
+        tokio::spawn(task.work(inbox));
+    }
+
+    let (sorting, asked) = mpsc::channel(1);
+    let (changes, watched) = watch::channel(0);
+    let mut running = vec![
+        tokio::spawn(sort_reports(Arc::clone(&core), told, asked)),
+        tokio::spawn(timers::run(Arc::clone(&core))),
+        tokio::spawn(upkeep::tell_changes(Arc::clone(&core), changes)),
+        tokio::spawn(upkeep::remove_old_events(Arc::clone(&core))),
+    ];
+    let sink: Arc<dyn Sink> = Arc::new(Router(Arc::clone(&core)));
+    let intake = Intake::start(release, store, dispatchers.clone(), clock, sink).await?;
+    running.push(tell_intake(intake.clone(), for_intake));
+    running.push(tokio::spawn(routing::resume(Arc::clone(&core))));
+    Ok(Shared { core, dispatchers, intake, sorting, changes: watched, tasks: Mutex::new(running) })
+}
+
+/// Gives each report to the lane of its intent. Who asks is told when all that was there is given.
+async fn sort_reports(core: Arc<Core>, mut told: mpsc::UnboundedReceiver<Report>, mut asked: mpsc::Receiver<Sorted>) {
+    let mut reports = Vec::with_capacity(REPORTS_AT_ONCE);
+    loop {
+        tokio::select! {
+            // Reports come first, so that an answer means that none is left.
+            biased;
+            count = told.recv_many(&mut reports, REPORTS_AT_ONCE) => {
+                if count == 0 {
+                    return;
+                }
+            }
+            Some(sorted) = asked.recv() => {
+                let _ = sorted.send(());
+            }
+        }
+        for report in reports.drain(..) {
+            let intent = match &report {
+                Report::Delayed { intent, .. } => *intent,
+                Report::Done(outcome) => outcome.intent,
+            };
+            core.send(LaneId::of(intent.uuid()), Work::Report(report));
+        }
+    }
+}
+
+fn tell_intake(intake: Intake, mut told: mpsc::UnboundedReceiver<ToIntake>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while let Some(message) = told.recv().await {
+            match message {
+                ToIntake::Referenced { connection, object, record } => {
+                    intake.referenced(&connection, &object, &record);
+                }
+                ToIntake::Reread { connection, feed, id } => {
+                    if let Err(problem) = intake.reread(&connection, &feed, &id) {
+                        tracing::error!(code = problem.code, %problem, "a record cannot be read again");
+                    }
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,122 @@
+//! What a lane is given to do.
+
+use std::sync::Arc;
+
+use definitions::WorkflowDefinition;
+use dispatch::Report;
+use intake::Unreadable;
+use jiff::Timestamp;
+use model::{EventId, Problem, RunId, TransactionId, Value, WorkItemId};
+use tokio::sync::oneshot;
+use workflow::{Fault, Position};
+
+use crate::{Decision, RunOperation};
+
+/// Whoever asked is told when it is durable.
+pub(crate) type Answer = oneshot::Sender<Result<(), Problem>>;
+
+/// An event on its way to the runs that it concerns.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) id: EventId,
+    pub(crate) envelope: Value,
+    /// When it reached this process.
+    pub(crate) arrived: Timestamp,
+}
+
+/// One thing to do.
+pub(crate) enum Work {
+    /// An event starts a run, unless there is one for the matter.
+    Start(Start, Answer),
+    /// An event that a run may wait for, at these places.
+    Hear { run: RunId, positions: Vec<Arc<str>>, event: Event },
+    /// A timer is due.
+    Fire { run: RunId, position: Arc<str> },
+    /// What a dispatcher tells.
+    Report(Report),
+    /// A call that can no longer be made.
+    Lost { intent: model::IntentId, fault: Fault },
+    /// A person decided.
+    Decide(WorkItemId, Decision, Answer),
+    /// A person does something with a run.
+    Operate { run: RunId, operation: RunOperation, by: Arc<str>, answer: Option<Answer> },
+    /// A record that needs a person.
+    Unreadable(Box<Unreadable>, Answer),
+    /// A record that needed one can be read now.
+    Readable { key: Arc<str> },
+    /// Stop, after everything before.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A run to be started by an event.
+#[derive(Clone)]
+pub(crate) struct Start {
+    pub(crate) definition: Pinned,
+    pub(crate) object: Arc<str>,
+    pub(crate) key: Arc<str>,
+    pub(crate) event: Event,
+    /// The matter, when it is not the one of the object and key.
+    pub(crate) matter: Option<TransactionId>,
+}
+
+/// A workflow and the hash that runs pin.
+#[derive(Clone)]
+pub(crate) struct Pinned {
+    pub(crate) definition: Arc<WorkflowDefinition>,
+    pub(crate) hash: Arc<str>,
+}
+
+impl Pinned {
+    pub(crate) fn new(definition: Arc<WorkflowDefinition>) -> Self {
+        let hash = hex(definition.workflow.hash());
+        Self { definition, hash }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        self.definition.workflow.name()
+    }
+}
+
+fn hex(bytes: &[u8]) -> Arc<str> {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text.into()
+}
+
+/// The key of the run that an event starts, unique per workflow.
+pub(crate) fn run_key(object: &str, key: &str) -> Arc<str> {
+    format!("{object}:{key}").into()
+}
+
+/// Marks the key of a run that another run started; no object may have such a name.
+const CHILD: &str = "@run:";
+
+/// The key of a run that another run started: it says where the answer belongs.
+pub(crate) fn child_key(parent: RunId, position: &Position) -> Arc<str> {
+    format!("{CHILD}{parent}{position}").into()
+}
+
+/// Where the answer of such a run belongs; `None` for a run that an event started.
+pub(crate) fn parent_of(key: &str) -> Option<(RunId, Position)> {
+    const UUID_LENGTH: usize = 36;
+    let rest = key.strip_prefix(CHILD)?;
+    let (run, position) = (rest.get(..UUID_LENGTH)?, rest.get(UUID_LENGTH..)?);
+    Some((run.parse().ok()?, position.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_child_names_its_parent() {
+        let parent = RunId::now();
+        let position = Position { pointer: "/do/0/a".into(), iterations: vec![2], attempt: 7 };
+        assert_eq!(parent_of(&child_key(parent, &position)), Some((parent, position)));
+        assert_eq!(parent_of(&run_key("quote", "1")), None);
+    }
+}

@@ -1,0 +1,9 @@
+//! The runtime through its door: a project of files, a store on disk, and a system in memory.
+
+mod crashes;
+mod events;
+mod failures;
+mod people;
+mod project;
+mod records;
+mod world;
