@@ -14,12 +14,15 @@ use subtle::ConstantTimeEq;
 
 use crate::problem;
 
+/// Client and API.
+type Use = (Arc<str>, Arc<str>);
+
 /// Callers of process APIs, and the token of systems that push events.
 pub(crate) struct Callers {
     clients: Vec<Client>,
     events: Option<[u8; 32]>,
     /// Requests of each client and API in the minute that runs.
-    used: Mutex<HashMap<(Arc<str>, Arc<str>), (i64, u32)>>,
+    used: Mutex<HashMap<Use, (i64, u32)>>,
 }
 
 struct Client {
@@ -109,7 +112,7 @@ impl Callers {
         })
     }
 
-    fn count(&self, key: (Arc<str>, Arc<str>), limit: u32, now: Timestamp) -> Result<Quota, i64> {
+    fn count(&self, key: Use, limit: u32, now: Timestamp) -> Result<Quota, i64> {
         let (minute, second) = (now.as_second().div_euclid(60), now.as_second().rem_euclid(60));
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = used.entry(key).or_insert((minute, 0));
