@@ -1,213 +1,231 @@
-//! From a record as it was read to what is handed over: mapped, resolved, compared with what was handed over before.
+//! From a record's id to what is handed over: read again, mapped, resolved, compared with what was handed over before.
 
 use std::sync::Arc;
 
-use connect::{CallError, ErrorClass};
-use definitions::Feed;
+use jiff::Timestamp;
 use model::{EventId, Value, json};
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
+use store::{InboxRow, Mutation, RecordVersionRow};
 
-use crate::line::Line;
-use crate::reading::{Origin, Reading};
-use crate::references::Missing;
-use crate::{CanonicalEvent, Shared, Unreadable};
+use crate::record::{Line, Versions};
+use crate::work::Work;
+use crate::{Batch, CanonicalEvent, Shared, Unreadable};
 
-/// What a reading led to.
-pub(crate) enum Made {
-    /// News, and the record's version.
-    Event(Box<CanonicalEvent>, Arc<str>),
-    /// A record for a person, and its version.
-    Unreadable(Box<Unreadable>, Arc<str>),
-    /// No news, or nobody wants it, or it is gone.
-    Nothing,
-    /// A parent is not known; parked since this instant.
-    Parked(jiff::Timestamp),
-}
+/// Most records that are read in one go.
+const GATHER_MAX: usize = 200;
 
-/// A reading and what it led to, to be made durable.
-pub(crate) struct Finished {
-    /// Number of the line.
-    pub(crate) line: usize,
-    pub(crate) reading: Reading,
-    /// When the reading was begun.
-    pub(crate) begun: Instant,
-    pub(crate) made: Made,
-    /// Whether the record was parked and is not any more.
-    pub(crate) unparked: bool,
-}
+/// The records that have to wait: `(parent object, parent record id, work)`.
+pub(crate) type Parked = Vec<(Arc<str>, Arc<str>, Work)>;
+
+/// Canonical object and record id of a parent.
+type Parent = (Arc<str>, Arc<str>);
 
 impl Shared {
-    /// What records led to; those that could not be worked on now, and why. Reads the store: belongs on a thread that may block.
-    pub(crate) fn convert(
+    /// Reads what waits in one line, for ever.
+    pub(crate) async fn work_off(self: Arc<Self>, place: usize) {
+        let line = Arc::clone(&self.lines[place]);
+        loop {
+            let works = line.take(GATHER_MAX);
+            if works.is_empty() {
+                line.wake.notified().await;
+                continue;
+            }
+            let mut versions = line.turn.lock().await;
+            let mut batch = Batch::default();
+            let parked = self.convert(&line, &mut versions, works, &mut batch).await;
+            self.hand_over(batch).await;
+            drop(versions);
+            self.park(place, parked).await;
+        }
+    }
+
+    /// Reads records and adds what they lead to. Gives those whose parent is not known yet; their inbox rows stay.
+    pub(crate) async fn convert(
         &self,
-        place: usize,
-        readings: Vec<Reading>,
-        records: Vec<Result<Value, CallError>>,
-        begun: Instant,
-    ) -> (Vec<Finished>, Vec<Reading>, Option<String>) {
-        let line = &self.lines[place];
-        let (mut finished, mut postponed, mut why) = (Vec::with_capacity(readings.len()), Vec::new(), None);
-        let mut records = records.into_iter();
-        for reading in readings {
-            let record = records.next().unwrap_or_else(|| {
-                Err(CallError::new(ErrorClass::Ambiguous, "no-answer", "the record was not answered for"))
-            });
-            match self.make(place, line, &reading, record) {
-                Ok(made) => {
-                    let unparked = !matches!(made, Made::Parked(_)) && self.parking.leave(place, &reading.id);
-                    finished.push(Finished { line: place, reading, begun, made, unparked });
+        line: &Line,
+        versions: &mut Versions,
+        works: Vec<Work>,
+        batch: &mut Batch,
+    ) -> Parked {
+        let feed = &line.feed;
+        let mut parked = Parked::new();
+        let Some(dispatcher) = self.dispatchers.get(&feed.connection) else { return parked };
+        let ids: Vec<Arc<str>> = works.iter().map(|work| Arc::clone(&work.id)).collect();
+        let records = dispatcher.read(&feed.record, ids, &feed.select).await;
+        for (work, record) in works.into_iter().zip(records) {
+            line.count(|counters| counters.last_change = Some(work.at));
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    self.unreadable(line, versions, &work, Value::Null, error.to_string(), batch);
+                    self.forget(line, &work, batch);
+                    continue;
+                }
+            };
+            let canonical = match feed.canonical(&record) {
+                Ok(Some(canonical)) => canonical,
+                Ok(None) => {
+                    line.count(|counters| counters.dropped += 1);
+                    self.forget(line, &work, batch);
+                    continue;
+                }
+                Err(error) => {
+                    self.unreadable(line, versions, &work, record, error.to_string(), batch);
+                    self.forget(line, &work, batch);
+                    continue;
+                }
+            };
+            let mut object = canonical.object;
+            match self.resolve(line, &mut object, work.orphan) {
+                Ok(None) => {}
+                Ok(Some((parent, id))) => {
+                    parked.push((parent, id, work));
+                    continue;
                 }
                 Err(reason) => {
-                    postponed.push(reading);
-                    why = Some(reason);
+                    self.unreadable(line, versions, &work, record, reason, batch);
+                    self.forget(line, &work, batch);
+                    continue;
                 }
             }
-        }
-        (finished, postponed, why)
-    }
-
-    /// An error says why it cannot be told now.
-    fn make(
-        &self,
-        place: usize,
-        line: &Line,
-        reading: &Reading,
-        record: Result<Value, CallError>,
-    ) -> Result<Made, String> {
-        let feed = &line.feed;
-        let record = match record {
-            Ok(Value::Null) => return Ok(Made::Nothing),
-            Ok(record) => record,
-            Err(error) if error.class == ErrorClass::Rejected => {
-                return self.unreadable(line, reading, Value::Null, error.to_string());
+            let version = hash("", &object);
+            let news = work.forced || !self.is_known(line, versions, &work.id, &version);
+            self.forget(line, &work, batch);
+            if !news {
+                line.count(|counters| counters.dropped += 1);
+                continue;
             }
-            Err(error) => return Err(error.to_string()),
-        };
-        let canonical = match feed.canonical(&record) {
-            Ok(Some(canonical)) => canonical,
-            Ok(None) => return Ok(Made::Nothing),
-            Err(error) => return self.unreadable(line, reading, record, error.to_string()),
-        };
-        let object = match self.resolve(place, line, reading, &canonical.object) {
-            Ok(Resolved::Object(object)) => object,
-            Ok(Resolved::Parked(since)) => return Ok(Made::Parked(since)),
-            Err(Missing::Unfit(reason)) => return self.unreadable(line, reading, record, reason),
-            Err(Missing::Store(error)) => return Err(error.to_string()),
-            Err(Missing::Parent(_)) => return Err("a parent is not known".to_owned()),
-        };
-        let version = hash("", &object);
-        if !reading.forced && self.is_known(line, &reading.id, &version)? {
-            return Ok(Made::Nothing);
+            line.count(|counters| counters.healed += u64::from(work.swept));
+            self.remember(line, versions, &work.id, version, batch);
+            let id = EventId::now();
+            let envelope = Value::object([
+                ("specversion", Value::from("1.0")),
+                ("id", Value::from(id.to_string())),
+                ("source", Value::from(format!("/connections/{}", feed.connection))),
+                ("type", Value::from(Arc::clone(&feed.event_type))),
+                ("subject", Value::from(Arc::clone(&canonical.key))),
+                ("time", Value::from(work.at.to_string())),
+                ("datacontenttype", Value::from("application/json")),
+                ("data", object),
+            ]);
+            batch.events.push(CanonicalEvent {
+                id,
+                envelope,
+                object: feed.object.clone(),
+                key: canonical.key,
+                arrived: work.arrived,
+            });
         }
-        Ok(Made::Event(Box::new(event(feed, reading, canonical.key, object)), version))
+        parked
     }
 
-    /// Adds the keys of parents, or parks the record until they are known.
-    fn resolve(&self, place: usize, line: &Line, reading: &Reading, object: &Value) -> Result<Resolved, Missing> {
-        if line.feed.resolve.is_empty() {
-            return Ok(Resolved::Object(object.clone()));
+    /// Adds the keys of parents. Gives the first parent that is not known, unless orphans are wanted.
+    fn resolve(&self, line: &Line, object: &mut Value, orphan: bool) -> Result<Option<Parent>, String> {
+        for rule in &line.feed.resolve {
+            let id = rule.id.evaluate(object, &[], expr::Limits::default()).map_err(|error| error.to_string())?;
+            let id: Option<Arc<str>> = match &id {
+                Value::String(text) if !text.is_empty() => Some(Arc::clone(text)),
+                Value::Number(_) => Some(id.to_string().into()),
+                _ => None,
+            };
+            let Some(id) = id else {
+                object.set(Arc::clone(&rule.member), Value::Null);
+                continue;
+            };
+            let known = self.store.reference_of_record(rule.object.as_str(), line.feed.connection.as_str(), &id);
+            match known.map_err(|error| error.to_string())? {
+                Some(reference) => object.set(Arc::clone(&rule.member), Value::from(reference.key)),
+                None if orphan => object.set(Arc::clone(&rule.member), Value::Null),
+                None => return Ok(Some((rule.object.as_str().into(), id))),
+            };
         }
-        let now = self.clock.now();
-        let since = self.parking.since(place, &reading.id);
-        let orphan = since.is_some_and(|since| now.duration_since(since) >= crate::parking::FOREIGN);
-        let mut since_then = None;
-        let mut waits_for = None;
-        loop {
-            let mut object = object.clone();
-            match self.references.resolve(&*self.store, &line.feed, &mut object, orphan) {
-                Ok(()) => return Ok(Resolved::Object(object)),
-                Err(Missing::Parent(parent)) => {
-                    // Once more after parking: a cross-reference that was learnt in between woke nobody.
-                    if let Some(since) = since_then
-                        && waits_for.as_ref() == Some(&parent)
-                    {
-                        return Ok(Resolved::Parked(since));
-                    }
-                    since_then = Some(self.parking.park(place, reading, parent.clone(), now));
-                    waits_for = Some(parent);
-                }
-                Err(error) => return Err(error),
+        Ok(None)
+    }
+
+    fn is_known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: &str) -> bool {
+        if let Some(known) = versions.get(id) {
+            return **known == *version;
+        }
+        let stored = self.store.record_version(line.feed.connection.as_str(), &line.feed.name, id);
+        match stored {
+            Ok(Some(row)) => {
+                let same = *row.version == *version;
+                versions.put(Arc::clone(id), row.version);
+                same
             }
+            // When it cannot be told, it is handed over: twice is harmless, lost is not.
+            Ok(None) | Err(_) => false,
         }
     }
 
-    fn is_known(&self, line: &Line, id: &Arc<str>, version: &str) -> Result<bool, String> {
-        if let Some(known) = line.version(id) {
-            return Ok(*known == *version);
-        }
-        let stored = self.store.record_version(&line.connection, &line.feed.name, id);
-        let Some(row) = stored.map_err(|error| error.to_string())? else { return Ok(false) };
-        let same = *row.version == *version;
-        line.remember(Arc::clone(id), row.version);
-        Ok(same)
+    fn remember(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: Arc<str>, batch: &mut Batch) {
+        versions.put(Arc::clone(id), Arc::clone(&version));
+        batch.mutations.push(Mutation::PutRecordVersion(RecordVersionRow {
+            connection: line.feed.connection.as_str().into(),
+            record: Arc::clone(&line.feed.name),
+            id: Arc::clone(id),
+            version,
+        }));
     }
 
     /// A person is told once of each version that cannot be read.
-    pub(crate) fn unreadable(
+    fn unreadable(
         &self,
         line: &Line,
-        reading: &Reading,
+        versions: &mut Versions,
+        work: &Work,
         record: Value,
         reason: String,
-    ) -> Result<Made, String> {
-        // A record that the system does not give is told apart by what the system says.
-        let version = match &record {
-            Value::Null => hash("unreadable:", &Value::from(reason.as_str())),
-            record => hash("unreadable:", record),
-        };
-        if !reading.forced && self.is_known(line, &reading.id, &version)? {
-            return Ok(Made::Nothing);
+        batch: &mut Batch,
+    ) {
+        let version = hash("unreadable:", &record);
+        if !work.forced && self.is_known(line, versions, &work.id, &version) {
+            line.count(|counters| counters.dropped += 1);
+            return;
         }
-        let unreadable = Unreadable {
+        self.remember(line, versions, &work.id, version, batch);
+        batch.unreadable.push(Unreadable {
             connection: line.feed.connection.clone(),
             feed: Arc::clone(&line.feed.name),
-            id: Arc::clone(&reading.id),
+            id: Arc::clone(&work.id),
             record,
             reason,
-        };
-        Ok(Made::Unreadable(Box::new(unreadable), version))
+        });
+    }
+
+    /// The inbox rows of this work are done with.
+    fn forget(&self, line: &Line, work: &Work, batch: &mut Batch) {
+        let connection: Arc<str> = line.feed.connection.as_str().into();
+        batch.mutations.extend(
+            work.inbox
+                .iter()
+                .map(|id| Mutation::RemoveInbox { connection: Arc::clone(&connection), id: Arc::clone(id) }),
+        );
     }
 }
 
-enum Resolved {
-    Object(Value),
-    Parked(jiff::Timestamp),
-}
-
-fn event(feed: &Feed, reading: &Reading, key: Arc<str>, object: Value) -> CanonicalEvent {
-    let id = EventId::now();
-    let envelope = Value::object([
-        ("specversion", Value::from("1.0")),
-        ("id", Value::from(id.to_string())),
-        ("source", Value::from(format!("/connections/{}", feed.connection))),
-        ("type", Value::from(Arc::clone(&feed.event_type))),
-        ("subject", Value::from(Arc::clone(&key))),
-        ("time", Value::from(reading.at.to_string())),
-        ("datacontenttype", Value::from("application/json")),
-        // Extension attributes: which record it was made of.
-        ("connection", Value::from(feed.connection.as_str())),
-        ("feed", Value::from(Arc::clone(&feed.name))),
-        ("recordid", Value::from(Arc::clone(&reading.id))),
-        ("data", object),
+/// The inbox row that keeps a record in mind.
+pub(crate) fn inbox_row(
+    line: &Line,
+    row_id: Arc<str>,
+    record_id: &Arc<str>,
+    at: Timestamp,
+    now: Timestamp,
+) -> InboxRow {
+    let content = Value::object([
+        ("feed", Value::from(Arc::clone(&line.feed.name))),
+        ("id", Value::from(Arc::clone(record_id))),
+        ("at", Value::from(at.to_string())),
     ]);
-    CanonicalEvent { id, envelope, object: feed.object.clone(), key, arrived: reading.arrived }
+    InboxRow { connection: line.feed.connection.as_str().into(), id: row_id, content, at: now }
 }
 
-/// Whether a reading counts as a change that came by itself.
-pub(crate) fn is_heard(origin: Origin) -> bool {
-    origin != Origin::Swept
-}
-
-/// The first half of SHA-256 of the JSON text: the same in every process.
-pub(crate) fn hash(prefix: &str, value: &Value) -> Arc<str> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+fn hash(prefix: &str, value: &Value) -> Arc<str> {
     let digest = Sha256::digest(json::to_vec(value));
     let mut text = String::with_capacity(prefix.len() + 32);
     text.push_str(prefix);
     for byte in digest.iter().take(16) {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        text.push_str(&format!("{byte:02x}"));
     }
     text.into()
 }

@@ -2,39 +2,21 @@
 //! find what the feeds lost.
 //!
 //! A notification says that something changed, never what: the record is read again by its id, so that order, duplicates
-//! and gaps of notifications do not matter.
-//!
-//! ```text
-//! topic: items ───────┐
-//! push: inbox ────────┼──► line of a feed: ids, merged ──► read, gathered ──► convert: map, resolve, compare
-//! sweep: listed ids ──┘         ▲                                                │
-//!                               └── parked, until the parent is known ◄──────────┤
-//!                                                                                ▼
-//!                     place in the topic, inbox rows, versions ◄── one commit ── hand over ──► sink
-//! ```
-//!
-//! A record is under way from its reading until what it led to is durable, so nothing of one record overtakes itself. A place
-//! in a topic and a row of the inbox are given up in the commit that holds what they led to, never before; when that commit
-//! is repeated after a crash, the record's version in it says that it is no news.
+//! and gaps of notifications do not matter. A place in a feed, and a pushed notification, are given up only in the commit
+//! that holds what they led to. A change whose parent is not known yet is parked in the inbox and wakes when the
+//! cross-reference is learnt.
 
 mod convert;
 mod figures;
-mod handover;
 mod inbox;
-mod line;
 mod parking;
-mod places;
-mod reading;
-mod recent;
-mod references;
-mod start;
+mod record;
 mod sweep;
 mod topic;
 mod work;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use definitions::Release;
@@ -43,20 +25,13 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use model::{ConnectionName, EventId, ObjectName, Problem, Value};
 use store::{Mutation, Store};
-use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub use figures::FeedFigures;
 
-use crate::convert::Finished;
-use crate::line::Line;
 use crate::parking::Parking;
-use crate::references::References;
-use crate::sweep::Group;
-use crate::topic::Topic;
-
-/// How long [`Intake::stop`] waits for the batch that is being taken.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+use crate::record::Line;
+use crate::work::Work;
 
 /// A canonical event.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +64,7 @@ pub struct Unreadable {
 }
 
 /// What the intake hands over: events and unreadable records, with the mutations that belong in the same commit.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Batch {
     /// Canonical events.
     pub events: Vec<CanonicalEvent>,
@@ -99,74 +74,40 @@ pub struct Batch {
     pub mutations: Vec<Mutation>,
 }
 
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.unreadable.is_empty() && self.mutations.is_empty()
+    }
+}
+
 /// Who takes the batches. The future resolves when the batch is durable; nothing is acknowledged before.
 pub trait Sink: Send + Sync {
     /// Takes a batch.
     fn take(&self, batch: Batch) -> BoxFuture<'_, Result<(), Problem>>;
 }
 
-/// A running intake. Cheap to clone. It ends with [`Intake::stop`] or with the last clone.
+/// A running intake. Cheap to clone.
 #[derive(Clone)]
 pub struct Intake {
-    running: Arc<Running>,
-}
-
-/// The tasks of an intake; they end with it.
-struct Running {
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
-    /// Finishes the batch that is being taken before it ends.
-    handover: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Running {
-    fn halt(&self) -> Vec<JoinHandle<()>> {
-        self.stop.send_replace(true);
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        tasks.iter().for_each(JoinHandle::abort);
-        tasks
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.halt();
-    }
-}
-
-/// What all tasks share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) dispatchers: HashMap<ConnectionName, Dispatcher>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn Sink>,
-    /// One per feed of the release.
-    pub(crate) lines: Vec<Line>,
-    pub(crate) topics: Vec<Topic>,
-    pub(crate) groups: Vec<Group>,
+    /// One per feed of the release, in its order.
+    pub(crate) lines: Vec<Arc<Line>>,
     pub(crate) parking: Parking,
-    pub(crate) references: References,
-    /// To what is handed over.
-    pub(crate) finished: mpsc::Sender<Vec<Finished>>,
-}
-
-impl Shared {
-    /// The number of the line of a feed.
-    pub(crate) fn line(&self, connection: &str, feed: &str) -> Option<usize> {
-        self.lines.iter().position(|line| *line.connection == *connection && *line.feed.name == *feed)
-    }
-
-    pub(crate) fn dispatcher(&self, line: &Line) -> Option<&Dispatcher> {
-        self.dispatchers.get(&line.feed.connection)
-    }
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Intake {
     /// Works off the inbox and follows every feed of the release.
     ///
     /// # Errors
-    /// When the store cannot be read, or a connection with feeds has no dispatcher.
+    /// When the store cannot be read.
     pub async fn start(
         release: Arc<Release>,
         store: Arc<dyn Store>,
@@ -174,11 +115,25 @@ impl Intake {
         clock: Arc<dyn Clock>,
         sink: Arc<dyn Sink>,
     ) -> Result<Self, Problem> {
-        start::start(&release, store, dispatchers, clock, sink).await
+        let feeds = release.connections.values().flat_map(|connection| connection.feeds.values());
+        let lines: Vec<Arc<Line>> = feeds.map(|feed| Arc::new(Line::new(Arc::clone(feed)))).collect();
+        let (parking, tasks) = (Parking::default(), Mutex::default());
+        let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, tasks });
+        shared.recover().await?;
+        for place in 0..shared.lines.len() {
+            shared.spawn(Arc::clone(&shared).work_off(place));
+            if shared.lines[place].feed.sweep.is_some() {
+                shared.spawn(Arc::clone(&shared).sweep(place));
+            }
+        }
+        for (connection, topic) in shared.topics() {
+            shared.spawn(Arc::clone(&shared).follow(connection, topic));
+        }
+        shared.spawn(Arc::clone(&shared).wake_parked());
+        Ok(Self { shared })
     }
 
-    /// Takes what a system pushed; what this returns for is durable. Gives how many notifications some feed wants; the others
-    /// are dropped.
+    /// Takes what a system pushed; what this returns for is durable.
     ///
     /// # Errors
     /// When it is not a notification of this connection, or cannot be stored now.
@@ -188,7 +143,7 @@ impl Intake {
         headers: &http::HeaderMap,
         body: &Bytes,
     ) -> Result<usize, Problem> {
-        self.running.shared.receive(connection, headers, body).await
+        self.shared.receive(connection, headers, body).await
     }
 
     /// Reads a record again and hands it over, whether it changed or not: after a person mended it.
@@ -196,39 +151,69 @@ impl Intake {
     /// # Errors
     /// When there is no such feed.
     pub fn reread(&self, connection: &str, feed: &str, id: &str) -> Result<(), Problem> {
-        let shared = &self.running.shared;
-        let Some(line) = shared.line(connection, feed) else {
+        let line = self
+            .shared
+            .lines
+            .iter()
+            .find(|line| line.feed.connection.as_str() == connection && &*line.feed.name == feed);
+        let Some(line) = line else {
             let message = format!("the connection {connection} has no feed {feed} any more");
-            return Err(Problem::new("IL-FEED-001", message, "Dismiss the item, or define the feed again"));
+            return Err(Problem::new("IL-FEED-001", message, "dismiss the item, or define the feed again"));
         };
-        shared.reread(line, id.into());
+        let now = self.shared.clock.now();
+        line.put([Work { forced: true, ..Work::new(id.into(), now, now) }]);
         Ok(())
     }
 
-    /// A cross-reference was learnt and is durable: changes that waited for it go on.
+    /// A cross-reference was learnt: changes that waited for it go on.
     pub fn referenced(&self, connection: &str, object: &str, record_id: &str) {
-        self.running.shared.referenced(connection, object, record_id);
+        for (place, work) in self.shared.parking.take(connection, object, record_id) {
+            self.shared.lines[place].put([work]);
+        }
     }
 
-    /// The counters, one entry per feed.
+    /// The counters.
     #[must_use]
     pub fn figures(&self) -> Vec<FeedFigures> {
-        let shared = &self.running.shared;
-        (0..shared.lines.len()).map(|line| shared.figures(line)).collect()
+        self.shared.lines.iter().map(|line| line.figures()).collect()
     }
 
-    /// Takes nothing new, and waits until the batch that is being taken is. What was not handed over is still in the feed or
-    /// the inbox.
+    /// Takes nothing new.
     pub async fn stop(&self) {
-        for task in self.running.halt() {
-            // It was aborted.
+        let tasks = std::mem::take(&mut *self.shared.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in &tasks {
+            task.abort();
+        }
+        for task in tasks {
+            // What was not handed over is still in the feed or the inbox.
             let _ = task.await;
         }
-        let handover = self.running.handover.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut handover) = handover
-            && tokio::time::timeout(STOP_WITHIN, &mut handover).await.is_err()
-        {
-            handover.abort();
+    }
+}
+
+impl Shared {
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(tokio::spawn(future));
+    }
+
+    /// Hands a batch over, and tries again for as long as it cannot be kept.
+    pub(crate) async fn hand_over(&self, batch: Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        // A batch is handed over by value: what is needed to try again is kept aside.
+        let (events, unreadable, mutations) = (batch.events, batch.unreadable, batch.mutations);
+        let mut wait = std::time::Duration::from_millis(100);
+        loop {
+            let batch = Batch { events: events.clone(), unreadable: unreadable.clone(), mutations: mutations.clone() };
+            match self.sink.take(batch).await {
+                Ok(()) => return,
+                Err(problem) => {
+                    tracing::error!(%problem, "what came in cannot be kept; it is tried again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                }
+            }
         }
     }
 }

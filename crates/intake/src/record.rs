@@ -1,0 +1,119 @@
+//! The line of one feed: which of its records wait to be read, and what is known of those that were.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use definitions::Feed;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::figures::FeedFigures;
+use crate::work::Work;
+
+/// So many versions are remembered; when there are more, all are forgotten and asked of the store again.
+const VERSIONS_MAX: usize = 200_000;
+
+/// One feed at work.
+pub(crate) struct Line {
+    pub(crate) feed: Arc<Feed>,
+    waiting: Mutex<Waiting>,
+    pub(crate) wake: Notify,
+    /// Held from the reading of records until what they led to is durable: nothing of one feed overtakes itself.
+    pub(crate) turn: tokio::sync::Mutex<Versions>,
+    counters: Mutex<Counters>,
+    /// Told when a sweep should come at once.
+    pub(crate) sweep_now: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    order: VecDeque<Arc<str>>,
+    works: HashMap<Arc<str>, Work>,
+}
+
+/// Hash of each record as it was handed over last.
+#[derive(Default)]
+pub(crate) struct Versions(HashMap<Arc<str>, Arc<str>>);
+
+impl Versions {
+    pub(crate) fn get(&self, id: &str) -> Option<&Arc<str>> {
+        self.0.get(id)
+    }
+
+    pub(crate) fn put(&mut self, id: Arc<str>, version: Arc<str>) {
+        if self.0.len() >= VERSIONS_MAX {
+            self.0.clear();
+        }
+        self.0.insert(id, version);
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) connected: bool,
+    pub(crate) changes: u64,
+    pub(crate) dropped: u64,
+    pub(crate) healed: u64,
+    pub(crate) last_change: Option<Timestamp>,
+    pub(crate) covered_until: Option<Timestamp>,
+}
+
+impl Line {
+    pub(crate) fn new(feed: Arc<Feed>) -> Self {
+        Self {
+            feed,
+            waiting: Mutex::default(),
+            wake: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
+            counters: Mutex::default(),
+            sweep_now: Notify::new(),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records to be read.
+    pub(crate) fn put(&self, works: impl IntoIterator<Item = Work>) {
+        {
+            let mut waiting = self.waiting();
+            for work in works {
+                match waiting.works.get_mut(&work.id) {
+                    Some(known) => known.merge(work),
+                    None => {
+                        waiting.order.push_back(Arc::clone(&work.id));
+                        waiting.works.insert(Arc::clone(&work.id), work);
+                    }
+                }
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    /// The records that have waited longest.
+    pub(crate) fn take(&self, most: usize) -> Vec<Work> {
+        let mut waiting = self.waiting();
+        let count = most.min(waiting.order.len());
+        let ids: Vec<Arc<str>> = waiting.order.drain(..count).collect();
+        ids.iter().filter_map(|id| waiting.works.remove(id)).collect()
+    }
+
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counters)) {
+        change(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn figures(&self) -> FeedFigures {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        FeedFigures {
+            connection: self.feed.connection.clone(),
+            name: Arc::clone(&self.feed.name),
+            connected: counters.connected,
+            changes: counters.changes,
+            dropped: counters.dropped,
+            healed: counters.healed,
+            last_change: counters.last_change,
+            covered_until: counters.covered_until,
+        }
+    }
+}
