@@ -1,0 +1,144 @@
+//! The middleware of the demo: in this process, or in one of its own that can be killed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::Problem;
+use store::{SqliteStore, Store};
+
+use super::account::OwnFigures;
+use super::children::Running;
+use super::systems::Systems;
+use crate::failure::Failure;
+use crate::wiring::{Interlock, Project};
+
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this process.
+    Here,
+    /// In a process of its own.
+    Child,
+}
+
+/// A running middleware.
+pub(crate) enum Middleware {
+    /// In this process.
+    Here(Box<Interlock>),
+    /// In a process of its own, with its store's file.
+    Child(Box<Running>, PathBuf),
+}
+
+impl Middleware {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the definitions are wrong, or it cannot start.
+    pub(crate) async fn start(place: Place, systems: &Systems) -> Result<Self, Failure> {
+        let project = Project::load(&systems.project, systems.environment.clone())?;
+        let store = project.store_file();
+        Ok(match place {
+            Place::Here => Self::Here(Box::new(Interlock::start(project, None).await?)),
+            Place::Child => Self::Child(Box::new(child(systems).await?), store),
+        })
+    }
+
+    /// Pulls the plug and starts it again.
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub(crate) async fn kill_and_start(&mut self, systems: &Systems) -> Result<(), Problem> {
+        if let Self::Child(running, _) = self {
+            running.kill().await;
+            **running = child(systems).await?;
+        }
+        Ok(())
+    }
+
+    /// Its process number, when it has one of its own.
+    pub(crate) fn process(&self) -> Option<u32> {
+        match self {
+            Self::Here(_) => None,
+            Self::Child(running, _) => running.id(),
+        }
+    }
+
+    /// Open work items by queue.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn open_work_items(&self, _systems: &Systems) -> Result<BTreeMap<String, u64>, Problem> {
+        let store = match self {
+            Self::Here(interlock) => interlock.runtime().store(),
+            // A store that another process works with is not opened here.
+            Self::Child(..) => return Ok(BTreeMap::new()),
+        };
+        let totals = tokio::task::spawn_blocking(move || totals(store.as_ref())).await;
+        totals.unwrap_or_else(|error| Err(Problem::new("IL-DEMO-021", error.to_string(), "Report this")))
+    }
+
+    /// What it counted itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn own_figures(&mut self, systems: &Systems) -> Result<OwnFigures, Problem> {
+        let mut own = OwnFigures::default();
+        match self {
+            Self::Here(interlock) => {
+                let figures = interlock.runtime().figures();
+                for connection in &figures.connections {
+                    own.retries += connection.retried;
+                    own.probed += connection.probed;
+                    own.found += connection.found;
+                }
+                own.healed = figures.feeds.iter().map(|feed| feed.healed).sum();
+                own.work_items = self.open_work_items(systems).await?;
+            }
+            Self::Child(running, file) => {
+                // It is ended first, because a store has one process at a time.
+                running.kill().await;
+                let file = file.clone();
+                let read = move || -> Result<BTreeMap<String, u64>, Problem> {
+                    let store = SqliteStore::open(&file).map_err(|error| error.problem())?;
+                    totals(&store)
+                };
+                let totals = tokio::task::spawn_blocking(read).await;
+                own.work_items = totals
+                    .unwrap_or_else(|error| Err(Problem::new("IL-DEMO-021", error.to_string(), "Report this")))?;
+                **running = child(systems).await?;
+            }
+        }
+        Ok(own)
+    }
+
+    /// Stops it.
+    pub(crate) async fn stop(self, within: Duration) {
+        match self {
+            Self::Here(interlock) => interlock.stop(within).await,
+            Self::Child(running, _) => running.stop(within).await,
+        }
+    }
+}
+
+fn totals(store: &dyn Store) -> Result<BTreeMap<String, u64>, Problem> {
+    let totals = store.queue_totals().map_err(|error| error.problem())?;
+    let mut open = BTreeMap::new();
+    for total in totals {
+        *open.entry(total.queue.to_string()).or_default() += total.count;
+    }
+    Ok(open)
+}
+
+async fn child(systems: &Systems) -> Result<Running, Problem> {
+    child_with(systems, &systems.environment_file).await
+}
+
+/// Starts a middleware in a process of its own, with another environment file.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) async fn child_with(systems: &Systems, environment: &Path) -> Result<Running, Problem> {
+    let (project, environment) = (systems.project.to_string_lossy(), environment.to_string_lossy());
+    Running::start("Interlock", &["run", &project, "--environment", &environment, "--child"], &[]).await
+}

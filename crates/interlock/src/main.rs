@@ -1,0 +1,60 @@
+//! `interlock`: the command line.
+
+mod cli;
+mod demo;
+mod environment;
+mod failure;
+mod listeners;
+mod logging;
+mod project;
+mod run;
+mod sandbox;
+mod stop;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use model::Problem;
+
+use cli::{BenchCommand, Cli, Command};
+use failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(match cli.command {
+        Command::Demo(_) | Command::Bench { .. } => "error",
+        _ => "warn",
+    });
+    // One provider for every TLS connection of the process; a second call would be refused, and there is none.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli.command)),
+        Err(error) => Err(Failure::Problem(Problem::new(
+            "IL-RUN-001",
+            format!("the process cannot start its threads: {error}"),
+            "Look at the limits of this machine (ulimit -u)",
+        ))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::New { folder } => Ok(project::new(&folder)?),
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Sandbox { system } => sandbox::run(system).await,
+        Command::Bench { what: BenchCommand::Orders { data, orders, idle, json } } => {
+            demo::bench::orders(demo::bench::Bench { data, orders, idle, json }).await
+        }
+        Command::Check { folder, environment } => run::check(&folder, environment.as_deref()),
+        Command::Run(arguments) => run::run(arguments).await,
+    }
+}

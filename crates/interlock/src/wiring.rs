@@ -1,0 +1,169 @@
+//! The one file that knows every part: which connectors there are, and how a project becomes a running Interlock.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect::{Connector, Settings};
+use connector_s4hana::S4Hana;
+use connector_salesforce::Salesforce;
+use definitions::{LoadError, Release};
+use model::{ConnectionName, Problem};
+use runtime::{OpenConnection, Parts, Runtime, SystemClock};
+use store::SqliteStore;
+
+use crate::environment::{Environment, ProjectSecrets};
+use crate::failure::Failure;
+use crate::listeners::{Bound, Listeners, bind};
+
+/// Every connector that connection files may name.
+const CONNECTORS: [&dyn Connector; 2] = [&Salesforce, &S4Hana];
+
+/// A project whose definitions are right.
+pub(crate) struct Project {
+    release: Arc<Release>,
+    secrets: Arc<ProjectSecrets>,
+}
+
+impl Project {
+    /// Loads a project and shows its mistakes and warnings on standard error.
+    ///
+    /// # Errors
+    /// When there is no project, or its definitions are wrong.
+    pub(crate) fn load(folder: &Path, environment: Environment) -> Result<Self, Failure> {
+        let loaded = definitions::load(folder, &CONNECTORS, &|name| environment.get(name));
+        let color = std::io::stderr().is_terminal();
+        match loaded {
+            Ok((release, warnings)) => {
+                if !warnings.is_empty() {
+                    eprintln!("{}", release.sources.render(&warnings, color));
+                }
+                let secrets = Arc::new(ProjectSecrets { folder: folder.to_owned(), environment });
+                Ok(Self { release: Arc::new(release), secrets })
+            }
+            Err(LoadError::Project(problem)) => Err(Failure::Wrong(problem)),
+            Err(error @ LoadError::Definitions { .. }) => {
+                eprintln!("{}", error.render(color));
+                if let LoadError::Definitions { diagnostics, .. } = error {
+                    let found = diagnostics.into_sorted();
+                    let count = |severity| found.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+                    let (errors, warnings) = (count(model::Severity::Error), count(model::Severity::Warning));
+                    eprintln!(
+                        "\n{}: {}, {}",
+                        folder.display(),
+                        counted(errors, "mistake"),
+                        counted(warnings, "warning")
+                    );
+                }
+                Err(Failure::Shown)
+            }
+        }
+    }
+
+    /// The definitions.
+    pub(crate) fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// The store's file.
+    pub(crate) fn store_file(&self) -> PathBuf {
+        self.release.folder.join(&self.release.settings.store)
+    }
+
+    /// Opens every connection. Nothing is contacted.
+    ///
+    /// # Errors
+    /// When a secret is missing, or a setting is wrong.
+    pub(crate) fn connections(&self) -> Result<HashMap<ConnectionName, OpenConnection>, Problem> {
+        let mut open = HashMap::new();
+        for (name, definition) in &self.release.connections {
+            let Some(connector) = CONNECTORS.iter().find(|connector| connector.name() == &*definition.connector) else {
+                let message = format!("connection `{name}`: there is no connector `{}`", definition.connector);
+                return Err(Problem::new("IL-RUN-002", message, "Run `interlock check`"));
+            };
+            let settings =
+                Settings { name: name.clone(), settings: &definition.settings, secrets: self.secrets.as_ref() };
+            let connection = connector.open(settings)?;
+            open.insert(name.clone(), OpenConnection { connection, actions: connector.actions() });
+        }
+        Ok(open)
+    }
+}
+
+/// `1 mistake`, `2 mistakes`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// How long answers under way may take when the listeners stop.
+const LISTENERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// A running Interlock.
+pub(crate) struct Interlock {
+    runtime: Runtime,
+    listeners: Listeners,
+    /// Where process APIs are served and pushed events are taken.
+    pub(crate) api: Option<SocketAddr>,
+    /// Where the console is served.
+    pub(crate) console: Option<SocketAddr>,
+}
+
+impl Interlock {
+    /// Starts a project: its store (the one it names, or this one), its connections, its work, its listeners.
+    ///
+    /// # Errors
+    /// When the store cannot be used, a secret is missing, or a port is taken.
+    pub(crate) async fn start(project: Project, store: Option<&Path>) -> Result<Self, Failure> {
+        let connections = project.connections()?;
+        let settings = &project.release.settings;
+        // Ports first: what cannot be reached should not begin to work.
+        let api = bound("the API listener", "listeners.api", settings.api).await?;
+        let console = bound("the console", "listeners.console", settings.console).await?;
+        let file = store.map_or_else(|| project.store_file(), Path::to_owned);
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&file)).await;
+        let store = opened
+            .map_err(|error| {
+                Problem::new("IL-RUN-003", format!("the store could not be opened: {error}"), "Start it again")
+            })?
+            .map_err(|error| error.problem())?;
+        let parts = Parts {
+            release: Arc::clone(&project.release),
+            store: Arc::new(store),
+            connections,
+            clock: Arc::new(SystemClock),
+        };
+        let runtime = Runtime::start(parts).await?;
+        let secrets = project.secrets.as_ref();
+        let mut listeners = Listeners::default();
+        let api_address = api.as_ref().map(|bound| bound.address);
+        if let Some(bound) = api {
+            listeners.serve(bound, gateway::router(runtime.clone(), secrets)?);
+        }
+        // The console has no pages in this build: its port is taken so that a wrong address is told, and nothing is promised.
+        if let Some(bound) = console {
+            listeners.serve(bound, axum::Router::new());
+        }
+        Ok(Self { runtime, listeners, api: api_address, console: None })
+    }
+
+    /// The work.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Takes nothing new, ends what is under way, and stops.
+    pub(crate) async fn stop(self, within: Duration) {
+        self.listeners.stop(LISTENERS_WITHIN).await;
+        self.runtime.stop(within).await;
+    }
+}
+
+async fn bound(purpose: &str, setting: &str, address: Option<SocketAddr>) -> Result<Option<Bound>, Problem> {
+    match address {
+        Some(address) => bind(purpose, &format!("`{setting}` in interlock.yaml"), address).await.map(Some),
+        None => Ok(None),
+    }
+}
