@@ -1,6 +1,7 @@
 //! The line of one feed: which of its records wait to be read, and what is known of those that were.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use definitions::Feed;
@@ -23,6 +24,8 @@ pub(crate) struct Line {
     counters: Mutex<Counters>,
     /// Told when a sweep should come at once.
     pub(crate) sweep_now: Notify,
+    /// The feed was joined at its end and has not spoken yet: nobody knows from where on it is complete.
+    pub(crate) unproven: AtomicBool,
 }
 
 #[derive(Default)]
@@ -67,6 +70,7 @@ impl Line {
             turn: tokio::sync::Mutex::default(),
             counters: Mutex::default(),
             sweep_now: Notify::new(),
+            unproven: AtomicBool::new(false),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use connect::ErrorClass;
@@ -14,6 +15,8 @@ use crate::{Batch, Shared};
 
 /// So many records of past sweeps are remembered, by their version marks.
 const SEEN_MAX: usize = 200_000;
+/// How soon the first sweep comes when a feed is not proven yet; each further one waits twice as long.
+const UNPROVEN_FIRST: Duration = Duration::from_secs(1);
 /// Records of a sweep that are read in one go.
 const GATHER_MAX: usize = 200;
 
@@ -36,9 +39,15 @@ impl Shared {
             self.put_covered(&connection, &name, now).await;
             covered = Some(now);
         }
+        let every = every.min(Duration::from_secs(86_400));
+        let mut soon = UNPROVEN_FIRST;
         loop {
+            // What happened between joining a feed and its first word is found soon, not at the next usual time.
+            let unproven = line.unproven.load(Ordering::Relaxed);
+            let wait = if unproven { soon.min(every) } else { every };
+            soon = if unproven { soon.saturating_mul(2) } else { UNPROVEN_FIRST };
             tokio::select! {
-                () = tokio::time::sleep(every.min(Duration::from_secs(86_400))) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = line.sweep_now.notified() => {}
             }
             let begun = self.clock.now();

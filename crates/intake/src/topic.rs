@@ -1,6 +1,7 @@
 //! Subscribed feeds.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use connect::{ChangeKind, FeedError, FeedItem, FeedRequest, Position};
@@ -61,6 +62,13 @@ impl Shared {
                 }
             };
             lost = false;
+            if after.is_none() {
+                for place in &places {
+                    let line = &self.lines[*place];
+                    line.unproven.store(true, Ordering::Relaxed);
+                    line.sweep_now.notify_one();
+                }
+            }
             let (sender, receiver) = mpsc::channel(BUFFER);
             let feed = dispatcher.connection();
             let request = FeedRequest { topic: Arc::clone(&topic), after };
@@ -84,6 +92,16 @@ impl Shared {
         }
     }
 
+    /// The feed has spoken: what came before its first word is swept once more, and from then on it is complete.
+    fn prove(&self, places: &[usize]) {
+        for place in places {
+            let line = &self.lines[*place];
+            if line.unproven.swap(false, Ordering::Relaxed) {
+                line.sweep_now.notify_one();
+            }
+        }
+    }
+
     fn set_connected(&self, places: &[usize], connected: bool) {
         for place in places {
             self.lines[*place].count(|counters| counters.connected = connected);
@@ -101,7 +119,10 @@ impl Shared {
         let mut heard = false;
         let mut items = Vec::new();
         while receiver.recv_many(&mut items, GATHER_MAX).await > 0 {
-            heard = true;
+            if !heard {
+                heard = true;
+                self.prove(places);
+            }
             let now = self.clock.now();
             let position = items.last().map(|item: &FeedItem| item.position.clone());
             let mut batch = Batch::default();

@@ -99,6 +99,12 @@ pub(crate) struct SalesforceArgs {
     /// Files with custom objects and fields, as an administrator deploys them.
     #[arg(long, value_name = "FILE")]
     pub(crate) metadata: Vec<PathBuf>,
+    /// Where the certificate is written that clients of the Pub/Sub API have to trust.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The public key (PEM) that assertions of the JWT bearer flow are verified with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use model::{Problem, Value, json};
 use sandbox_s4hana::EventTarget;
 
-use crate::cli::{S4HanaArgs, SandboxCommand};
+use crate::cli::{S4HanaArgs, SalesforceArgs, SandboxCommand};
 use crate::failure::Failure;
 use crate::stop;
 
@@ -15,13 +15,44 @@ use crate::stop;
 /// When a port is taken, or an option is wrong.
 pub(crate) async fn run(system: SandboxCommand) -> Result<(), Failure> {
     match system {
-        SandboxCommand::Salesforce(_) => Err(Failure::Problem(Problem::new(
-            "IL-SANDBOX-003",
-            "there is no simulated Salesforce in this version",
-            "Use an org of your own: a free Developer Edition will do",
-        ))),
+        SandboxCommand::Salesforce(arguments) => salesforce(arguments).await,
         SandboxCommand::S4hana(arguments) => s4hana(arguments).await,
     }
+}
+
+async fn salesforce(arguments: SalesforceArgs) -> Result<(), Failure> {
+    let defaults = sandbox_salesforce::Options::default();
+    let key = |file: std::path::PathBuf| {
+        std::fs::read_to_string(&file).map_err(|error| {
+            let message = format!("{} cannot be read: {error}", file.display());
+            Problem::new("IL-SANDBOX-004", message, "Give the public key that belongs to the connection's private key")
+        })
+    };
+    let options = sandbox_salesforce::Options {
+        listen: arguments.common.listen,
+        pubsub: arguments.pubsub,
+        metadata: arguments.metadata,
+        client_id: variable_or("SANDBOX_CLIENT_ID", defaults.client_id.clone()),
+        client_secret: variable_or("SANDBOX_CLIENT_SECRET", defaults.client_secret.clone()),
+        username: variable_or("SANDBOX_USERNAME", defaults.username.clone()),
+        public_key_pem: arguments.public_key.map(key).transpose()?,
+        ca_file: arguments.ca_file,
+        seed: arguments.common.seed,
+        faults: arguments.common.fault,
+        ..defaults
+    };
+    let client = options.client_id.clone();
+    let running = sandbox_salesforce::serve(options).await?;
+    ready([
+        ("url", Value::from(running.url.as_str())),
+        ("pubsub", Value::from(running.pubsub.as_str())),
+        ("clientId", Value::from(client)),
+        ("ca", Value::from(running.ca_pem.as_str())),
+    ]);
+    ended(arguments.common.child).await;
+    running.stop();
+    running.wait().await;
+    Ok(())
 }
 
 async fn s4hana(arguments: S4HanaArgs) -> Result<(), Failure> {

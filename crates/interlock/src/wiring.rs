@@ -142,11 +142,11 @@ impl Interlock {
         if let Some(bound) = api {
             listeners.serve(bound, gateway::router(runtime.clone(), secrets)?);
         }
-        // The console has no pages in this build: its port is taken so that a wrong address is told, and nothing is promised.
+        let console_address = console.as_ref().map(|bound| bound.address);
         if let Some(bound) = console {
-            listeners.serve(bound, axum::Router::new());
+            listeners.serve(bound, console::router(runtime.clone(), secrets, console::ConsoleOptions::default())?);
         }
-        Ok(Self { runtime, listeners, api: api_address, console: None })
+        Ok(Self { runtime, listeners, api: api_address, console: console_address })
     }
 
     /// The work.

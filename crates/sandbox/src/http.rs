@@ -1,14 +1,26 @@
-//! What both simulators need of HTTP: binding a port with a clear message when that is impossible, and serving a router
-//! on it until told to stop.
+//! What simulators need of HTTP: binding a port with a clear message when that is impossible, and taking connections that may
+//! end without an answer.
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use model::Problem;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+/// Longest body that is taken, in bytes.
+const BODY_MAX: usize = 64 * 1024 * 1024;
 
 /// Binds a TCP port.
 ///
@@ -52,14 +64,58 @@ impl Stop {
     }
 }
 
-/// Serves a router on a bound port until stopped. Connections that are still open are dropped at the stop.
-pub fn serve(listener: TcpListener, router: Router, stop: &Stop) -> JoinHandle<io::Result<()>> {
-    let stopped = stop.stopped();
-    tokio::spawn(async move {
-        let server = axum::serve(listener, router.into_make_service());
-        tokio::select! {
-            result = async { server.await } => result,
-            () = stopped => Ok(()),
-        }
-    })
+/// A connection that ends without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is closed without an answer")]
+pub struct Dropped;
+
+/// Takes connections (HTTP/1.1) for ever: requests under `/_sandbox` go to the controls, all others to `answer`, with their whole
+/// body. Dropping the future closes the connections.
+pub async fn accept<Answer, Answering>(listener: TcpListener, controls: Router, answer: Answer)
+where
+    Answer: Fn(Request<Bytes>) -> Answering + Clone + Send + Sync + 'static,
+    Answering: Future<Output = Result<Response<Body>, Dropped>> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file handles, for instance: others have to end first.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        // Without it answers would be held back for a few milliseconds at worst.
+        let _ = stream.set_nodelay(true);
+        let (answer, controls) = (answer.clone(), controls.clone());
+        connections.spawn(async move {
+            let service = service_fn(move |request| whole(answer.clone(), controls.clone(), request));
+            let mut server = hyper::server::conn::http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(120)).pipeline_flush(true);
+            // An error is a connection that ended, which is the client's matter or one of our faults.
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn whole<Answer, Answering>(
+    answer: Answer,
+    controls: Router,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Dropped>
+where
+    Answer: Fn(Request<Bytes>) -> Answering,
+    Answering: Future<Output = Result<Response<Body>, Dropped>>,
+{
+    let (parts, body) = request.into_parts();
+    // A body that breaks off is a connection that has ended.
+    let body = Limited::new(body, BODY_MAX).collect().await.map_err(|_| Dropped)?.to_bytes();
+    if parts.uri.path().starts_with("/_sandbox") {
+        let request = Request::from_parts(parts, Body::from(body));
+        return controls.oneshot(request).await.map_err(|never| match never {});
+    }
+    answer(Request::from_parts(parts, body)).await
 }

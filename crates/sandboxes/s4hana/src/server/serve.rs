@@ -1,31 +1,20 @@
 //! The socket: connections in, requests to the services or the controls, and connections that end without an answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming as Stream;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use model::Problem;
 use sandbox::faults::Faults;
-use sandbox::http::{Stop, bind};
-use tokio::net::TcpListener;
+use sandbox::http::{Dropped, Stop, accept, bind};
 use tokio::task::JoinHandle;
-use tower::ServiceExt;
 
 use super::dispatch::{Incoming, Outcome, handle};
 use super::options::Options;
 use super::reply::Reply;
 use super::system::{FAULTS, System};
 use super::{clock, control, events};
-
-/// Longest body that is taken, in bytes.
-const BODY_MAX: usize = 64 * 1024 * 1024;
 
 /// A running simulator.
 #[derive(Debug)]
@@ -71,9 +60,11 @@ pub async fn serve(options: Options) -> Result<Running, Problem> {
     let system = Arc::new(System::new(&options, faults));
     let stop = Stop::default();
     let stopped = stop.stopped();
+    let controls = control::routes(Arc::clone(&system));
+    let serving = Arc::clone(&system);
     let task = tokio::spawn(async move {
         tokio::select! {
-            () = accept(listener, Arc::clone(&system)) => {}
+            () = accept(listener, controls, move |request| answer(Arc::clone(&serving), request)) => {}
             () = clock::run(Arc::clone(&system)) => {}
             // Events may end when no client can be made; the system goes on without.
             () = async { events::run(system).await; std::future::pending().await } => {}
@@ -83,49 +74,8 @@ pub async fn serve(options: Options) -> Result<Running, Problem> {
     Ok(Running { url: format!("http://{address}"), stop, task })
 }
 
-async fn accept(listener: TcpListener, system: Arc<System>) {
-    let controls = control::routes(Arc::clone(&system));
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of file handles, for instance: others have to end first.
-                tracing::warn!(%error, "a connection could not be taken");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        // Without it answers would be held back for a few milliseconds at worst.
-        let _ = stream.set_nodelay(true);
-        let (system, controls) = (Arc::clone(&system), controls.clone());
-        connections.spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&system), controls.clone(), request));
-            let mut server = hyper::server::conn::http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(120)).pipeline_flush(true);
-            // An error is a connection that ended, which is the client's matter or one of our faults.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
-/// A connection that ends without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is closed without an answer")]
-struct Dropped;
-
-async fn answer(system: Arc<System>, controls: Router, request: Request<Stream>) -> Result<Response<Body>, Dropped> {
-    if request.uri().path().starts_with("/_sandbox") {
-        let (parts, body) = request.into_parts();
-        // A body that breaks off is a connection that has ended.
-        let body = Limited::new(body, BODY_MAX).collect().await.map_err(|_| Dropped)?.to_bytes();
-        let request = Request::from_parts(parts, Body::from(body));
-        return controls.oneshot(request).await.map_err(|never| match never {});
-    }
+async fn answer(system: Arc<System>, request: Request<Bytes>) -> Result<Response<Body>, Dropped> {
     let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, BODY_MAX).collect().await else { return Err(Dropped) };
-    let body: Bytes = body.to_bytes();
     let incoming = Incoming {
         method: parts.method,
         path: parts.uri.path().to_owned(),

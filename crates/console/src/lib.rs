@@ -1,0 +1,138 @@
+//! The console: what people look at and act on, as pages that are made here and work without a script.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `operations.rs` | what the console needs of the runtime |
+//! | `door.rs` | who may come in: sessions, sign-in, the token of forms, safe headers |
+//! | `session.rs` | users by access token, sessions by cookie |
+//! | `here.rs` | what every page is made with: who looks, at which release, and what waits |
+//! | `reads.rs`, `story.rs` | what pages read from the store |
+//! | `samples.rs` | rates, and since when a connection is as it is |
+//! | `live.rs` | pages that change while they are looked at: server-sent events |
+//! | `act.rs` | what people do by a form: decide on items, one or many, and operate runs |
+//! | `actions.rs` | which actions an item has, who may take them, and taking one |
+//! | `record_form.rs` | a record as a form, and a form as a record |
+//! | `ops.rs` | the same for programs: a JSON API under `/ops` |
+//! | `layout.rs`, `parts.rs`, `timeline.rs`, `stages.rs`, `format.rs`, `json_view.rs` | what pages are made of |
+//! | `pages/` | one file per page |
+//! | `assets/` | the style sheet and the script, built in |
+
+mod act;
+mod actions;
+mod door;
+mod format;
+mod here;
+mod json_view;
+mod layout;
+mod live;
+mod operations;
+mod ops;
+mod pages;
+mod parts;
+mod reads;
+mod record_form;
+mod samples;
+mod session;
+mod stages;
+mod story;
+mod timeline;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
+use connect::Secrets;
+use definitions::User;
+use jiff::Timestamp;
+use model::Problem;
+
+pub use operations::{Doing, Operations};
+
+use crate::live::Boards;
+use crate::samples::Samples;
+use crate::session::Sessions;
+
+/// How the console is opened.
+#[derive(Debug, Clone, Default)]
+pub struct ConsoleOptions {
+    /// Who everybody is without signing in: for a demo, and only on an address of this machine.
+    pub demo_user: Option<User>,
+}
+
+pub(crate) struct Console {
+    pub(crate) operations: Arc<dyn Operations>,
+    pub(crate) sessions: Sessions,
+    pub(crate) samples: Samples,
+    pub(crate) boards: Boards,
+}
+
+/// All pages and the ops API. Call it inside an async runtime: the counters are sampled for as long as the router lives.
+///
+/// # Errors
+/// `IL-CON-001` and `IL-CON-002` when a user's access token cannot be had or is too short, `IL-CON-004` when a demo user is
+/// wanted on an address that others reach.
+pub fn router(
+    operations: impl Operations + 'static,
+    secrets: &dyn Secrets,
+    options: ConsoleOptions,
+) -> Result<Router, Problem> {
+    let release = operations.release();
+    if options.demo_user.is_some()
+        && let Some(address) = release.settings.console
+        && !address.ip().is_loopback()
+    {
+        return Err(Problem::new(
+            "IL-CON-004",
+            format!("a console without sign-in cannot be served on {address}, which others may reach"),
+            "Use 127.0.0.1 under `listeners.console` in interlock.yaml, or sign in with a user's token",
+        ));
+    }
+    let console = Arc::new(Console {
+        sessions: Sessions::new(&release.settings.users, options.demo_user, secrets)?,
+        operations: Arc::new(operations),
+        samples: Samples::default(),
+        boards: Boards::default(),
+    });
+    sample(&console);
+    let router = Router::new()
+        .route("/", get(pages::overview::page))
+        .route("/transactions", get(pages::transactions::page))
+        .route("/transactions/{id}", get(pages::transaction::page))
+        .route("/runs/{id}", post(act::operate))
+        .route("/queues", get(pages::queues::page))
+        .route("/queues/{queue}", get(pages::queue::page).post(act::many))
+        .route("/items/{id}", get(pages::item::page).post(act::one))
+        .route("/connections", get(pages::connections::page))
+        .route("/live", get(live::follow))
+        .route("/sign-in", get(pages::sign_in::page).post(door::sign_in))
+        .route("/sign-out", post(door::sign_out))
+        .route("/assets/{name}", get(layout::asset))
+        .route("/ops/overview", get(ops::overview))
+        .route("/ops/items", get(ops::items))
+        .route("/ops/items/{id}", get(ops::item))
+        .route("/ops/items/{id}/{action}", post(ops::decide))
+        .route("/ops/runs/{id}/{operation}", post(ops::operate))
+        .route("/ops/transactions", get(ops::transactions))
+        .route("/ops/transactions/{id}", get(ops::transaction))
+        .fallback(pages::problem::nothing)
+        .method_not_allowed_fallback(pages::problem::not_so)
+        .layer(middleware::from_fn_with_state(Arc::clone(&console), door::guard))
+        .with_state(console);
+    Ok(router)
+}
+
+fn sample(console: &Arc<Console>) {
+    let watched = Arc::downgrade(console);
+    let Ok(handle) = tokio::runtime::Handle::try_current() else { return };
+    handle.spawn(async move {
+        let mut ticks = tokio::time::interval(samples::EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            let Some(console) = watched.upgrade() else { return };
+            console.samples.take(&console.operations.figures(), Instant::now(), Timestamp::now());
+        }
+    });
+}

@@ -1,0 +1,130 @@
+//! The connected systems: how they do, what they may be asked, and how far their changes are seen.
+
+use axum::response::Response;
+use definitions::{ConnectionDefinition, FeedSource};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use runtime::{ConnectionFigures, ConnectionState, FeedFigures, Figures};
+
+use crate::format::{count, counted, duration, milliseconds, rate, time};
+use crate::here::Here;
+use crate::layout;
+use crate::parts::{connection_state, nothing, system};
+
+/// `GET /connections`
+pub(crate) async fn page(here: Here) -> Response {
+    let figures = here.console.operations.figures();
+    let content = html! {
+        header.head {
+            div {
+                h1 { "Connections" }
+                p.sub { "The connected systems: whether they answer, what they may be asked, and up to when their changes are proven to be seen." }
+            }
+        }
+        div #connections .stack data-live {
+            @if here.release.connections.is_empty() { div.card { (nothing("No connection is defined", "Add a file to connections/ of the project.")) } }
+            @for (name, definition) in &here.release.connections {
+                @let own = figures.connections.iter().find(|one| one.name == *name);
+                (connection(&here, definition, own, &figures))
+            }
+        }
+    };
+    layout::page(&here, "Connections", "connections", content)
+}
+
+/// What a state means for who looks.
+pub(crate) fn meaning(state: ConnectionState) -> &'static str {
+    match state {
+        ConnectionState::Up => "It answers.",
+        ConnectionState::Struggling => "Some calls fail. They are tried again until they work.",
+        ConnectionState::Down => {
+            "It does not answer. Calls are held back and it is tried from time to time; nothing is lost, and work goes on by itself."
+        }
+        ConnectionState::Refused => {
+            "It refuses the credentials or the definition. Correct them in the project and restart."
+        }
+    }
+}
+
+fn connection(
+    here: &Here,
+    definition: &ConnectionDefinition,
+    own: Option<&ConnectionFigures>,
+    figures: &Figures,
+) -> Markup {
+    let name = definition.name.as_str();
+    let limits = &definition.limits;
+    html! {
+        section.part data-connection=(name) {
+            header {
+                h2 { (system(&here.release, name)) " " span.faint.mono { (name) } }
+                @if let Some(own) = own {
+                    (connection_state(own.state))
+                    @if let Some(since) = here.console.samples.since(&definition.name) { span.faint { "since " (time(since, here.now)) } }
+                }
+            }
+            div.card {
+                @match own {
+                    Some(own) => {
+                        @if own.state != ConnectionState::Up { p.pad.lead { (meaning(own.state)) } }
+                        dl.tiles.flat {
+                            (tile("Calls per second", &rate(here.console.samples.calls_per_second(&definition.name)), ""))
+                            (tile("Answer, median", &milliseconds(own.latency.p50), ""))
+                            (tile("Answer, p99", &milliseconds(own.latency.p99), ""))
+                            (tile("Succeeded", &count(own.succeeded), ""))
+                            (tile("Refused", &count(own.rejected), "the system said no for good"))
+                            (tile("Tried again", &count(own.retried), ""))
+                            (tile("Looked for", &count(own.probed), &format!("{} had happened", count(own.found))))
+                            (tile("Under way", &count(own.under_way), &format!("{} wait", count(own.waiting))))
+                        }
+                        @if let Some((error, at)) = &own.last_error {
+                            p.pad.last-error { span.faint { "Last error, " (time(*at, here.now)) ": " } (error) }
+                        }
+                    },
+                    None => p.pad.muted { "It is not open." },
+                }
+                p.pad.under.limits {
+                    "Limits: " (counted(limits.concurrent as u64, "request", "requests")) " at a time"
+                    @if let Some(per_second) = limits.per_second { ", " (count(u64::from(per_second))) " per second" }
+                    @if let Some(daily) = limits.daily { ", " (count(daily)) " per day" }
+                    ". Retries wait " (duration(i64::try_from(definition.retry.longest.as_secs()).unwrap_or(i64::MAX))) " at the longest."
+                }
+                (feeds(definition, figures, here.now))
+            }
+        }
+    }
+}
+
+fn tile(name: &str, value: &str, more: &str) -> Markup {
+    html! { div.tile { dt { (name) } dd { span.big { (value) } @if !more.is_empty() { span.sum { (more) } } } } }
+}
+
+fn feeds(definition: &ConnectionDefinition, figures: &Figures, now: Timestamp) -> Markup {
+    let own: Vec<&FeedFigures> = figures.feeds.iter().filter(|feed| feed.connection == definition.name).collect();
+    html! {
+        @if !own.is_empty() {
+            div.scroll {
+                table.feeds {
+                    thead { tr {
+                        th scope="col" { "Feed" } th scope="col" { "State" } th.number scope="col" { "Changes" } th.number.hide-small scope="col" { "No news" }
+                        th.number.hide-small scope="col" { "Healed" } th.number scope="col" { "Last change" } th.number scope="col" { "Covered until" }
+                    } }
+                    tbody {
+                        @for feed in own {
+                            @let source = definition.feeds.get(&feed.name).map(|feed| &feed.source);
+                            tr data-feed=(feed.name) {
+                                td { span.title { (feed.name) } @if let Some(source) = source { span.under.mono { (match source { FeedSource::Topic(topic) => topic, FeedSource::Push(pattern) => pattern }) } } }
+                                td { @if feed.connected { span.badge.good { span.dot.good {} "Followed" } } @else { span.badge.bad { span.dot.bad {} "Not followed" } } }
+                                td.number { (count(feed.changes)) }
+                                td.number.hide-small { (count(feed.dropped)) }
+                                td.number.hide-small { (count(feed.healed)) }
+                                td.number { @match feed.last_change { Some(at) => (time(at, now)), None => span.faint { "–" } } }
+                                td.number { @match feed.covered_until { Some(at) => (time(at, now)), None => span.faint { "–" } } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! All work queues: how much waits in each, what it is worth, and how late it is.
+
+use axum::response::Response;
+use maud::html;
+
+use crate::actions::{queue_title, who};
+use crate::format::{amounts, count, counted, due, time};
+use crate::here::Here;
+use crate::layout;
+use crate::parts::{queue_names, queue_path};
+
+/// `GET /queues`
+pub(crate) async fn page(here: Here) -> Response {
+    let (board, release) = (&here.board, &here.release);
+    let waiting = board.waiting();
+    let content = html! {
+        header.head {
+            div {
+                h1 { "Work queues" }
+                p.sub { "What machines cannot decide waits here for people, with a clock and the money at stake." }
+            }
+            div.amount #queues-total data-live { (amounts(&board.at_stake())) small { "at stake in " (counted(waiting, "item", "items")) } }
+        }
+        div #queue-cards .queues data-live {
+            @for name in queue_names(release, &board.queues) {
+                @let total = board.queues.iter().find(|total| total.queue == name);
+                @let number = total.map_or(0, |total| total.count);
+                @let first = board.of_queue(&name).next();
+                @let oldest = board.of_queue(&name).map(|item| item.opened_at).min();
+                @let late = board.of_queue(&name).filter(|item| item.due_at < here.now).count() as u64;
+                a.queue.card.quiet[number == 0].not-mine[!here.may_act(&name)] href=(queue_path(&name)) data-row data-queue=(name) {
+                    span.name { (queue_title(release, &name)) @if late > 0 { span.badge.bad { (count(late)) " overdue" } } }
+                    span.purpose { (release.queues.get(&*name).map_or("", |queue| &*queue.purpose)) }
+                    span.big { (count(number)) small { (if number == 1 { "item" } else { "items" }) } span.sum { (amounts(total.map_or(&[], |total| &total.amounts))) } }
+                    span.under {
+                        @match (first, oldest) {
+                            (Some(first), Some(oldest)) => { "Oldest " (time(oldest, here.now)) " · first " (due(first.due_at, here.now)) },
+                            _ => { "Nothing waits" },
+                        }
+                    }
+                    span.under { "For " (who(release, &name)) }
+                }
+            }
+        }
+    };
+    layout::page(&here, "Work queues", "queues", content)
+}

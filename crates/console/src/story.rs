@@ -1,0 +1,128 @@
+//! Everything of one matter: its timeline, what it waits for, and where its records are.
+
+use std::collections::BTreeSet;
+
+use definitions::Release;
+use model::{RunId, TransactionId, WorkItemId};
+use store::{
+    IntentRow, JournalRow, Page, ReferenceRow, RunRow, RunStatus, Store, StoreError, TransactionRow, WorkItemFilter,
+    WorkItemRow,
+};
+use workflow::{RunState, Waiting};
+
+/// Lines of a timeline on one page.
+pub(crate) const LINES_MAX: u32 = 400;
+/// How many keys of a matter are looked up in the cross-references.
+const KEYS_MAX: usize = 40;
+
+/// A run of a matter, and what it waits for.
+#[derive(Debug, Clone)]
+pub(crate) struct RunView {
+    pub(crate) row: RunRow,
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) intents: Vec<IntentRow>,
+}
+
+/// Everything of one matter.
+#[derive(Debug, Clone)]
+pub(crate) struct Story {
+    pub(crate) matter: TransactionRow,
+    pub(crate) lines: Vec<JournalRow>,
+    /// Whether there are lines after these.
+    pub(crate) more: bool,
+    pub(crate) offset: u32,
+    pub(crate) items: Vec<WorkItemRow>,
+    pub(crate) runs: Vec<RunView>,
+    pub(crate) references: Vec<ReferenceRow>,
+}
+
+pub(crate) fn story(
+    store: &dyn Store,
+    release: &Release,
+    id: TransactionId,
+    offset: u32,
+) -> Result<Option<Story>, StoreError> {
+    let Some(matter) = store.transaction(id)? else { return Ok(None) };
+    let mut lines = store.journal(id, Page { offset, limit: LINES_MAX + 1 })?;
+    let more = lines.len() > LINES_MAX as usize;
+    lines.truncate(LINES_MAX as usize);
+    let items = store.work_items(
+        &WorkItemFilter { transaction: Some(id), ..WorkItemFilter::default() },
+        Page { offset: 0, limit: 100 },
+    )?;
+    let runs = runs(store, release, &matter, &items)?;
+    let references = references(store, release, &matter, &lines)?;
+    Ok(Some(Story { matter, lines, more, offset, items, runs, references }))
+}
+
+fn runs(
+    store: &dyn Store,
+    release: &Release,
+    matter: &TransactionRow,
+    items: &[WorkItemRow],
+) -> Result<Vec<RunView>, StoreError> {
+    let mut ids: BTreeSet<RunId> = items.iter().filter_map(|item| item.run.as_ref().map(|(run, _)| *run)).collect();
+    let key = format!("{}:{}", matter.object, matter.key);
+    for workflow in release.workflows.keys() {
+        ids.extend(store.run_of_key(workflow.as_str(), &key)?);
+    }
+    let mut found = Vec::with_capacity(ids.len());
+    let mut intents: Option<Vec<IntentRow>> = None;
+    for id in ids {
+        let Some(row) = store.run(id)?.filter(|row| row.transaction == matter.id) else { continue };
+        let live = matches!(row.status, RunStatus::Live | RunStatus::Suspended | RunStatus::Failed);
+        // A state that this build cannot read is no reason to show no page.
+        let state: Option<RunState> = live.then(|| postcard::from_bytes(&row.state).ok()).flatten();
+        let waiting = state.map(|state| state.waiting()).unwrap_or_default();
+        let own = if live {
+            if intents.is_none() {
+                intents = Some(store.intents()?);
+            }
+            intents.iter().flatten().filter(|intent| intent.run == id).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        found.push(RunView { row, waiting, intents: own });
+    }
+    Ok(found)
+}
+
+/// Records of the matter in the connected systems: its own key, and the keys under which something was sent for it.
+fn references(
+    store: &dyn Store,
+    release: &Release,
+    matter: &TransactionRow,
+    lines: &[JournalRow],
+) -> Result<Vec<ReferenceRow>, StoreError> {
+    let mut keys: BTreeSet<&str> = BTreeSet::from([&*matter.key]);
+    for line in lines {
+        let own = line.detail.get("key").as_str();
+        let asked = line.detail.get("input").get("key").as_str();
+        keys.extend(own.into_iter().chain(asked));
+        if keys.len() >= KEYS_MAX {
+            break;
+        }
+    }
+    let mut found = Vec::new();
+    for key in keys {
+        for object in release.objects.keys() {
+            for connection in release.connections.keys() {
+                found.extend(store.reference(object.as_str(), key, connection.as_str())?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A work item with its matter's story.
+#[derive(Debug, Clone)]
+pub(crate) struct ItemView {
+    pub(crate) item: WorkItemRow,
+    pub(crate) story: Option<Story>,
+}
+
+pub(crate) fn item(store: &dyn Store, release: &Release, id: WorkItemId) -> Result<Option<ItemView>, StoreError> {
+    let Some(item) = store.work_item(id)? else { return Ok(None) };
+    let story = story(store, release, item.transaction, 0)?;
+    Ok(Some(ItemView { item, story }))
+}

@@ -1,0 +1,13 @@
+//! The resources of the REST API.
+
+mod collections;
+mod composite;
+mod describe;
+mod platform;
+mod records;
+mod reply;
+mod resources;
+
+pub(crate) use describe::versions;
+pub(crate) use reply::{Call, Reply, decoded, options};
+pub(crate) use resources::answer;

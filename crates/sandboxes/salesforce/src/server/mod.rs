@@ -1,0 +1,10 @@
+//! The sockets.
+
+mod control;
+mod gate;
+mod oauth;
+mod pubsub;
+mod serve;
+mod stream;
+
+pub use serve::{Running, serve};

@@ -1,0 +1,12 @@
+//! The simulated org through its sockets, as any client of the vendor meets it.
+
+mod collections;
+mod composite;
+mod describe;
+mod events;
+mod faults;
+mod publishing;
+mod queries;
+mod records;
+mod sign_in;
+mod support;
