@@ -88,6 +88,9 @@ pub struct Function {
     pub business_key: Option<Expression>,
     /// What a probe looks for: fields, and values as jq on the input.
     pub probe: Vec<(Arc<str>, Expression)>,
+    /// Whether it is looked for before it is sent for the first time, because others may have made it: what is there is
+    /// taken as its answer.
+    pub look_first: bool,
     /// The cross-reference that success teaches.
     pub reference: Option<ReferenceRule>,
     /// What is asked back.

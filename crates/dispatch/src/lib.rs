@@ -124,6 +124,8 @@ pub struct Success {
     pub reference: Option<(ObjectName, Arc<str>, Arc<str>)>,
     /// Whether it had happened before and was found.
     pub found: bool,
+    /// Whether it was there before anything was sent.
+    pub linked: bool,
 }
 
 /// The way out to one connection. Cheap to clone. When the last clone is dropped, nothing new is sent.

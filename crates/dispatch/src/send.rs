@@ -183,7 +183,7 @@ fn success(
 ) -> Result<Success, definitions::FunctionError> {
     let output = function.answer(input, answer)?;
     let reference = function.reference(input, &output)?;
-    Ok(Success { output, reference, found })
+    Ok(Success { output, reference, found, linked: false })
 }
 
 fn timeout_of(item: &Item) -> Duration {

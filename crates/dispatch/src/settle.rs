@@ -160,8 +160,12 @@ impl State {
 
     fn settle_item(&mut self, tag: Tag, mut item: Item, came: Came, now: Timestamp, wall: Timestamp) {
         match came {
-            Came::Success(success) => {
+            Came::Success(mut success) => {
                 self.tally.succeeded += 1;
+                // What was looked for before anything was sent is not ours.
+                if success.found && item.doubts == 0 {
+                    (success.found, success.linked) = (false, true);
+                }
                 self.tally.found += u64::from(success.found);
                 self.finish(item, Ok(*success), wall);
             }
@@ -218,7 +222,7 @@ impl State {
         let due = after(now, wait);
         let until_up = (absent && error.retry_after.is_none()) || error.class == ErrorClass::Unauthorized;
         if let Work::Ask { function, deadline, .. } = &item.work {
-            if refused || self.stopping || due >= *deadline {
+            if refused || self.stopping || after(due, self.usual_answer()) >= *deadline {
                 let fault = faults::unserved(function, &error);
                 self.finish(item, Err(fault), wall);
             } else {
@@ -236,6 +240,12 @@ impl State {
             let _ = self.reports.send(Report::Delayed { intent, attempts, error, in_doubt });
         }
         self.delay(tag.group, item, due, until_up);
+    }
+
+    /// How long the system usually takes: who waits for no longer than that is told at once.
+    fn usual_answer(&self) -> Duration {
+        let usual = self.tally.latency.percentiles().p50;
+        Duration::from_micros((usual.clamp(1.0, 60_000.0) * 1_100.0) as u64)
     }
 
     /// Keeps an item that is not over, unless it was withdrawn and it is known that it did not happen.

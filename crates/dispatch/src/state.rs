@@ -157,14 +157,18 @@ impl State {
         let group = self.group(GroupKey::of(&function), function.action);
         self.sequence += 1;
         let ticket = self.sequence;
-        let probed = in_doubt && function.effect == Effect::Once;
+        let once = function.effect == Effect::Once;
+        let (probed, function_looks_first) = (in_doubt && once, function.look_first && once);
         self.intents.insert(intent, Standing { ticket, busy: probed, withdrawn: false });
         let mut item = Item::new(Work::Intent { intent, ticket, function, input }, None);
         if in_doubt {
             item.attempts = 1;
             item.sent_at = Some(wall);
         }
-        if probed {
+        if function_looks_first && !in_doubt {
+            item.in_doubt = true;
+            self.groups[group].queue(Place::Probe).push_back(item);
+        } else if probed {
             // The process that sent it may have ended a moment ago: the system may be about to commit it.
             (item.in_doubt, item.doubts) = (true, 1);
             self.delay(group, item, after(now, self.settle_wait(1)), false);

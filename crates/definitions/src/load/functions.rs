@@ -14,7 +14,7 @@ use super::reader::{Fields, Reader};
 use super::{Known, Loader};
 use crate::connection::{Effect, Function, ReferenceRule};
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "version",
     "action",
     "record",
@@ -25,6 +25,7 @@ const KNOWN: [&str; 14] = [
     "key",
     "businessKey",
     "probe",
+    "lookFirst",
     "reference",
     "select",
     "timeout",
@@ -61,6 +62,7 @@ pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Opt
     let (input, output) = (fields.expression("input", &[]), fields.expression("output", &["input"]));
     let rule = action.and_then(|action| key_rule(reader, &fields, action));
     let (business_key, probe) = (fields.expression("businessKey", &[]), probe(reader, &fields));
+    let look_first = fields.truth("lookFirst").unwrap_or(false);
     let reference = reference(around, &fields);
     let select = Arc::new(around.select(&fields, mapping.as_deref()));
     let timeout = fields.duration("timeout").unwrap_or(TIMEOUT);
@@ -78,6 +80,7 @@ pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Opt
         key: rule,
         business_key,
         probe,
+        look_first,
         reference,
         select,
         timeout,
@@ -154,6 +157,10 @@ fn check_effect(reader: Reader<'_>, fields: &Fields<'_>, effect: Effect) {
     if !once && fields.get("probe").is_some() {
         let message = "`probe` is never used: doing this twice is harmless";
         reader.warning(fields.key_span("probe"), message, "remove it, or say `effect: once`");
+    }
+    if !once && fields.get("lookFirst").is_some() {
+        let message = "`lookFirst` means nothing here: doing this twice is harmless";
+        reader.warning(fields.key_span("lookFirst"), message, "remove it, or say `effect: once`");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use connect::ErrorClass;
 use tokio::time::Instant;
 
-use crate::world::{Reply, World, create, error, fail, fault, upsert};
+use crate::world::{Reply, World, create, error, fail, fault, link_or_create, upsert};
 
 #[tokio::test(start_paused = true)]
 async fn a_create_that_happened_is_found() {
@@ -32,6 +32,32 @@ async fn a_create_that_did_not_happen_is_sent_again() {
     assert!(!outcome.result.expect("a success").found && outcome.attempts == 2);
     assert_eq!(world.system.log(), ["Q-1", "probe Q-1", "Q-1"]);
     assert_eq!(world.system.memory().created["Q-1"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_may_have_made_is_looked_for_first() {
+    let mut world = World::new(4);
+    let begun = Instant::now();
+    world.submit(&link_or_create(), "C-1");
+    let first = world.outcome().await;
+    assert!(begun.elapsed() < Duration::from_millis(500), "nothing was sent, so nothing has to become visible");
+    let success = first.result.expect("a success");
+    assert!(!success.linked && !success.found && first.attempts == 1);
+    world.submit(&link_or_create(), "C-1");
+    let success = world.outcome().await.result.expect("a success");
+    assert!(success.linked && !success.found && success.reference.is_some());
+    assert_eq!(world.system.log(), ["probe C-1", "C-1", "probe C-1"]);
+    assert_eq!(world.dispatcher.figures().found, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_lost_after_a_look_is_found() {
+    let mut world = World::new(4);
+    world.system.script(|_, probe| if probe { Reply::Work } else { Reply::WorkThenFail(error(ErrorClass::Ambiguous)) });
+    world.submit(&link_or_create(), "C-1");
+    let success = world.outcome().await.result.expect("a success");
+    assert!(success.found && !success.linked);
+    assert_eq!(world.system.log(), ["probe C-1", "C-1", "probe C-1"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -349,6 +349,7 @@ pub(crate) fn function(name: &str, action: Action, effect: Effect) -> Function {
         key: None,
         business_key: Some(jq(".key")),
         probe: vec![("Key".into(), jq(".key"))],
+        look_first: false,
         reference: None,
         select: Arc::new(Selection::default()),
         timeout: Duration::from_secs(10),
@@ -359,6 +360,14 @@ pub(crate) fn function(name: &str, action: Action, effect: Effect) -> Function {
 pub(crate) fn create() -> Arc<Function> {
     let mut function = function("create-order", Action::Create, Effect::Once);
     function.reference = Some(ReferenceRule { object: "order".into(), key: jq(".key"), id: jq(".id") });
+    Arc::new(function)
+}
+
+/// Creates what others may have made already.
+pub(crate) fn link_or_create() -> Arc<Function> {
+    let mut function = function("create-customer", Action::Create, Effect::Once);
+    function.reference = Some(ReferenceRule { object: "customer".into(), key: jq(".key"), id: jq(".id") });
+    function.look_first = true;
     Arc::new(function)
 }
 

@@ -20,6 +20,9 @@ const WAIT_LONGEST: Duration = Duration::from_secs(1);
 /// Vendor codes that mean: nothing changed, try again.
 const TRANSIENT: [&str; 4] = ["UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "QUERY_TIMEOUT"];
 
+/// What a record says that would have been saved, had all others been right.
+const ROLLED_BACK: &str = "ALL_OR_NONE_OPERATION_ROLLED_BACK";
+
 /// How to sign in.
 #[derive(Debug, Clone)]
 pub(crate) struct CrmAccess {
@@ -44,6 +47,12 @@ enum Failure {
     Unknown(String),
     /// It is refused.
     Refused(String),
+}
+
+impl Failure {
+    fn rolled_back(&self) -> bool {
+        matches!(self, Self::NotDone(why) if why.starts_with(ROLLED_BACK))
+    }
 }
 
 /// A signed-in client.
@@ -246,6 +255,11 @@ impl Patience {
                 "Run the demo again with `--faults none` to see whether it is the weather",
             ));
         }
+        // A lock is gone in a moment, whoever else is away may need longer.
+        if why.contains("UNABLE_TO_LOCK_ROW") {
+            tokio::time::sleep(WAIT_FIRST).await;
+            return Ok(());
+        }
         tokio::time::sleep(self.wait).await;
         self.wait = (self.wait * 2).min(WAIT_LONGEST);
         Ok(())
@@ -303,8 +317,7 @@ fn outcome(result: &Value) -> Result<(), Failure> {
     let error = result.get("errors").at(0);
     let code = error.get("statusCode").as_str().unwrap_or("");
     let why = format!("{code}: {}", error.get("message").as_str().unwrap_or("no reason given"));
-    let rolled_back = code == "ALL_OR_NONE_OPERATION_ROLLED_BACK";
-    Err(if rolled_back || TRANSIENT.contains(&code) { Failure::NotDone(why) } else { Failure::Refused(why) })
+    Err(if code == ROLLED_BACK || TRANSIENT.contains(&code) { Failure::NotDone(why) } else { Failure::Refused(why) })
 }
 
 /// The ids of an all-or-none create. The record that failed tells why; the others only say that they were rolled back.
@@ -314,7 +327,9 @@ fn ids(results: &[Value]) -> Result<Vec<String>, Failure> {
         match outcome(result) {
             Ok(()) => {}
             Err(Failure::Refused(why)) => return Err(Failure::Refused(why)),
-            Err(other) => failure = Some(other),
+            // Of a request that was rolled back, most records do not tell the reason.
+            Err(other) if failure.is_none() || !other.rolled_back() => failure = Some(other),
+            Err(_) => {}
         }
     }
     if let Some(failure) = failure {

@@ -20,6 +20,8 @@ use super::world::World;
 
 /// Quotes in one batch.
 const BATCH: usize = 50;
+/// Lines in one request when the weather is rough: all or none of many would hardly ever be all.
+const CAUTIOUS: usize = 25;
 /// Batches that are written at the same time.
 const WRITERS: usize = 2;
 /// How long a writer waits when the others have enough to do.
@@ -178,7 +180,8 @@ impl Sales {
             }
         }
         let mut written = vec![0_u64; orders.len()];
-        for chunk in bodies.chunks(COLLECTION_MAX) {
+        let most = if self.world.rough { CAUTIOUS } else { COLLECTION_MAX };
+        for chunk in bodies.chunks(most) {
             let records: Vec<String> = chunk.iter().map(|(_, body)| body.clone()).collect();
             let mut expected = written.clone();
             for (place, _) in chunk {

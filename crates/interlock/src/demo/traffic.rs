@@ -28,8 +28,9 @@ use super::world::World;
 const LOOK: Duration = Duration::from_millis(200);
 /// Without any change for so long, the account is closed as it stands.
 const STALLED_AFTER: Duration = Duration::from_secs(120);
-/// Without any change for so long, what is left waits for a person, when there are as many work items.
-const WAITING_AFTER: Duration = Duration::from_secs(12);
+/// Without any change for so long, what is left waits for a person, when there are as many work items: by then two sweeps have
+/// looked for what no event told of.
+const WAITING_AFTER: Duration = Duration::from_secs(45);
 /// Everything is at rest when nothing has changed for so long.
 const REST: Duration = Duration::from_millis(1_200);
 

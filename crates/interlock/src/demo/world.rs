@@ -25,21 +25,23 @@ const KNOWN_PER_HUNDRED: u64 = 30;
 pub(crate) struct World {
     /// What is to be sold.
     pub(crate) plan: Plan,
+    /// Whether requests are to be expected to fail.
+    pub(crate) rough: bool,
     unknown: HashSet<u32>,
     returns_by_order: Vec<Vec<u32>>,
 }
 
 impl World {
-    /// A world for this plan; with `dirt`, the ERP lacks a few products.
-    pub(crate) fn new(plan: Plan, dirt: bool) -> Self {
-        let unknown = if dirt { unknown(&plan) } else { HashSet::new() };
+    /// A world for this plan; in a `rough` one the ERP lacks a few products.
+    pub(crate) fn new(plan: Plan, rough: bool) -> Self {
+        let unknown = if rough { unknown(&plan) } else { HashSet::new() };
         let mut returns_by_order = vec![Vec::new(); plan.orders.len()];
         for (place, given) in plan.returns.iter().enumerate() {
             if let Some(list) = returns_by_order.get_mut(given.order as usize) {
                 list.push(u32::try_from(place).unwrap_or(u32::MAX));
             }
         }
-        Self { plan, unknown, returns_by_order }
+        Self { plan, rough, unknown, returns_by_order }
     }
 
     /// Whether the ERP knows this product.

@@ -104,6 +104,9 @@ fn outcome_line(held: &Held, outcome: &Outcome, now: jiff::Timestamp) -> Mutatio
             detail.set("output", summary(&success.output));
             let found = if success.found { " (found again after a lost answer)" } else { "" };
             match (&success.reference, action) {
+                (Some((object, _, record)), _) if success.linked => {
+                    format!("{connection} has {object} {record} already{again}")
+                }
                 (Some((object, _, record)), Some(Action::Create)) => {
                     format!("{connection} created {object} {record}{found}{again}")
                 }
