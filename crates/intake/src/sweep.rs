@@ -17,6 +17,11 @@ use crate::{Batch, Shared};
 const SEEN_MAX: usize = 200_000;
 /// How soon the first sweep comes when a feed is not proven yet; each further one waits twice as long.
 const UNPROVEN_FIRST: Duration = Duration::from_secs(1);
+/// A mark that is at least so much older than the newest one will not stand for another change: marks of Salesforce have whole
+/// seconds, and what changed twice within one bears the same mark.
+const MARK_SETTLES: SignedDuration = SignedDuration::from_secs(2);
+/// The same, when nothing newer is there to compare with: more than the clocks of two systems differ.
+const MARK_SETTLES_ALONE: SignedDuration = SignedDuration::from_secs(60);
 /// Records of a sweep that are read in one go.
 const GATHER_MAX: usize = 200;
 
@@ -79,6 +84,7 @@ impl Shared {
         loop {
             let found = dispatcher.changed_since(&line.feed.record, since, page).await?;
             let now = self.clock.now();
+            let newest = found.records.iter().filter_map(|(_, mark)| mark.parse::<Timestamp>().ok()).max();
             let new: Vec<_> = found.records.into_iter().filter(|(id, mark)| seen.get(id) != Some(mark)).collect();
             for chunk in new.chunks(GATHER_MAX) {
                 let works = chunk.iter().map(|(id, _)| Work { swept: true, ..Work::new(Arc::clone(id), now, now) });
@@ -93,7 +99,7 @@ impl Shared {
             if seen.len() + new.len() > SEEN_MAX {
                 seen.clear();
             }
-            seen.extend(new);
+            seen.extend(new.into_iter().filter(|(_, mark)| has_settled(mark, newest, now)));
             page = found.next;
             if page.is_none() {
                 return Ok(());
@@ -105,5 +111,29 @@ impl Shared {
         let row =
             FeedPositionRow { connection: Arc::clone(connection), feed: Arc::clone(name), position: Vec::new(), at };
         self.hand_over(Batch { mutations: vec![Mutation::PutFeedPosition(row)], ..Batch::default() }).await;
+    }
+}
+
+/// Whether no further change of a record can bear this mark. One that is no instant is the record's own version.
+fn has_settled(mark: &str, newest: Option<Timestamp>, now: Timestamp) -> bool {
+    let Ok(mark) = mark.parse::<Timestamp>() else { return true };
+    newest.is_some_and(|newest| newest.duration_since(mark) >= MARK_SETTLES)
+        || now.duration_since(mark) >= MARK_SETTLES_ALONE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_settles_when_its_second_is_over() {
+        let at = |text: &str| -> Timestamp { text.parse().expect("an instant") };
+        let newest = Some(at("2026-11-23T10:00:05Z"));
+        let now = at("2026-11-23T10:00:05.3Z");
+        assert!(!has_settled("2026-11-23T10:00:05Z", newest, now));
+        assert!(!has_settled("2026-11-23T10:00:04Z", newest, now));
+        assert!(has_settled("2026-11-23T10:00:03Z", newest, now));
+        assert!(has_settled("2026-11-23T10:00:05Z", newest, at("2026-11-23T10:01:05Z")));
+        assert!(has_settled("W/\"7\"", newest, now));
     }
 }

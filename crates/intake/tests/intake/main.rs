@@ -66,6 +66,18 @@ async fn a_change_that_the_feed_lost_is_found_by_a_sweep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_changes_in_one_second_are_both_found_by_sweeps() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    // Salesforce marks changes with whole seconds.
+    system.mark(&jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    system.write("Quote", "1", r#"{"Number": "Q-1", "Status": "draft"}"#);
+    let world = World::sweeping(folder.path(), &system, "30ms").await;
+    world.until(|_| system.reads.lock().expect("lock").contains_key("1")).await;
+    system.write("Quote", "1", QUOTE);
+    assert_eq!(&*world.events(1).await[0].key, "Q-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_place_is_swept_at_once() {
     let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
     let world = World::start(folder.path(), &system).await;

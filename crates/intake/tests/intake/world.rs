@@ -26,6 +26,7 @@ pub(crate) struct System {
     version: Mutex<u64>,
     said: Mutex<Vec<FeedItem>>,
     lost: Mutex<bool>,
+    mark: Mutex<Option<Arc<str>>>,
     news: tokio::sync::Notify,
     pub(crate) reads: Mutex<HashMap<String, usize>>,
 }
@@ -55,6 +56,11 @@ impl System {
         said.push(FeedItem { changes: vec![change], position });
         drop(said);
         self.news.notify_waiters();
+    }
+
+    /// From now on every change bears this mark.
+    pub(crate) fn mark(&self, mark: &str) {
+        *self.mark.lock().expect("lock") = Some(mark.into());
     }
 
     /// The feed does not know its old places any more.
@@ -157,8 +163,9 @@ impl Connection for Wire {
         Box::pin(async move {
             let records = self.0.records.lock().expect("lock");
             let of_kind = records.iter().filter(|((kind, _), _)| kind == record);
-            let records =
-                of_kind.map(|((_, id), (version, _))| (id.as_str().into(), version.to_string().into())).collect();
+            let mark = self.0.mark.lock().expect("lock").clone();
+            let mark = |version: &u64| mark.clone().unwrap_or_else(|| version.to_string().into());
+            let records = of_kind.map(|((_, id), (version, _))| (id.as_str().into(), mark(version))).collect();
             Ok(ChangePage { records, next: None })
         })
     }
