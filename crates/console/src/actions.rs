@@ -60,6 +60,7 @@ fn built_in(kind: &str) -> Option<&'static [(&'static str, bool)]> {
     match kind {
         "failure" => Some(&[("retry", false), ("correct", true), ("cancel", false)]),
         "unreadable" => Some(&[("retry", false), ("dismiss", false)]),
+        "notice" => Some(&[("dismiss", false)]),
         _ => None,
     }
 }
@@ -115,7 +116,10 @@ pub(crate) fn may_act(release: &Release, user: &User, queue: &str) -> bool {
 /// Who may act on the items of a queue, in words.
 pub(crate) fn who(release: &Release, queue: &str) -> String {
     match release.queues.get(queue) {
-        Some(queue) if !queue.who.is_empty() => queue.who.join(", "),
+        Some(queue) if !queue.who.is_empty() => {
+            let roles: Vec<String> = queue.who.iter().map(|role| label(role).to_lowercase()).collect();
+            roles.join(" or ")
+        }
         _ => "operator".to_owned(),
     }
 }

@@ -130,7 +130,8 @@ pub(crate) fn milliseconds(value: f64) -> String {
 /// The same for a whole number.
 pub(crate) fn milliseconds_whole(value: i64) -> String {
     match value {
-        ..=999 => format!("{}\u{a0}ms", value.max(0)),
+        ..=0 => "<\u{a0}1\u{a0}ms".to_owned(),
+        1..=999 => format!("{value}\u{a0}ms"),
         value => format!("{}.{}\u{a0}s", value / 1_000, value % 1_000 / 100),
     }
 }
@@ -144,8 +145,18 @@ pub(crate) fn rate(value: f64) -> String {
     }
 }
 
-/// A word of a definition as a label: `not-paid` and `notPaid` become `Not paid`.
+/// A word of a definition as a label: `not-paid` and `notPaid` become `Not paid`, `erpNumber` becomes `ERP number`.
 pub(crate) fn label(word: &str) -> String {
+    let text = spelled(word);
+    let (first, rest) = text.split_once(' ').map_or((&*text, None), |(first, rest)| (first, Some(rest)));
+    match (first, rest) {
+        ("Erp" | "Crm" | "Id", Some(rest)) => format!("{} {rest}", first.to_uppercase()),
+        ("Erp" | "Crm" | "Id", None) => first.to_uppercase(),
+        _ => text,
+    }
+}
+
+fn spelled(word: &str) -> String {
     let mut text = String::with_capacity(word.len() + 4);
     let mut before_was_small = false;
     for (place, letter) in word.chars().enumerate() {
@@ -195,7 +206,8 @@ mod tests {
     #[test]
     fn words_of_definitions_become_labels() {
         assert_eq!(label("order-desk"), "Order desk");
-        assert_eq!(label("erpNumber"), "Erp number");
+        assert_eq!(label("erpNumber"), "ERP number");
+        assert_eq!(label("orderId"), "Order id");
         assert_eq!(label("paid"), "Paid");
         assert_eq!(label(""), "");
     }

@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use runtime::ConnectionState;
 
 use crate::actions::queue_title;
-use crate::format::count;
+use crate::format::{count, label};
 use crate::here::Here;
 use crate::parts::{csrf, icon, queue_names, queue_path};
 
@@ -114,7 +114,7 @@ fn side(here: &Here, entry: &str) -> Markup {
                 p #live-state .live-state role="status" { span.dot {} span { "Live" } }
                 div.who {
                     span.avatar aria-hidden="true" { (user.name.chars().take(1).collect::<String>()) }
-                    span { (user.name) small { (user.roles.join(", ")) } }
+                    span { (user.name) small { (user.roles.iter().map(|role| label(role).to_lowercase()).collect::<Vec<_>>().join(", ")) } }
                 }
                 div.foot {
                     form method="post" action="/sign-out" { (csrf(&here.visitor)) button #sign-out .link type="submit" { "Sign out" } }
@@ -151,6 +151,7 @@ fn keys() -> Markup {
         (&["j", "k"][..], "Next and previous row"),
         (&["Enter"], "Open the row"),
         (&["x"], "Select the row"),
+        (&["a"], "Go to the actions"),
         (&["n"], "Next item of the queue"),
         (&["/"], "Search"),
         (&["g", "o"], "Overview"),

@@ -214,16 +214,17 @@ pub(crate) fn no_default() -> Markup {
     html! { button type="submit" disabled hidden {} }
 }
 
-/// A button per action. Which need a note is said, and asked for before the form goes out.
-pub(crate) fn buttons(choices: &[Choice]) -> Markup {
-    let primary = choices.iter().any(|choice| choice.style == ActionStyle::Primary);
+/// A button per action. Which need a note is said, and asked for before the form goes out. `lead` when one of these may stand
+/// out: at most one button of a form does.
+pub(crate) fn buttons(choices: &[Choice], lead: bool) -> Markup {
+    let primary = !lead || choices.iter().any(|choice| choice.style == ActionStyle::Primary);
     html! {
         @for (place, choice) in choices.iter().enumerate() {
             @let class = match choice.style {
-                ActionStyle::Primary => "button primary",
+                ActionStyle::Primary if lead => "button primary",
                 ActionStyle::Danger => "button danger",
                 ActionStyle::Plain if !primary && place == 0 => "button primary",
-                ActionStyle::Plain => "button",
+                ActionStyle::Primary | ActionStyle::Plain => "button",
             };
             button class=(class) type="submit" name="action" value=(choice.name) data-action=(choice.name) data-note[choice.note_required] {
                 (choice.label)

@@ -9,10 +9,14 @@ use maud::{Markup, html};
 use model::{Object, Value, json};
 
 use crate::door::Posted;
-use crate::format::label;
+use crate::format::{counted, label};
 
 /// How many fields a form has at the most; a larger record is edited as JSON.
-const FIELDS_MAX: usize = 600;
+const FIELDS_MAX: usize = 4_000;
+/// A longer list shows the rows that the reason names, and keeps the others folded.
+const ROWS_SHOWN: usize = 12;
+/// Shorter texts may be in a reason by accident.
+const NAMED_MIN: usize = 4;
 const DEPTH_MAX: usize = 4;
 
 /// What is wrong with a posted form, by field name.
@@ -26,6 +30,8 @@ pub(crate) struct Shown<'a> {
     /// Only these members can be changed; all when empty.
     pub(crate) fields: &'a [Value],
     pub(crate) editable: bool,
+    /// Why the record is looked at: rows that it names are marked.
+    pub(crate) reason: &'a str,
 }
 
 impl Shown<'_> {
@@ -38,6 +44,14 @@ impl Shown<'_> {
 
     fn mistake(&self, name: &str) -> Markup {
         html! { @if let Some(mistake) = self.mistakes.get(name) { p.wrong id=(format!("e{name}")) { (mistake) } } }
+    }
+
+    /// Whether the reason names a text of this row, such as a product that the other system does not know.
+    fn names(&self, row: &Value) -> bool {
+        let said = |text: &str| {
+            text.len() >= NAMED_MIN && self.reason.split(|c: char| !c.is_alphanumeric()).any(|word| word == text)
+        };
+        row.as_object().is_some_and(|members| members.values().any(|value| value.as_str().is_some_and(said)))
     }
 
     fn can_edit(&self, member: &str) -> bool {
@@ -111,14 +125,14 @@ fn member(value: &Value, at: &str, label_text: &str, shown: Shown<'_>, depth: us
         leaf => html! {
             div.field {
                 label for=(format!("f{at}")) { (label_text) }
-                (input(leaf, at, shown))
+                (input(leaf, at, label_text, shown))
                 (shown.mistake(&format!("f{at}")))
             }
         },
     }
 }
 
-fn input(value: &Value, at: &str, shown: Shown<'_>) -> Markup {
+fn input(value: &Value, at: &str, label_text: &str, shown: Shown<'_>) -> Markup {
     let name = format!("f{at}");
     let wrong = shown.mistakes.contains_key(&name);
     let described = wrong.then(|| format!("e{name}"));
@@ -135,13 +149,13 @@ fn input(value: &Value, at: &str, shown: Shown<'_>) -> Markup {
             }
         }
         Value::String(long) if long.len() > 80 || long.contains('\n') => html! {
-            textarea id=(name) name=(name) rows="3" aria-invalid[wrong] aria-describedby=[described] { "\n" (text) }
+            textarea id=(name) name=(name) rows="3" aria-invalid=[wrong.then_some("true")] aria-describedby=[described] { "\n" (text) }
         },
         other => {
             let number = other.as_number().is_some();
             let hint = other.is_null().then_some("empty");
             html! {
-                input.number[number] id=(name) type="text" name=(name) value=(text) placeholder=[hint] autocomplete="off" spellcheck="false"
+                input.number[number] id=(name) type="text" name=(name) value=(text) aria-label=(label_text) placeholder=[hint] autocomplete="off" spellcheck="false"
                     inputmode=[number.then_some("decimal")] aria-invalid=[wrong.then_some("true")] aria-describedby=[described];
             }
         }
@@ -163,34 +177,59 @@ fn table(items: &[Value], at: &str, label_text: &str, shown: Shown<'_>) -> Marku
     columns.retain(|name| seen.insert(*name));
     let numeric =
         |name: &str| items.iter().all(|item| item.get(name).is_null() || item.get(name).as_number().is_some());
-    html! {
-        div.field.full {
-            span.label { (label_text) " " span.muted { (items.len()) } }
+    let (named, others): (Vec<usize>, Vec<usize>) = (0..items.len()).partition(|row| shown.names(&items[*row]));
+    let folds = !named.is_empty() && items.len() > ROWS_SHOWN;
+    let part = |rows: &[usize], marked: bool| {
+        html! {
             div.scroll {
                 table.edit {
                     thead { tr {
                         @for column in &columns { th.number[numeric(column)] scope="col" { (label(column)) } }
                         @if shown.editable { th.narrow scope="col" { "Remove" } }
                     } }
-                    tbody {
-                        @for (row, item) in items.iter().enumerate() {
-                            @let at_row = format!("{at}/{row}");
-                            tr {
-                                @for column in &columns {
-                                    @let at_cell = pointer(&at_row, column);
-                                    td.number[numeric(column)] {
-                                        @if item.has(column) { (input(item.get(column), &at_cell, shown)) }
-                                        (shown.mistake(&format!("f{at_cell}")))
-                                    }
-                                }
-                                @if shown.editable {
-                                    @let name = format!("d{at_row}");
-                                    td.narrow { input type="checkbox" name=(name) value="1" aria-label=(format!("Remove row {}", row + 1)) checked[shown.posted.is_some_and(|posted| posted.get(&name).is_some())]; }
-                                }
-                            }
-                        }
-                    }
+                    tbody { @for row in rows { (table_row(&items[*row], *row, at, &columns, numeric, marked, shown)) } }
                 }
+            }
+        }
+    };
+    html! {
+        div.field.full {
+            span.label { (label_text) " " span.muted { (items.len()) } }
+            @if !named.is_empty() {
+                p.named { (counted(named.len() as u64, "row in question", "rows in question")) }
+                (part(&named, true))
+            }
+            @if folds {
+                details.more { summary { "The other " (counted(others.len() as u64, "row", "rows")) } (part(&others, false)) }
+            } @else if !others.is_empty() {
+                (part(&others, false))
+            }
+        }
+    }
+}
+
+fn table_row(
+    item: &Value,
+    row: usize,
+    at: &str,
+    columns: &[&str],
+    numeric: impl Fn(&str) -> bool,
+    marked: bool,
+    shown: Shown<'_>,
+) -> Markup {
+    let at_row = format!("{at}/{row}");
+    html! {
+        tr.named[marked] {
+            @for column in columns {
+                @let at_cell = pointer(&at_row, column);
+                td.number[numeric(column)] {
+                    @if item.has(column) { (input(item.get(column), &at_cell, &label(column), shown)) }
+                    (shown.mistake(&format!("f{at_cell}")))
+                }
+            }
+            @if shown.editable {
+                @let name = format!("d{at_row}");
+                td.narrow { input type="checkbox" name=(name) value="1" aria-label=(format!("Remove row {}", row + 1)) checked[shown.posted.is_some_and(|posted| posted.get(&name).is_some())]; }
             }
         }
     }
@@ -331,9 +370,22 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_the_reason_names_come_first_and_the_others_are_folded() {
+        let lines: Vec<String> = (0..20).map(|line| format!(r#"{{"product":"P{line:04}","quantity":2}}"#)).collect();
+        let record = json::parse(format!(r#"{{"lines":[{}]}}"#, lines.join(",")).as_bytes()).expect("JSON");
+        let mistakes = Mistakes::new();
+        let reason = "Material P0013 is not defined. Correct the lines.";
+        let page = form(&record, Shown { posted: None, mistakes: &mistakes, fields: &[], editable: true, reason });
+        let page = page.into_string();
+        assert!(page.contains("1 row in question") && page.contains("The other 19 rows"), "{page}");
+        assert!(page.find("f/lines/13/product") < page.find("f/lines/0/product"), "{page}");
+        assert_eq!(page.matches("class=\"named\"").count(), 2, "{page}");
+    }
+
+    #[test]
     fn every_field_of_the_form_is_understood_again() {
         let mistakes = Mistakes::new();
-        let shown = Shown { posted: None, mistakes: &mistakes, fields: &[], editable: true };
+        let shown = Shown { posted: None, mistakes: &mistakes, fields: &[], editable: true, reason: "" };
         let page = form(&record(), shown).into_string();
         for name in ["f/country", "f/net", "f/urgent", "f/note", "f/lines/1/quantity", "d/lines/0", "j/deep/a/b/c"] {
             assert!(page.contains(&format!("name=\"{name}\"")), "{name} is not in {page}");

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use model::ConnectionName;
 use store::JournalRow;
 
-use crate::format::{exact, milliseconds_whole, relative};
+use crate::format::{exact, label, milliseconds_whole, relative};
 use crate::json_view;
 use crate::parts::{icon, system};
 
@@ -76,7 +76,7 @@ pub(crate) fn timeline(lines: &[JournalRow], release: &Release, now: Timestamp) 
                         div.cell.here[lane == own] role="cell" {
                             @if lane == own {
                                 span.lane-tag { (lanes.title(lane, release)) }
-                                (one(line, place))
+                                (one(line, place, release))
                             }
                         }
                     }
@@ -86,7 +86,29 @@ pub(crate) fn timeline(lines: &[JournalRow], release: &Release, now: Timestamp) 
     }
 }
 
-fn one(line: &JournalRow, place: usize) -> Markup {
+/// A line in people's words: systems by what they are called, functions and workflows without dashes.
+fn words(line: &JournalRow, release: &Release) -> String {
+    let function = line.detail.get("function").as_str().and_then(|name| name.split([':', '@']).next());
+    let said: Vec<String> = line
+        .title
+        .split(' ')
+        .map(|word| {
+            let (name, after) = word.split_at(word.trim_end_matches([':', ',', '.']).len());
+            if release.connections.contains_key(name) {
+                format!("{}{after}", system(release, name))
+            } else if function == Some(name) || release.workflows.keys().any(|workflow| workflow.as_str() == name) {
+                format!("{}{after}", label(name).to_lowercase())
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect();
+    let text = said.join(" ");
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn one(line: &JournalRow, place: usize, release: &Release) -> Markup {
     let (class, mark) = match &*line.kind {
         "started" => ("accent", "start"),
         "heard" => ("", "in"),
@@ -104,7 +126,7 @@ fn one(line: &JournalRow, place: usize) -> Markup {
     let took = line.detail.get("milliseconds").as_i64();
     let said = html! {
         (icon(mark))
-        span.said { (line.title) @if let Some(took) = took { span.took { (milliseconds_whole(took)) } } }
+        span.said { (words(line, release)) @if let Some(took) = took { span.took { (milliseconds_whole(took)) } } }
     };
     html! {
         @if line.detail.is_null() {

@@ -48,6 +48,8 @@ pub struct RetryPolicy {
     pub factor: f64,
     /// The longest wait.
     pub longest: Duration,
+    /// How long a call whose answer was lost may still take effect: only after so long is it believed that it did not happen.
+    pub settle: Duration,
 }
 
 /// What doing the same again would do.

@@ -25,6 +25,8 @@ pub(crate) struct Item {
     pub(crate) in_doubt: bool,
     /// When it was sent first.
     pub(crate) sent_at: Option<Timestamp>,
+    /// When its answer was lost last, by the steady time.
+    pub(crate) lost_at: Option<Timestamp>,
 }
 
 /// What is asked, and who waits for it.
@@ -73,7 +75,7 @@ pub(crate) enum Work {
 
 impl Item {
     pub(crate) const fn new(work: Work, call: Option<Call>) -> Self {
-        Self { work, call, attempts: 0, failures: 0, doubts: 0, in_doubt: false, sent_at: None }
+        Self { work, call, attempts: 0, failures: 0, doubts: 0, in_doubt: false, sent_at: None, lost_at: None }
     }
 
     /// What doing it twice would do.

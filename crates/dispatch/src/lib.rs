@@ -221,10 +221,11 @@ impl Dispatcher {
         shared.changed.notify_one();
     }
 
-    /// Nobody waits for this intent any more: what is not sent yet is not sent, and not told of. What is under way, or may
-    /// have happened, is told of as usual; when it turns out that nothing happened, it is over with a fault of status 410.
-    pub fn withdraw(&self, intent: IntentId) {
-        self.handle.shared.state().withdraw(intent);
+    /// Nobody waits for this intent any more: what is not sent yet is not sent. What is under way, or may have happened, is
+    /// told of as usual; when nothing happened, it is over with a fault of status 410.
+    pub fn withdraw(&self, intent: IntentId, function: &Function) {
+        let shared = &self.handle.shared;
+        shared.state().withdraw(intent, function, shared.time.wall());
     }
 
     /// Calls a function that changes nothing, for a caller who waits. It is sent before what nobody waits for, and tried

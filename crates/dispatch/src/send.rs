@@ -84,6 +84,10 @@ async fn probe(shared: &Shared, tag: Tag, items: Vec<Item>) -> Ended {
     for mut item in items {
         let call = match call_of(&mut item) {
             Ok(call) => call,
+            Err(fault) if item.doubts == 0 => {
+                settled.push((item, Came::Unsent(fault)));
+                continue;
+            }
             Err(fault) => {
                 // It could be made when it was sent, or the definition has changed since: a person has to look.
                 let message =

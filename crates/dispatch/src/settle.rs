@@ -22,6 +22,9 @@ const HOLD_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// So many calls in a row that do not fit the system shut a function. Below, it may be the fault of one record.
 const MISFITS_MAX: usize = 3;
 
+/// So often is one record asked for of a system that serves others.
+const READS_MAX: u32 = 8;
+
 /// The code of an error of ours: a connector that panicked says nothing about its system.
 pub(crate) const PANIC: &str = "panic";
 
@@ -188,13 +191,22 @@ impl State {
                 }
             }
             Came::Unsent(fault) => self.finish(item, Err(fault), wall),
+            // The system may still be at it: only later is it believed that it is not there.
+            Came::Absent if item.lost_at.is_some_and(|lost| now < after(lost, self.settle_within)) => {
+                item.doubts = item.doubts.saturating_add(1);
+                let due = after(now, self.settle_wait(item.doubts));
+                if let Some(item) = self.keep(item, wall) {
+                    self.delay(tag.group, item, due, false);
+                }
+            }
             Came::Absent => {
+                item.lost_at = None;
                 (item.in_doubt, item.failures) = (false, 0);
                 if let Some(item) = self.keep(item, wall) {
                     self.groups[tag.group].queue(Place::Ready).push_front(item);
                 }
             }
-            Came::Failed(error) if error.class == ErrorClass::Rejected && !tag.probe => {
+            Came::Failed(error) if error.class == ErrorClass::Rejected && (!tag.probe || item.doubts == 0) => {
                 self.tally.rejected += 1;
                 self.reject(item, error, wall);
             }
@@ -210,6 +222,7 @@ impl State {
         let lost = error.class == ErrorClass::Ambiguous && !tag.probe && item.effect() == Effect::Once;
         if lost {
             item.in_doubt = true;
+            item.lost_at = Some(now);
             item.doubts = item.doubts.saturating_add(1);
         }
         let refused = matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Misconfigured);
@@ -232,6 +245,16 @@ impl State {
         }
         if self.stopping && !matches!(item.work, Work::Intent { .. }) {
             // Dropping it tells who waits.
+            return;
+        }
+        // One record that the system cannot serve must not hold the others up: a person gets to see it.
+        let serves = matches!(self.breaker.state(), BreakerState::Closed { failures: 0 });
+        if matches!(item.work, Work::Read { .. })
+            && item.failures >= READS_MAX
+            && serves
+            && matches!(error.class, ErrorClass::Unavailable | ErrorClass::Ambiguous | ErrorClass::Locked)
+        {
+            self.reject(item, error, wall);
             return;
         }
         let Some(item) = self.keep(item, wall) else { return };

@@ -22,7 +22,7 @@ use crate::histogram::Histogram;
 use crate::item::{Item, Place, Work};
 use crate::limits::Limits;
 use crate::time::after;
-use crate::{ConnectionFigures, ConnectionState, Report, Request};
+use crate::{ConnectionFigures, ConnectionState, Outcome, Report, Request};
 
 /// How long a create whose fate is unknown is given to become visible before it is looked for.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) tally: Tally,
     pub(crate) reports: mpsc::UnboundedSender<Report>,
     backoff: Backoff,
+    /// How long a call whose answer was lost may still take effect.
+    pub(crate) settle_within: Duration,
     spread: RandomState,
 }
 
@@ -144,6 +146,7 @@ impl State {
             tally: Tally::default(),
             reports,
             backoff,
+            settle_within: definition.retry.settle,
             spread: RandomState::new(),
         }
     }
@@ -170,7 +173,7 @@ impl State {
             self.groups[group].queue(Place::Probe).push_back(item);
         } else if probed {
             // The process that sent it may have ended a moment ago: the system may be about to commit it.
-            (item.in_doubt, item.doubts) = (true, 1);
+            (item.in_doubt, item.doubts, item.lost_at) = (true, 1, Some(now));
             self.delay(group, item, after(now, self.settle_wait(1)), false);
         } else {
             self.groups[group].queue(Place::Ready).push_back(item);
@@ -185,11 +188,16 @@ impl State {
     }
 
     /// Nobody waits for an intent any more.
-    pub(crate) fn withdraw(&mut self, intent: IntentId) {
+    pub(crate) fn withdraw(&mut self, intent: IntentId, function: &Function, wall: Timestamp) {
         match self.intents.get_mut(&intent) {
             Some(standing) if standing.busy => standing.withdrawn = true,
             // Its item is dropped when its turn comes.
-            Some(_) => drop(self.intents.remove(&intent)),
+            Some(_) => {
+                self.intents.remove(&intent);
+                let result = Err(faults::withdrawn(function));
+                let (attempts, sent_at, finished_at) = (0, wall, wall);
+                let _ = self.reports.send(Report::Done(Outcome { intent, attempts, sent_at, finished_at, result }));
+            }
             None => {}
         }
     }

@@ -34,9 +34,14 @@ impl Shared {
         let connection: Arc<str> = line.feed.connection.as_str().into();
         let overlap = SignedDuration::try_from(overlap).unwrap_or(SignedDuration::ZERO);
         let mut seen: HashMap<Arc<str>, Arc<str>> = HashMap::new();
-        let mut covered = match self.store.feed_position(&connection, &name) {
-            Ok(Some(row)) => Some(row.at),
-            Ok(None) | Err(_) => None,
+        let mut covered = loop {
+            match self.store.feed_position(&connection, &name) {
+                Ok(row) => break row.map(|row| row.at),
+                Err(error) => {
+                    tracing::error!(%error, "the place of a sweep cannot be read");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
         };
         if covered.is_none() {
             // The first start: what changed before it is not this project's, what changes from now on is.

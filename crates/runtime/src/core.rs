@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use definitions::{Release, WorkflowDefinition};
 use dispatch::Clock;
-use model::{IntentId, Problem, RunId};
+use model::{Problem, RunId};
 use store::{Mutation, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::correlation::{Correlations, Recent};
 use crate::figures::Counters;
 use crate::lane_id::LaneId;
+use crate::once::Once;
 use crate::starts::Starts;
 use crate::timers::Timers;
 use crate::work::{Pinned, Work};
@@ -21,9 +22,6 @@ use crate::work::{Pinned, Work};
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How often a batch is tried that the database refuses for a reason that time may not heal.
 const REFUSED_MAX: u32 = 3;
-
-/// Connection, function and business key of something that must happen once.
-pub(crate) type BusinessKey = (Arc<str>, Arc<str>, Arc<str>);
 
 /// What lanes tell the intake.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ pub(crate) struct Core {
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
     /// What is being done right now and must happen once.
-    pub(crate) once: Mutex<HashMap<BusinessKey, IntentId>>,
+    pub(crate) once: Once,
     /// Keys of the records that have an open work item because they cannot be read.
     pub(crate) unreadable: Mutex<HashSet<Arc<str>>>,
     pub(crate) lanes: Vec<mpsc::UnboundedSender<Work>>,
@@ -112,10 +110,6 @@ impl Core {
             }
             tokio::time::sleep(STORE_PAUSE).await;
         }
-    }
-
-    pub(crate) fn once(&self) -> MutexGuard<'_, HashMap<BusinessKey, IntentId>> {
-        self.once.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn unreadable(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {

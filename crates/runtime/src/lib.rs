@@ -17,7 +17,8 @@
 //! # What happens once
 //! A call is a row before it is sent, and the row goes in the commit in which the run gets the answer. What was on its way
 //! when the process ended is looked for by its business key. Two runs that want the same business key at the same time do
-//! not both get it: the second fails with status 409.
+//! not both get it: the second waits when its function looks first (it then links what the first one made), and fails with
+//! status 409 otherwise.
 //!
 //! # What a matter is
 //! All that belongs to one object and key. Runs that runs start, and runs that emitted events start, belong to the matter of
@@ -30,6 +31,7 @@ mod journal;
 mod lane;
 mod lane_id;
 mod matter;
+mod once;
 mod recovery;
 mod routing;
 mod starting;

@@ -14,8 +14,9 @@ use store::{IntentRow, Page, Store, StoreError, WorkItemFilter, WorkItemStatus};
 use workflow::{Fault, FaultType, FunctionReference, Position};
 
 use crate::core::Core;
-use crate::lane::{Held, LaneTask, business_key};
+use crate::lane::{Held, LaneTask};
 use crate::lane_id::LaneId;
+use crate::once::{Entered, business_key};
 use crate::work::Work;
 
 /// What is read at start.
@@ -88,18 +89,19 @@ pub(crate) fn take_up(
             let detail =
                 format!("`{reference}` is not in this release any more, and what it was asked is not known to be done");
             let fault = Fault::new(FaultType::Configuration, detail);
-            task.hold(Held { row, function: None, position, matter: *matter, class: None });
+            task.hold(Held { row, function: None, position, matter: *matter, class: None, once: None, submitted: false, abandoned: false });
             core.send(lane, Work::Lost { intent, fault });
             continue;
         };
-        if let Some(key) = business_key(&row) {
-            core.once().insert(key, intent);
+        let once = business_key(&row, &function);
+        // Those that were sent are older than those that waited for them, and intents come in the order of their age.
+        let waits = once.as_ref().is_some_and(|key| core.once.enter(key, intent, true) == Entered::Waits);
+        if !waits && let Some(dispatcher) = dispatchers.get(&function.connection) {
+            let (function, input) = (Arc::clone(&function), row.request.clone());
+            dispatcher.submit(Request { intent, function, input, in_doubt: true });
         }
-        let request = Request { intent, function: Arc::clone(&function), input: row.request.clone(), in_doubt: true };
-        if let Some(dispatcher) = dispatchers.get(&function.connection) {
-            dispatcher.submit(request);
-        }
-        task.hold(Held { row, function: Some(function), position, matter: *matter, class: None });
+        let (function, matter, submitted, abandoned) = (Some(function), *matter, !waits, false);
+        task.hold(Held { row, function, position, matter, class: None, once, submitted, abandoned });
     }
 }
 

@@ -143,7 +143,7 @@ pub(crate) async fn deliver(core: &Core, events: Vec<(Event, Vec<Correlation>)>)
             }
         }
         for (run, positions) in places {
-            core.send_to_run(run, Work::Hear { run, positions, event: event.clone() });
+            core.send_to_run(run, Work::Hear { run, positions, event: event.clone(), stored: false });
         }
     }
 }
@@ -166,8 +166,9 @@ pub(crate) async fn replay(core: Arc<Core>, run: RunId) {
     for (event, mut positions) in events {
         positions.sort();
         positions.dedup();
-        core.send_to_run(run, Work::Hear { run, positions, event });
+        core.send_to_run(run, Work::Hear { run, positions, event, stored: true });
     }
+    core.send_to_run(run, Work::Replayed { run });
 }
 
 /// What a workflow emitted and what it starts, as it is kept until that has started.
@@ -220,7 +221,7 @@ pub(crate) async fn resume(core: Arc<Core>) {
         let Some(last) = runs.last() else { return };
         after = Some(*last);
         for run in runs {
-            replay(Arc::clone(&core), run).await;
+            core.send_to_run(run, Work::Replay { run });
         }
     }
 }

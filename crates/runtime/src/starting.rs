@@ -66,7 +66,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         recent: Recent::new(now),
         timers: Timers::default(),
         counters,
-        once: Mutex::default(),
+        once: crate::once::Once::default(),
         unreadable: Mutex::new(remembered.unreadable.into_iter().collect()),
         lanes,
         to_intake,

@@ -28,8 +28,14 @@ pub(crate) struct Event {
 pub(crate) enum Work {
     /// An event starts a run, unless there is one for the matter.
     Start(Start, Answer),
-    /// An event that a run may wait for, at these places.
-    Hear { run: RunId, positions: Vec<Arc<str>>, event: Event },
+    /// An event that a run may wait for, at these places; `stored` when it was looked up because it may have come too early.
+    Hear { run: RunId, positions: Vec<Arc<str>>, event: Event, stored: bool },
+    /// Stored events that a run waits for are to be told.
+    Replay { run: RunId },
+    /// They were.
+    Replayed { run: RunId },
+    /// The turn of an intent that waited for another one with the same business key.
+    Go(model::IntentId),
     /// A timer is due.
     Fire { run: RunId, position: Arc<str> },
     /// What a dispatcher tells.

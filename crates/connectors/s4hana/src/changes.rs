@@ -117,7 +117,8 @@ impl Erp {
     ///
     /// Records with an instant of change come oldest change first, page by page from the last instant of the page before: a
     /// record that changes meanwhile moves to a later page, so that none is missed. A record may come twice. Records that only
-    /// know the day of their change come in the order of their keys.
+    /// know the day of their change come in the order of their keys, and their marks hold what their status fields say, because
+    /// a day may see any number of changes.
     ///
     /// # Errors
     /// Misconfigured when nothing in the record tells when it changed.
@@ -130,8 +131,9 @@ impl Erp {
         let target = self.target(record).await?;
         let (_, entity) = target.service.set(target.name)?;
         let (field, property) = self.change_field(record, entity)?;
-        let by_day = property.edm == Edm::Date;
-        let mark = match page {
+        // Some services type a date as a date and time, which is always midnight then.
+        let by_day = property.edm == Edm::Date || (property.edm == Edm::DateTime && field == "LastChangeDate");
+        let place = match page {
             Some(page) => Mark::read(&page).ok_or_else(|| {
                 CallError::new(
                     ErrorClass::Misconfigured,
@@ -145,7 +147,7 @@ impl Erp {
         // Some records keep no date of change until their first change.
         let created =
             Some("CreationDate").filter(|name| by_day && *name != field && entity.properties.contains_key(*name));
-        let from = Value::from(mark.from.as_str());
+        let from = Value::from(place.from.as_str());
         let mut filter = format!("{field} ge ");
         literal::write(field, property, &from, &mut filter)?;
         if let Some(created) = created {
@@ -155,14 +157,18 @@ impl Erp {
         let keys = entity.keys.iter().map(|key| &**key);
         let order: Vec<&str> =
             if by_day { keys.clone().collect() } else { std::iter::once(field).chain(keys.clone()).collect() };
-        let fields: Vec<&str> = keys.chain([field]).chain(created).collect();
+        let statuses: Vec<&str> = match by_day {
+            true => entity.properties.keys().map(|name| &**name).filter(|name| name.ends_with("Status")).collect(),
+            false => Vec::new(),
+        };
+        let fields: Vec<&str> = keys.chain([field]).chain(created).chain(statuses.iter().copied()).collect();
         let address = format!(
             "{}?$filter={}&$orderby={}&$select={}&$top={PAGE}&$skip={}",
             target.name,
             literal::encode(&filter),
             literal::encode(&order.join(",")),
             literal::encode(&fields.join(",")),
-            mark.skip
+            place.skip
         );
         let answer = self.wire.ask(&Request::get(&target.service.name, address)).await?;
         let response = Response { status: answer.status.as_u16(), headers: answer.headers, body: answer.body };
@@ -178,9 +184,9 @@ impl Erp {
             let last = rows.last().map(&stamp).unwrap_or_default();
             let as_instant = |text: &str| text.parse::<Timestamp>().ok().map(|instant| instant.as_millisecond());
             // A whole page of one instant makes no progress by it.
-            let stands = by_day || last.is_empty() || as_instant(&last) == as_instant(&mark.from);
+            let stands = by_day || last.is_empty() || as_instant(&last) == as_instant(&place.from);
             let next = if stands {
-                Mark { from: mark.from.clone(), skip: mark.skip + rows.len() }
+                Mark { from: place.from.clone(), skip: place.skip + rows.len() }
             } else {
                 Mark { from: last.to_string(), skip: 0 }
             };
@@ -192,7 +198,15 @@ impl Erp {
                 key => key.to_string().into(),
             }
         };
-        Ok(ChangePage { records: rows.iter().map(|row| (id(row), stamp(row))).collect(), next })
+        let mark = |row: &Value| -> Arc<str> {
+            let stamp = stamp(row);
+            if statuses.is_empty() {
+                return stamp;
+            }
+            let told = statuses.iter().map(|name| row.get(name).as_str().unwrap_or_default());
+            format!("{stamp}#{}", told.collect::<Vec<_>>().join(",")).into()
+        };
+        Ok(ChangePage { records: rows.iter().map(|row| (id(row), mark(row))).collect(), next })
     }
 
     /// The field that tells when a record changed: as configured, or one of SAP's usual names.

@@ -75,7 +75,10 @@ pub(crate) fn classify(refusal: &Refusal<'_>, effect: Effect, more_locks: &[Stri
         405 | 406 | 415 | 501 => ErrorClass::Misconfigured,
         // A record that does not exist is answered with a text id as well, but with 404.
         400 if code.is_some_and(is_protocol) => ErrorClass::Misconfigured,
-        408 | 503 => ErrorClass::Unavailable,
+        408 => ErrorClass::Unavailable,
+        // A gateway between may say so after it had passed the request on; a system that is busy says when to come back.
+        503 if refusal.retry_after.is_some() => ErrorClass::Unavailable,
+        503 => lost,
         500 if business => ErrorClass::Rejected,
         500.. => lost,
         _ => ErrorClass::Rejected,
@@ -236,7 +239,8 @@ mod tests {
             (502, &"<html>bad gateway</html>".to_owned(), Write, Ambiguous),
             (504, &String::new(), Write, Ambiguous),
             (504, &String::new(), Read, Unavailable),
-            (503, &String::new(), Write, Unavailable),
+            (503, &String::new(), Write, Ambiguous),
+            (503, &String::new(), Read, Unavailable),
             (429, &String::new(), Write, Throttled),
             (412, &String::new(), Write, Conflict),
             (428, &String::new(), Write, Conflict),
@@ -250,6 +254,8 @@ mod tests {
             let got = class_of(status, body, effect);
             assert_eq!(got.class, class, "{status} {body} {got:?}");
         }
+        let busy = Refusal { status: 503, wants_token: false, retry_after: Some(Duration::from_secs(1)), body: b"" };
+        assert_eq!(classify(&busy, Write, &[]).class, Unavailable);
     }
 
     #[test]

@@ -1,108 +1,211 @@
 // What the pages gain with a script: they follow what happens, and the keyboard moves in them. Without it everything works.
 (() => {
   'use strict';
+
+  // Following what happens. The server says that something changed; the page asks for itself and takes over what became different.
   const LEAST_PAUSE = 250;
-  let loading = false, again = false;
+  const EVERY = 30000;
+  const RECONNECT = 4000;
+  const parts = () => [...document.querySelectorAll('[data-live]')];
+  // What the server said last: the page itself changes, by open details and ticked boxes.
+  const said = new Map(parts().map(part => [part.id, part.innerHTML]));
+  let stream = null, loading = false, again = false;
 
-  const touched = part => {
-    const at = document.activeElement;
-    const typing = at && part.contains(at) && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
-    return typing || [...part.querySelectorAll('input[type=checkbox]')].some(box => box.checked);
-  };
+  function state(name, text) {
+    const shown = document.getElementById('live-state');
+    if (!shown || shown.dataset.state === name) return;
+    shown.dataset.state = name;
+    shown.querySelector('span:last-child').textContent = text;
+  }
 
-  // Puts the fresh parts of the page in the place of the old ones. Open details, the place and what is being typed stay.
+  // Whether somebody is writing here: nothing is replaced under their hands.
+  const isText = at => /^(TEXTAREA|SELECT)$/.test(at.tagName) || (at.tagName === 'INPUT' && !/^(checkbox|hidden)$/.test(at.type));
+  const written = part => [...part.querySelectorAll('input, textarea, select')]
+    .some(field => isText(field) && (field === document.activeElement || field.value !== field.defaultValue));
+
+  // How to find an element again in the fresh part.
+  function place(at) {
+    if (at.id) return `#${CSS.escape(at.id)}`;
+    if (at.tagName === 'SUMMARY' && at.parentElement.id) return `#${CSS.escape(at.parentElement.id)} > summary`;
+    const [name, value] = at.tagName === 'A' ? ['href', at.getAttribute('href')] : ['value', at.getAttribute('value')];
+    return value === null ? null : `${at.tagName.toLowerCase()}[${name}="${CSS.escape(value)}"]`;
+  }
+
+  function keep(old, next) {
+    for (const open of old.querySelectorAll('details[open][id]')) {
+      const same = next.querySelector(`#${CSS.escape(open.id)}`);
+      if (same) same.open = true;
+    }
+    for (const box of old.querySelectorAll('input[type=checkbox][name]:checked')) {
+      const same = next.querySelector(`input[name="${CSS.escape(box.name)}"][value="${CSS.escape(box.value)}"]`);
+      if (same) same.checked = true;
+    }
+  }
+
+  // Counts that became different show it for a moment.
+  const counts = part => new Map([...part.querySelectorAll('[data-stage] .big, [data-stage] strong')]
+    .map(one => [one.closest('[data-stage]').dataset.stage, one]));
+
+  function replace(old, next) {
+    const focused = old.contains(document.activeElement) ? place(document.activeElement) : null;
+    const before = counts(old);
+    keep(old, next);
+    old.replaceChildren(...next.childNodes);
+    for (const [stage, one] of counts(old)) {
+      const was = before.get(stage);
+      if (was && was.textContent !== one.textContent) one.classList.add('fresh');
+    }
+    if (focused) old.querySelector(focused)?.focus({ preventScroll: true });
+  }
+
   async function refresh() {
     if (document.hidden || loading) { again = true; return; }
     loading = true; again = false;
     const began = performance.now();
     try {
-      const answer = await fetch(location.href, { headers: { 'X-Live': '1' }, credentials: 'same-origin', redirect: 'error' });
+      const answer = await fetch(location.href, { headers: { 'X-Refresh': '1' }, credentials: 'same-origin', redirect: 'error' });
+      if (answer.status === 401) { state('over', 'Signed out: load the page again'); follow(false); return; }
       if (answer.ok) {
         const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-        for (const old of document.querySelectorAll('[data-live]')) {
+        for (const old of parts()) {
           const next = fresh.getElementById(old.id);
-          if (!next || touched(old) || old.innerHTML === next.innerHTML) continue;
-          const focused = old.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
-          for (const open of old.querySelectorAll('details[open][id]')) {
-            const same = next.querySelector('#' + CSS.escape(open.id));
-            if (same) same.open = true;
-          }
-          old.replaceChildren(...next.childNodes);
-          if (focused) old.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+          if (!next) continue;
+          const text = next.innerHTML;
+          if (said.get(old.id) === text || written(old)) continue;
+          said.set(old.id, text);
+          replace(old, next);
         }
-        mark();
+        selected();
       }
     } catch { /* The next change tries again. */ }
     // A page that is costly to make is asked for less often.
     setTimeout(() => { loading = false; if (again) refresh(); }, Math.max(LEAST_PAUSE, 4 * (performance.now() - began)));
   }
-  if (document.querySelector('[data-live]')) {
-    const live = new EventSource('/live');
-    live.onmessage = refresh;
-    document.addEventListener('visibilitychange', () => { if (!document.hidden && again) refresh(); });
-    setInterval(refresh, 30000);
-    addEventListener('pagehide', () => live.close());
+
+  // Only the page that is looked at keeps a connection: browsers have few of them for each site.
+  function follow(wanted) {
+    if (!wanted || stream) {
+      if (!wanted) { stream?.close(); stream = null; }
+      return;
+    }
+    const own = stream = new EventSource('/live');
+    own.addEventListener('change', refresh);
+    own.onopen = () => { state('on', 'Live'); refresh(); };
+    own.onerror = () => {
+      state('off', 'Not connected, trying again');
+      if (own.readyState !== EventSource.CLOSED || own !== stream) return;
+      stream = null;
+      setTimeout(() => { if (!document.hidden) { follow(true); refresh(); } }, RECONNECT);
+    };
   }
 
-  // j and k move over rows, Enter opens.
-  let row = -1;
-  const rows = () => [...document.querySelectorAll('[data-row]')];
-  function mark() { rows().forEach((one, place) => one.classList.toggle('at', place === row)); }
-  function move(by) {
-    const all = rows();
-    if (!all.length) return;
-    row = Math.max(0, Math.min(all.length - 1, row + by));
-    mark();
-    all[row].scrollIntoView({ block: 'nearest' });
+  if (parts().length) {
+    follow(!document.hidden);
+    document.addEventListener('visibilitychange', () => follow(!document.hidden));
+    addEventListener('pagehide', () => follow(false));
+    addEventListener('pageshow', event => { if (event.persisted) follow(true); });
+    setInterval(refresh, EVERY);
   }
-  const help = document.getElementById('help');
-  const places = { o: '/', t: '/transactions', q: '/queues' };
+
+  // The keyboard. j and k move the focus over the rows, so that Enter opens and a reader's voice follows.
+  let last = -1;
+  const rows = () => [...document.querySelectorAll('[data-row]')].filter(row => row.offsetParent);
+  const here = () => document.activeElement?.closest('[data-row]');
+  const link = row => row.matches('a') ? row : row.querySelector('a');
+  function move(by) {
+    const all = rows(), at = here();
+    if (!all.length) return;
+    // A row that went away leaves its place to the one after it.
+    const next = at ? all.indexOf(at) + by : last < 0 ? 0 : by > 0 ? last : last - 1;
+    last = Math.max(0, Math.min(all.length - 1, next));
+    link(all[last]).focus({ preventScroll: true });
+    all[last].scrollIntoView({ block: 'nearest' });
+  }
+
+  const keys = document.getElementById('keys');
+  const help = () => keys && (keys.open ? keys.close() : keys.showModal());
+  const shown = document.getElementById('show-keys');
+  if (shown && keys) { shown.hidden = false; shown.addEventListener('click', help); }
+  const open = path => location.assign(path);
+  const places = { o: '/', t: '/transactions', q: '/queues', c: '/connections' };
   let going = 0;
   addEventListener('keydown', event => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = event.target;
-    if (/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) { if (event.key === 'Escape') at.blur(); return; }
-    if (Date.now() - going < 1000 && places[event.key]) { going = 0; location.assign(places[event.key]); return; }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (isText(event.target)) { if (event.key === 'Escape') event.target.blur(); return; }
+    if (keys?.open) { if (event.key === '?') { event.preventDefault(); help(); } return; }
+    const went = Date.now() - going < 1500 ? places[event.key] : null;
     going = 0;
+    if (went) { event.preventDefault(); open(went); return; }
     switch (event.key) {
       case 'j': move(1); break;
       case 'k': move(-1); break;
-      case 'x': rows()[row]?.querySelector('input[type=checkbox]')?.click(); break;
-      case 'Enter': {
-        if (/^(A|BUTTON|SUMMARY)$/.test(at.tagName)) return;
-        const one = rows()[row];
-        if (one) location.assign((one.matches('a') ? one : one.querySelector('a')).href);
+      case 'x': here()?.querySelector('input[type=checkbox]')?.click(); break;
+      case 'a': document.querySelector('#actions button, .stuck-do .actions > *, #bulk button:enabled')?.focus(); break;
+      case 'n': {
+        const next = document.querySelector('#next, [data-next]');
+        if (next) open(next.href);
         break;
       }
       case '/': {
         const search = document.querySelector('input[type=search]');
-        if (search) { search.focus(); search.select(); } else location.assign('/transactions#search');
+        if (search) { search.focus(); search.select(); } else open('/transactions#search');
         break;
       }
-      case 'g': going = Date.now(); return;
-      case '?': if (help) help.open ? help.close() : help.showModal(); break;
+      case 'g': going = Date.now(); break;
+      case '?': help(); break;
       default: return;
     }
     event.preventDefault();
   });
   if (location.hash === '#search') document.querySelector('input[type=search]')?.focus();
-  // A click anywhere in a row of a table opens it.
+
+  // A click anywhere in a row opens it.
   addEventListener('click', event => {
-    const one = event.target.closest('tr[data-row]');
-    if (one && !event.target.closest('a, input, button, label') && !getSelection().toString()) one.querySelector('a')?.click();
+    const row = event.target.closest('[data-row]');
+    if (row && !row.matches('a') && !event.target.closest('a, input, button, label, summary, .check') && !getSelection().toString()) link(row)?.click();
   });
-  document.getElementById('all')?.addEventListener('change', event => {
-    for (const box of document.querySelectorAll('input[name=item]')) box.checked = event.target.checked;
+
+  // Many items at once: how many are selected, and nothing to press before one is.
+  const boxes = () => [...document.querySelectorAll('input[name=item]')];
+  function selected() {
+    const all = boxes(), number = all.filter(box => box.checked).length;
+    const text = document.getElementById('selected'), every = document.getElementById('all');
+    if (text) text.textContent = number ? `${number} selected` : 'Nothing selected';
+    if (every) { every.checked = number > 0 && number === all.length; every.indeterminate = number > 0 && number < all.length; }
+    for (const button of document.querySelectorAll('#bulk button')) button.disabled = !number;
+  }
+  addEventListener('change', event => {
+    if (event.target.id === 'all') for (const box of boxes()) box.checked = event.target.checked;
+    if (event.target.matches('#all, input[name=item]')) selected();
   });
+  selected();
+
   // An action that needs a note asks for it before it goes out.
+  function missing(form, button) {
+    const note = form.elements.note;
+    if (!button?.hasAttribute('data-note') || !note || note.value.trim()) return null;
+    return note;
+  }
   addEventListener('submit', event => {
-    if (!event.submitter?.hasAttribute('data-note')) return;
-    const note = event.target.elements.note;
-    if (note && !note.value.trim()) {
+    const form = event.target, note = missing(form, event.submitter);
+    if (note) {
       event.preventDefault();
       note.setAttribute('aria-invalid', 'true');
-      note.placeholder = 'Please say in a sentence why';
+      if (!form.querySelector('.note-wrong')) {
+        const text = Object.assign(document.createElement('p'), { className: 'wrong note-wrong', id: 'note-wrong' });
+        text.setAttribute('role', 'alert');
+        text.textContent = `“${event.submitter.textContent.trim()}” needs a note: say in a sentence why.`;
+        note.after(text);
+        note.setAttribute('aria-describedby', 'note-wrong');
+      }
       note.focus();
+      return;
+    }
+    // Pressing twice does it once.
+    if (form.method === 'post') {
+      if (form.dataset.sent) event.preventDefault();
+      form.dataset.sent = '1';
     }
   });
+  addEventListener('pageshow', () => { for (const form of document.forms) delete form.dataset.sent; });
 })();

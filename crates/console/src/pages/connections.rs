@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use runtime::{ConnectionFigures, ConnectionState, FeedFigures, Figures};
 
-use crate::format::{count, counted, duration, milliseconds, rate, time};
+use crate::format::{count, counted, duration, exact, milliseconds, rate, time};
 use crate::here::Here;
 use crate::layout;
 use crate::parts::{connection_state, nothing, system};
@@ -60,7 +60,7 @@ fn connection(
                 h2 { (system(&here.release, name)) " " span.faint.mono { (name) } }
                 @if let Some(own) = own {
                     (connection_state(own.state))
-                    @if let Some(since) = here.console.samples.since(&definition.name) { span.faint { "since " (time(since, here.now)) } }
+                    @if let Some(since) = here.console.samples.since(&definition.name) { span.faint title=(exact(since)) { "for " (duration(here.now.as_second() - since.as_second())) } }
                 }
             }
             div.card {
@@ -74,7 +74,7 @@ fn connection(
                             (tile("Succeeded", &count(own.succeeded), ""))
                             (tile("Refused", &count(own.rejected), "the system said no for good"))
                             (tile("Tried again", &count(own.retried), ""))
-                            (tile("Looked for", &count(own.probed), &format!("{} had happened", count(own.found))))
+                            (tile("Looked for", &count(own.probed), &format!("after unclear answers; {} had happened", count(own.found))))
                             (tile("Under way", &count(own.under_way), &format!("{} wait", count(own.waiting))))
                         }
                         @if let Some((error, at)) = &own.last_error {
@@ -106,15 +106,15 @@ fn feeds(definition: &ConnectionDefinition, figures: &Figures, now: Timestamp) -
             div.scroll {
                 table.feeds {
                     thead { tr {
-                        th scope="col" { "Feed" } th scope="col" { "State" } th.number scope="col" { "Changes" } th.number.hide-small scope="col" { "No news" }
-                        th.number.hide-small scope="col" { "Healed" } th.number scope="col" { "Last change" } th.number scope="col" { "Covered until" }
+                        th scope="col" { "Feed" } th scope="col" { "State" } th.number scope="col" { "Changes" } th.number.hide-small scope="col" title="Changes that told nothing new, such as our own" { "No news" }
+                        th.number.hide-small scope="col" title="Changes that the system never told, found by sweeps" { "Healed" } th.number scope="col" { "Last change" } th.number scope="col" title="Up to then every change is proven to be seen" { "Covered until" }
                     } }
                     tbody {
                         @for feed in own {
                             @let source = definition.feeds.get(&feed.name).map(|feed| &feed.source);
                             tr data-feed=(feed.name) {
                                 td { span.title { (feed.name) } @if let Some(source) = source { span.under.mono { (match source { FeedSource::Topic(topic) => topic, FeedSource::Push(pattern) => pattern }) } } }
-                                td { @if feed.connected { span.badge.good { span.dot.good {} "Followed" } } @else { span.badge.bad { span.dot.bad {} "Not followed" } } }
+                                td { @if let Some(FeedSource::Push(_)) = source { span.badge.info title="The system tells of changes by itself; sweeps find what it did not tell." { span.dot.info {} "Told by it" } } @else if feed.connected { span.badge.good { span.dot.good {} "Followed" } } @else { span.badge.bad { span.dot.bad {} "Not followed" } } }
                                 td.number { (count(feed.changes)) }
                                 td.number.hide-small { (count(feed.dropped)) }
                                 td.number.hide-small { (count(feed.healed)) }

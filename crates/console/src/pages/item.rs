@@ -14,7 +14,8 @@ use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{
-    buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, queue_path, resolution, system,
+    buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, queue_path, resolution, stage,
+    system,
 };
 use crate::reads::read;
 use crate::record_form::{self, Mistakes, Shown};
@@ -58,7 +59,10 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
                 nav.crumbs aria-label="Where this is" { a href="/queues" { "Work queues" } span { "/" } a href=(queue_path(&item.queue)) { (queue) } }
                 h1 { (item.title) }
                 @if let Some(story) = &story {
-                    p.sub { a #matter-link .link href=(matter_path(&story.matter)) { (story.matter.title) " · " (matter_name(&story.matter)) } }
+                    p #matter-now .sub data-live {
+                        a #matter-link .link href=(matter_path(&story.matter)) { (story.matter.title) " · " (matter_name(&story.matter)) }
+                        " " (stage(&story.matter.stage))
+                    }
                 }
             }
             @if let Some(amount) = &item.amount { div.amount { (money(amount)) small { "at stake" } } }
@@ -71,8 +75,8 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
         }
         div.columns.wide {
             div.stack {
-                section.card.pad.reason-card aria-label="Why a person is needed" {
-                    h2 { "Why it waits" }
+                section.card.pad.reason-card.over[item.status != WorkItemStatus::Open] aria-label="Why a person is needed" {
+                    h2 { (if item.status == WorkItemStatus::Open { "Why it waits" } else { "Why it waited" }) }
                     p.reason #reason { (item.reason) }
                     (fault(&item))
                 }
@@ -120,6 +124,7 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
         mistakes: refusal.map_or(&none, |refusal| &refusal.mistakes),
         fields: item.content.get("fields").items(),
         editable: choices.iter().any(|choice| choice.edit),
+        reason: &item.reason,
     };
     let note = refusal.and_then(|refusal| refusal.posted.get("note")).unwrap_or_default();
     let needs_note = refusal.is_some_and(|refusal| refusal.refused.problem.code == "IL-CON-013");
@@ -142,7 +147,7 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
                         textarea #note name="note" rows="2" maxlength="2000" aria-invalid=[needs_note.then_some("true")]
                             placeholder=(note_hint(&choices).unwrap_or_else(|| "Optional: what the next reader should know".to_owned())) { "\n" (note) }
                     }
-                    div #actions .actions { (buttons(&choices)) }
+                    div #actions .actions { (buttons(&choices, true)) }
                 }
             }
         }
@@ -158,7 +163,7 @@ fn over(here: &Here, item: &WorkItemRow) -> Markup {
     let record = item.content.get("record");
     let corrected = item.resolution.get("record");
     let none = Mistakes::new();
-    let shown = Shown { posted: None, mistakes: &none, fields: &[], editable: false };
+    let shown = Shown { posted: None, mistakes: &none, fields: &[], editable: false, reason: &item.reason };
     html! {
         section #resolved .notice.good[item.status == WorkItemStatus::Resolved] {
             (icon("check"))
@@ -180,6 +185,7 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
     let kind = match text("kind") {
         Some("failure") => "A workflow failed",
         Some("unreadable") => "A record cannot be read",
+        Some("notice") => "Something to know",
         _ => "A workflow asks",
     };
     html! {
@@ -188,8 +194,8 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
             dl #facts .facts.card.pad {
                 div { dt { "Queue" } dd { a.link href=(queue_path(&item.queue)) { (queue_title(&here.release, &item.queue)) } } }
                 div { dt { "For" } dd { (who(&here.release, &item.queue)) } }
-                @if item.status == WorkItemStatus::Open { div { dt { "Clock" } dd { (due(item.due_at, here.now)) } } }
-                div { dt { "Waits since" } dd { (time(item.opened_at, here.now)) } }
+                @if item.status == WorkItemStatus::Open { div { dt { "Due" } dd { (due(item.due_at, here.now)) } } }
+                div { dt { "Opened" } dd { (time(item.opened_at, here.now)) } }
                 div { dt { "Kind" } dd { (kind) } }
                 @if let Some(workflow) = text("workflow") { div { dt { "Workflow" } dd { (label(workflow)) } } }
                 @if let Some(connection) = text("connection") { div { dt { "System" } dd { (system(&here.release, connection)) } } }
@@ -204,7 +210,7 @@ fn trace(here: &Here, story: &Story) -> Markup {
         section.part {
             header {
                 h2 { "What happened" }
-                span.faint { (counted(story.lines.len() as u64, "line", "lines")) @if story.more { " and more" } }
+                span #line-count .faint data-live { (counted(story.lines.len() as u64, "line", "lines")) @if story.more { " and more" } }
                 a.more href=(matter_path(&story.matter)) { "Open the transaction" }
             }
             div #timeline .card data-live { (timeline(&story.lines, &here.release, here.now)) }

@@ -40,7 +40,7 @@ pub(crate) async fn page(here: Here) -> Response {
                     (icon("alert"))
                     div.grow {
                         p { (system(&here.release, one.name.as_str())) (match one.state { ConnectionState::Struggling => " is struggling", ConnectionState::Refused => " refuses us", _ => " is down" })
-                            @if let Some(since) = here.console.samples.since(&one.name) { " since " (time(since, here.now)) } "." }
+                            @if let Some(since) = here.console.samples.since(&one.name) { " · began " (time(since, here.now)) } }
                         p { (meaning(one.state)) @if one.waiting > 0 { " " (counted(one.waiting, "call waits", "calls wait")) "." } }
                     }
                     a.button.small href="/connections" { "Look" }

@@ -69,11 +69,14 @@ pub(crate) async fn page(
                     @if rows.is_empty() { (nothing("Nothing waits here", "New items appear by themselves.")) }
                     @else { (table(&here, &rows, may && !bulk.is_empty())) }
                 }
-                @if may && !bulk.is_empty() && !rows.is_empty() {
-                    div.bar #bulk {
-                        span.muted #selected { "With the selected" }
-                        input type="text" name="note" maxlength="2000" placeholder=(note_hint(&bulk).unwrap_or_else(|| "Note (optional)".to_owned())) aria-label="Note" autocomplete="off";
-                        div.actions { (buttons(&bulk)) }
+                // Of its own, so that it comes with the first item, and stays while a note is written.
+                div #queue-actions data-live {
+                    @if may && !bulk.is_empty() && !rows.is_empty() {
+                        div.bar #bulk {
+                            span.muted #selected { "With the selected" }
+                            input type="text" name="note" maxlength="2000" placeholder=(note_hint(&bulk).unwrap_or_else(|| "Note (optional)".to_owned())) aria-label="Note" autocomplete="off";
+                            div.actions { (buttons(&bulk, true)) }
+                        }
                     }
                 }
             }
@@ -109,8 +112,8 @@ fn table(here: &Here, rows: &[&WorkItemRow], selectable: bool) -> Markup {
                     @if selectable { th.check scope="col" { input #all type="checkbox" aria-label="Select all"; } }
                     th scope="col" { "Item" }
                     th.number scope="col" { "At stake" }
-                    th.number.hide-small scope="col" { "Waits since" }
-                    th.number scope="col" { "Clock" }
+                    th.number.hide-small scope="col" { "Opened" }
+                    th.number scope="col" { "Due" }
                 } }
                 tbody {
                     @for item in rows {

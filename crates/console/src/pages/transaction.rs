@@ -91,7 +91,7 @@ fn notice(here: &Here, story: &Story, item: &WorkItemRow) -> Markup {
                     p.reason { (item.reason) }
                     p.under {
                         @if let Some(amount) = &item.amount { strong { (money(amount)) } " at stake · " }
-                        "waits since " (time(item.opened_at, here.now)) " · " (due(item.due_at, here.now))
+                        "opened " (time(item.opened_at, here.now)) " · " (due(item.due_at, here.now))
                     }
                 }
             }
@@ -107,7 +107,7 @@ fn notice(here: &Here, story: &Story, item: &WorkItemRow) -> Markup {
                     @if may {
                         @for edit in &edits { a.button.primary href=(format!("{}#record", item_path(item))) data-action=(edit.name) { (edit.label) } }
                     }
-                    (buttons(&others))
+                    (buttons(&others, edits.is_empty()))
                     a.button.plain href=(item_path(item)) { "Look at the details" }
                     @if !may { span.faint { "Only " (who(&here.release, &item.queue)) " may act on this." } }
                 }
@@ -182,11 +182,12 @@ fn runs(here: &Here, story: &Story) -> Markup {
             section.part {
                 header { h2 { "Workflows" } }
                 @for run in &story.runs {
+                    @let asks = story.items.iter().any(|item| item.status == WorkItemStatus::Open && item.run.as_ref().is_some_and(|(own, _)| *own == run.row.id));
                     div.card.pad.run data-run=(run.row.id) {
                         p.spread { strong { (label(&run.row.workflow)) } (run_status(run.row.status)) }
                         p.under { "began " (time(run.row.started_at, here.now)) " · " span.mono title=(run.row.definition) { (short(&run.row.definition)) } }
                         @for waiting in &run.waiting {
-                            p.under { (icon("clock")) " " (awaited(&waiting.reason, here)) @if let Some(task) = task(&waiting.position.pointer) { " in " span.mono { (task) } } }
+                            p.under { (icon("clock")) " " (awaited(&waiting.reason, asks, here)) @if let Some(task) = task(&waiting.position.pointer) { " in " span.mono { (task) } } }
                         }
                         @for intent in &run.intents {
                             p.under { (icon("arrow")) " " (label(&intent.function)) " is on its way to " (system(&here.release, &intent.connection)) }
@@ -245,8 +246,10 @@ fn handled(here: &Here, story: &Story) -> Markup {
     }
 }
 
-fn awaited(reason: &WaitingFor, here: &Here) -> String {
+/// What a run waits for. The answer that a call waits for is a person's while an item of the run is open.
+fn awaited(reason: &WaitingFor, asks: bool, here: &Here) -> String {
     match reason {
+        WaitingFor::Call | WaitingFor::Request if asks => "waits for a person".to_owned(),
         WaitingFor::Call | WaitingFor::Request => "waits for an answer".to_owned(),
         WaitingFor::Workflow => "waits for another workflow".to_owned(),
         WaitingFor::Event => "waits for news from the systems".to_owned(),

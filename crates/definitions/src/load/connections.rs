@@ -135,11 +135,17 @@ fn limits<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> ConnectionLimits {
 }
 
 fn retry<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> RetryPolicy {
-    let mut retry = RetryPolicy { first: Duration::from_millis(200), factor: 2.0, longest: Duration::from_secs(30) };
+    let mut retry = RetryPolicy {
+        first: Duration::from_millis(200),
+        factor: 2.0,
+        longest: Duration::from_secs(30),
+        settle: Duration::from_secs(30),
+    };
     let Some(node) = fields.get("retry") else { return retry };
-    let known = ["first", "factor", "longest"];
+    let known = ["first", "factor", "longest", "settle"];
     let Some(inner) = reader.fields(node, fields.key_span("retry"), "`retry`", &known) else { return retry };
     retry.first = inner.duration("first").unwrap_or(retry.first);
+    retry.settle = inner.duration("settle").unwrap_or(retry.settle);
     retry.longest = inner.duration("longest").unwrap_or(retry.longest.max(retry.first));
     if let Some(node) = inner.get("factor") {
         let factor = node.to_value().as_decimal().map(|decimal| decimal.to_f64_lossy());

@@ -35,6 +35,21 @@ async fn a_create_that_did_not_happen_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_there_yet_is_given_time_before_it_is_sent_again() {
+    let mut world = World::settling(Duration::from_secs(5));
+    world.system.replies([fail(ErrorClass::Ambiguous)]);
+    world.submit(&create(), "Q-1");
+    world.delay().await;
+    let lost = Instant::now();
+    let outcome = world.outcome().await;
+    assert!(lost.elapsed() >= Duration::from_secs(5), "{:?}", lost.elapsed());
+    assert!(!outcome.result.expect("a success").found && outcome.attempts == 2);
+    let log = world.system.log();
+    assert!(log.len() > 4 && log[1..log.len() - 1].iter().all(|line| line == "probe Q-1"), "{log:?}");
+    assert_eq!(world.system.memory().created["Q-1"], 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_others_may_have_made_is_looked_for_first() {
     let mut world = World::new(4);
     let begun = Instant::now();
@@ -157,7 +172,7 @@ async fn a_withdrawn_create_in_doubt_is_still_looked_for() {
         world.system.replies([if happened { Reply::WorkThenFail(lost) } else { Reply::Fail(lost) }]);
         let intent = world.submit(&create(), "Q-1");
         world.delay().await;
-        world.dispatcher.withdraw(intent);
+        world.dispatcher.withdraw(intent, &create());
         let outcome = world.outcome().await;
         if happened {
             assert!(outcome.result.expect("a success").found);

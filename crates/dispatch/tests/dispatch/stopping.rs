@@ -58,7 +58,9 @@ async fn what_is_withdrawn_before_it_is_sent_is_not_sent() {
     let create = create();
     let kept = world.submit(&create, "kept");
     let withdrawn = world.submit(&create, "withdrawn");
-    world.dispatcher.withdraw(withdrawn);
+    world.dispatcher.withdraw(withdrawn, &create);
+    let gone = world.outcome().await;
+    assert_eq!((gone.intent, gone.attempts, fault(gone).status), (withdrawn, 0, 410));
     assert_eq!(world.outcome().await.intent, kept);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(world.told().is_empty());
@@ -72,7 +74,7 @@ async fn what_is_withdrawn_under_way_finishes_and_is_not_repeated() {
         world.system.replies([reply]);
         let intent = world.submit(&create(), "Q-1");
         tokio::time::sleep(Duration::from_millis(5)).await;
-        world.dispatcher.withdraw(intent);
+        world.dispatcher.withdraw(intent, &create());
         let outcome = world.outcome().await;
         assert_eq!(outcome.intent, intent);
         match status {
@@ -91,7 +93,8 @@ async fn what_waits_for_its_next_try_can_be_withdrawn_and_submitted_again() {
     let create = create();
     let intent = world.submit(&create, "Q-1");
     world.delay().await;
-    world.dispatcher.withdraw(intent);
+    world.dispatcher.withdraw(intent, &create);
+    assert_eq!(fault(world.outcome().await).status, 410);
     let function = Arc::clone(&create);
     world.dispatcher.submit(dispatch::Request { intent, function, input: input("Q-1"), in_doubt: false });
     world.outcome().await.result.expect("a success");

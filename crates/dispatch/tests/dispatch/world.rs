@@ -233,8 +233,11 @@ pub(crate) static ACTIONS: [ActionInfo; 3] = [
     ActionInfo { action: Action::Upsert, gather_max: 200 },
 ];
 
+/// What is not there is believed at once, but for the tests that say otherwise.
+const SETTLE: Duration = Duration::ZERO;
+
 pub(crate) const RETRY: RetryPolicy =
-    RetryPolicy { first: Duration::from_millis(200), factor: 2.0, longest: Duration::from_secs(30) };
+    RetryPolicy { first: Duration::from_millis(200), factor: 2.0, longest: Duration::from_secs(30), settle: SETTLE };
 
 /// A system, a dispatcher in front of it, and its reports.
 pub(crate) struct World {
@@ -248,13 +251,23 @@ impl World {
         Self::limited(ConnectionLimits { concurrent, per_second: None, daily: None })
     }
 
+    /// A system that may take so long until a lost call takes effect.
+    pub(crate) fn settling(settle: Duration) -> Self {
+        let limits = ConnectionLimits { concurrent: 4, per_second: None, daily: None };
+        Self::with(limits, RetryPolicy { settle, ..RETRY })
+    }
+
     pub(crate) fn limited(limits: ConnectionLimits) -> Self {
+        Self::with(limits, RETRY)
+    }
+
+    fn with(limits: ConnectionLimits, retry: RetryPolicy) -> Self {
         let definition = ConnectionDefinition {
             name: "erp".into(),
             connector: "scripted".into(),
             settings: Value::Null,
             limits,
-            retry: RETRY,
+            retry,
             functions: indexmap::IndexMap::new(),
             feeds: indexmap::IndexMap::new(),
         };

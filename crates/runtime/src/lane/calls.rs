@@ -11,8 +11,10 @@ use workflow::{Fault, FaultType, FunctionReference, Input, Position};
 
 use super::round::{After, Round};
 use super::{Held, LaneTask};
-use crate::core::BusinessKey;
 use crate::journal::{line, summary};
+use crate::lane_id::LaneId;
+use crate::once::{Entered, business_key};
+use crate::work::Work;
 
 impl LaneTask {
     pub(super) fn call(
@@ -62,7 +64,7 @@ impl LaneTask {
                 .map_err(|error| Fault::new(FaultType::Validation, error.message).with_status(422))?,
             false => None,
         };
-        let row = IntentRow {
+        let mut row = IntentRow {
             id: intent,
             run: id,
             position: position.to_string().into_bytes(),
@@ -75,41 +77,64 @@ impl LaneTask {
             last_error: None,
             created_at: round.now,
         };
-        if let Some(key) = business_key(&row) {
-            let mut under_way = self.core.once();
-            if under_way.contains_key(&key) {
-                let detail = format!("{} of {} `{}` is under way already", row.function, row.connection, key.2);
-                return Err(Fault::new(FaultType::Runtime, detail).with_status(409));
+        let once_key = business_key(&row, function);
+        let mut waits = false;
+        if let Some(key) = &once_key {
+            match self.core.once.enter(key, intent, function.look_first) {
+                Entered::Holds => {}
+                Entered::Waits => (waits, row.business_key) = (true, None),
+                Entered::Taken => {
+                    let detail = format!("{} of {} `{}` is under way already", row.function, row.connection, key.2);
+                    return Err(Fault::new(FaultType::Runtime, detail).with_status(409));
+                }
             }
-            under_way.insert(key, intent);
         }
         if once {
             let detail = Value::object([
                 ("function", Value::from(function.to_string())),
-                ("key", Value::from(row.business_key.clone())),
+                ("key", Value::from(once_key.as_ref().map(|key| Arc::clone(&key.2)))),
                 ("input", summary(&input)),
             ]);
-            let title = format!("{} sent to {}", row.function, row.connection);
+            let title = match waits {
+                true => format!("{} waits for the same of another matter in {}", row.function, row.connection),
+                false => format!("{} sent to {}", row.function, row.connection),
+            };
             round.mutations.push(line(matter, round.now, "sent", Some(&row.connection), title, detail));
         }
         round.mutations.push(Mutation::PutIntent(row.clone()));
-        let request = Request { intent, function: Arc::clone(function), input, in_doubt };
         let arrived = round.arrived.take();
-        round.after.push(After::Submit { connection: function.connection.clone(), request, arrived });
-        let held = Held { row, function: Some(Arc::clone(function)), position: position.clone(), matter, class: None };
+        if waits {
+            round.after.push(After::Wait { intent });
+        } else {
+            let request = Request { intent, function: Arc::clone(function), input, in_doubt };
+            round.after.push(After::Submit { connection: function.connection.clone(), request, arrived });
+        }
+        let function = Some(Arc::clone(function));
+        let (position, once, submitted) = (position.clone(), once_key, !waits);
+        let held = Held { row, function, position, matter, class: None, once, submitted, abandoned: false };
         self.hold(held);
         Ok(())
     }
 
     /// An intent's answer is not waited for any more. What is not sent yet is not sent.
     pub(super) fn give_up(&mut self, round: &mut Round, intent: IntentId) {
-        let Some(held) = self.release(intent) else { return };
-        round.mutations.push(Mutation::RemoveIntent(intent));
-        let Some(function) = &held.function else { return };
-        round.after.push(After::Withdraw { connection: function.connection.clone(), intent });
-        if function.effect == Effect::Once
-            && let Some(run) = self.runs.get_mut(&held.row.run)
-        {
+        let Some(held) = self.intents.get_mut(&intent) else { return };
+        let function = held.function.clone();
+        let once = function.as_ref().is_some_and(|function| function.effect == Effect::Once);
+        if let Some(function) = &function {
+            let (connection, function) = (function.connection.clone(), Arc::clone(function));
+            round.after.push(After::Withdraw { connection, intent, function });
+        }
+        if !once || !held.submitted {
+            self.release(intent);
+            round.mutations.push(Mutation::RemoveIntent(intent));
+            return;
+        }
+        // It may happen all the same: what came of it is written down, and nobody else does the same before that.
+        held.abandoned = true;
+        let (run, attempt) = (held.row.run, held.position.attempt);
+        self.waiting.remove(&(run, attempt));
+        if let Some(run) = self.runs.get_mut(&run) {
             run.in_doubt = true;
         }
     }
@@ -118,18 +143,21 @@ impl LaneTask {
     pub(super) fn release(&mut self, intent: IntentId) -> Option<Held> {
         let held = self.intents.remove(&intent)?;
         self.waiting.remove(&(held.row.run, held.position.attempt));
-        if let Some(key) = business_key(&held.row) {
-            let mut under_way = self.core.once();
-            if under_way.get(&key) == Some(&intent) {
-                under_way.remove(&key);
-            }
+        if let Some(key) = &held.once
+            && let Some(next) = self.core.once.leave(key, intent)
+        {
+            self.core.send(LaneId::of(next.uuid()), Work::Go(next));
         }
         Some(held)
     }
-}
 
-/// What must not be done twice at the same time.
-pub(crate) fn business_key(row: &IntentRow) -> Option<BusinessKey> {
-    let key = row.business_key.clone()?;
-    Some((Arc::clone(&row.connection), Arc::clone(&row.function), key))
+    /// The turn of an intent that waited for another one.
+    pub(super) fn go(&mut self, round: &mut Round, intent: IntentId) {
+        let Some(held) = self.intents.get_mut(&intent) else { return };
+        held.submitted = true;
+        let Some(function) = &held.function else { return };
+        let (connection, function) = (function.connection.clone(), Arc::clone(function));
+        let request = Request { intent, function, input: held.row.request.clone(), in_doubt: false };
+        round.after.push(After::Submit { connection, request, arrived: None });
+    }
 }

@@ -98,7 +98,11 @@ impl LaneTask {
                 }
                 Work::Report(dispatch::Report::Done(outcome)) => intent(&mut needs, &outcome.intent),
                 Work::Lost { intent: id, .. } => intent(&mut needs, id),
-                Work::Report(dispatch::Report::Delayed { .. }) | Work::Stop(_) => {}
+                Work::Report(dispatch::Report::Delayed { .. })
+                | Work::Replay { .. }
+                | Work::Replayed { .. }
+                | Work::Go(_)
+                | Work::Stop(_) => {}
                 Work::Decide(item, ..) => {
                     needs.items.insert(*item);
                 }

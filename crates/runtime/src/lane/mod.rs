@@ -29,10 +29,10 @@ use workflow::{Position, RunState};
 
 use crate::core::Core;
 use crate::lane_id::LaneId;
+use crate::once::BusinessKey;
 use crate::work::{Pinned, Work};
-use round::Round;
+use round::{After, Round};
 
-pub(crate) use calls::business_key;
 pub(crate) use queues::UNREADABLE;
 
 /// How many things one round takes on.
@@ -60,6 +60,12 @@ pub(crate) struct Held {
     pub(crate) matter: TransactionId,
     /// The class of the last error that was written down.
     pub(crate) class: Option<connect::ErrorClass>,
+    /// What it holds or waits for, because it must happen once.
+    pub(crate) once: Option<BusinessKey>,
+    /// Whether the dispatcher has it.
+    pub(crate) submitted: bool,
+    /// Whether nobody waits for its outcome any more. It is kept until it is known, as it must not be forgotten.
+    pub(crate) abandoned: bool,
 }
 
 /// One of the tasks that share the lanes.
@@ -71,6 +77,8 @@ pub(crate) struct LaneTask {
     intents: HashMap<IntentId, Held, foldhash::fast::RandomState>,
     /// The intents by the waiting point that they answer.
     waiting: HashMap<(RunId, u32), IntentId, foldhash::fast::RandomState>,
+    /// Runs that are being told of stored events, and whether another event came meanwhile.
+    replaying: HashMap<RunId, bool, foldhash::fast::RandomState>,
 }
 
 impl LaneTask {
@@ -82,6 +90,7 @@ impl LaneTask {
             matters: IndexMap::default(),
             intents: HashMap::default(),
             waiting: HashMap::default(),
+            replaying: HashMap::default(),
         }
     }
 
@@ -123,7 +132,20 @@ impl LaneTask {
                 let result = self.start(round, &start);
                 round.answer(answer, result);
             }
-            Work::Hear { run, positions, event } => self.hear(round, run, &positions, &event),
+            Work::Hear { run, positions, event, stored } => {
+                // Stored events come first, so that a run hears in the order in which things happened.
+                match self.replaying.get_mut(&run) {
+                    Some(again) if !stored => *again = true,
+                    _ => self.hear(round, run, &positions, &event),
+                }
+            }
+            Work::Replay { run } => round.after.push(After::ReplayAgain { run }),
+            Work::Replayed { run } => {
+                if self.replaying.remove(&run) == Some(true) {
+                    round.after.push(After::ReplayAgain { run });
+                }
+            }
+            Work::Go(intent) => self.go(round, intent),
             Work::Fire { run, position } => self.fire(round, run, &position),
             Work::Report(report) => self.report(round, report),
             Work::Lost { intent, fault } => self.lost(round, intent, fault),
@@ -150,6 +172,17 @@ impl LaneTask {
             Work::Stop(_) => {}
         }
         self.settle_others(round);
+    }
+
+    /// Has a run told of stored events that it waits for. What comes meanwhile is told after them.
+    fn replay(&mut self, run: RunId) {
+        match self.replaying.get_mut(&run) {
+            Some(again) => *again = true,
+            None => {
+                self.replaying.insert(run, false);
+                tokio::spawn(crate::routing::replay(Arc::clone(&self.core), run));
+            }
+        }
     }
 
     fn lane_of(&self, run: RunId) -> LaneId {

@@ -7,7 +7,7 @@ use store::{Mutation, WorkItemRow, WorkItemStatus};
 use workflow::{Input, Position};
 
 use super::LaneTask;
-use super::queues::{FAILED, UNREADABLE};
+use super::queues::{FAILED, NOTICE, UNREADABLE};
 use super::round::Round;
 use super::runs::Told;
 use crate::journal::line;
@@ -60,6 +60,7 @@ impl LaneTask {
         match &*kind {
             FAILED => self.decide_failure(round, &item, &decision)?,
             UNREADABLE => self.decide_record(round, &item, &decision.action),
+            NOTICE => {}
             _ => self.decide_task(round, &item, &decision, note.as_ref())?,
         }
         // What a person did stands in front of what follows from it.
@@ -93,12 +94,13 @@ impl LaneTask {
             (FAILED, "retry" | "cancel") | (UNREADABLE, "retry" | "dismiss") => {
                 Some(Allowed { edit: false, note_required: false })
             }
+            (NOTICE, "dismiss") => Some(Allowed { edit: false, note_required: false }),
             (FAILED, "correct") => Some(Allowed { edit: true, note_required: false }),
             _ => None,
         };
         let allowed = match (known, own) {
             (Some(known), Some(own)) => Some(Allowed { edit: own.edit, note_required: known.note_required }),
-            (Some(known), None) if kind != FAILED && kind != UNREADABLE => {
+            (Some(known), None) if ![FAILED, UNREADABLE, NOTICE].contains(&kind) => {
                 Some(Allowed { edit: known.edit, note_required: known.note_required })
             }
             (None, own) => own,

@@ -28,6 +28,8 @@ const REASON_MAX: usize = 2_000;
 pub(crate) const TASK: &str = "task";
 pub(crate) const FAILED: &str = "failure";
 pub(crate) const UNREADABLE: &str = "unreadable";
+/// Something to know; a person has seen it.
+pub(crate) const NOTICE: &str = "notice";
 
 /// A work item to be opened.
 pub(super) struct NewItem<'a> {

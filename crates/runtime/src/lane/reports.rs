@@ -9,7 +9,9 @@ use model::{IntentId, Value};
 use store::{IntentState, Mutation, ReferenceRow};
 use workflow::{Fault, Input};
 
+use super::queues::{INTEGRATION, NOTICE, NewItem};
 use super::round::{After, Round};
+use super::runs::Told;
 use super::{Held, LaneTask};
 use crate::core::ToIntake;
 use crate::journal::{line, summary};
@@ -57,7 +59,10 @@ impl LaneTask {
         }
         let Some(held) = self.release(outcome.intent) else { return };
         round.mutations.push(Mutation::RemoveIntent(outcome.intent));
-        round.mutations.push(outcome_line(&held, &outcome, round.now));
+        // Of what was given up and did not happen there is nothing to tell.
+        if !held.abandoned || outcome.result.is_ok() {
+            round.mutations.push(outcome_line(&held, &outcome, round.now));
+        }
         if let Ok(Success { reference: Some((object, key, record)), .. }) = &outcome.result {
             let object: Arc<str> = object.as_str().into();
             let connection = Arc::clone(&held.row.connection);
@@ -70,8 +75,46 @@ impl LaneTask {
             let message = ToIntake::Referenced { connection, object, record: Arc::clone(record) };
             round.after.push(After::Intake(message));
         }
+        let once = held.function.as_ref().is_none_or(|function| function.effect == Effect::Once);
+        let happened = outcome.result.as_ref().is_err_and(|fault| fault.data.get("happened").as_bool() == Some(true));
+        if once
+            && (happened || held.function.is_none())
+            && let Some(run) = self.runs.get_mut(&held.row.run)
+        {
+            // Who tries it again has it looked for first.
+            run.in_doubt = true;
+            round.touched.insert(held.row.run);
+        }
+        let what = outcome.result.as_ref().map_or(Value::Null, |success| success.output.clone());
+        let succeeded = outcome.result.is_ok();
         let result = outcome.result.map(|success| success.output);
-        self.tell(round, held.row.run, Input::Returned { position: held.position, result });
+        let input = Input::Returned { position: held.position.clone(), result };
+        let told = if held.abandoned { Told::Ignored } else { self.tell(round, held.row.run, input) };
+        if told == Told::Ignored && succeeded && once {
+            self.happened_all_the_same(round, &held, &what);
+        }
+    }
+
+    /// Something was done that nobody waits for any more: a person decides what becomes of it.
+    fn happened_all_the_same(&mut self, round: &mut Round, held: &Held, output: &Value) {
+        let matter = self.matters.get(&held.matter);
+        let (function, connection) = (&held.row.function, &held.row.connection);
+        let item = NewItem {
+            queue: INTEGRATION,
+            matter: held.matter,
+            run: None,
+            title: format!("{function} happened in {connection} after its run had ended"),
+            reason: format!(
+                "The run was ended while {function} was on its way, and {connection} did it all the same. Take it back there if it is not wanted."
+            ),
+            amount: matter.and_then(|matter| matter.amount),
+            content: Value::object([
+                ("kind", Value::from(NOTICE)),
+                ("record", output.clone()),
+                ("allow", Value::array(["dismiss"])),
+            ]),
+        };
+        self.open(round, item);
     }
 
     /// An intent of an earlier process whose function is not there any more.

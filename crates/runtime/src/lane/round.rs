@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use definitions::Function;
 use dispatch::Request;
 use indexmap::IndexSet;
 use jiff::Timestamp;
@@ -25,9 +26,14 @@ pub(super) enum After {
         request: Request,
         arrived: Option<Timestamp>,
     },
+    /// The intent waits for another one with the same business key.
+    Wait {
+        intent: IntentId,
+    },
     Withdraw {
         connection: ConnectionName,
         intent: IntentId,
+        function: Arc<Function>,
     },
     SetTimer {
         due: Timestamp,
@@ -43,6 +49,10 @@ pub(super) enum After {
         run: RunId,
         correlations: Vec<Correlation>,
         started_at: Timestamp,
+    },
+    /// Look once more, because an event came meanwhile.
+    ReplayAgain {
+        run: RunId,
     },
     Emitted {
         event: Event,
@@ -186,6 +196,9 @@ impl LaneTask {
                     After::Submit { request, .. } => {
                         self.release(request.intent);
                     }
+                    After::Wait { intent } => {
+                        self.release(intent);
+                    }
                     _ => {}
                 }
             }
@@ -195,9 +208,10 @@ impl LaneTask {
         for after in round.after {
             match after {
                 After::Submit { connection, request, arrived } => self.submit(&connection, request, arrived),
-                After::Withdraw { connection, intent } => {
+                After::Wait { .. } => {}
+                After::Withdraw { connection, intent, function } => {
                     if let Some(dispatcher) = self.dispatchers.get(&connection) {
-                        dispatcher.withdraw(intent);
+                        dispatcher.withdraw(intent, &function);
                     }
                 }
                 After::SetTimer { due, run, position } => self.core.timers.set(due, run, position, round.now),
@@ -206,6 +220,9 @@ impl LaneTask {
                     if self.core.recent.may_hold(&correlations, started_at) {
                         replays.insert(run);
                     }
+                }
+                After::ReplayAgain { run } => {
+                    replays.insert(run);
                 }
                 After::Emitted { event, correlations, starts, matter } => {
                     let core = Arc::clone(&self.core);
@@ -233,7 +250,7 @@ impl LaneTask {
             }
         }
         for run in replays {
-            tokio::spawn(routing::replay(Arc::clone(&self.core), run));
+            self.replay(run);
         }
         for id in &round.touched {
             if self.runs.get(id).is_some_and(|run| run.state.status().is_over()) {

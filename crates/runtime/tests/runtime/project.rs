@@ -14,7 +14,7 @@ const FILES: [(&str, &str); 10] = [
         "
 connector: memory
 limits: { concurrent: 4 }
-retry: { first: 5ms, factor: 2, longest: 50ms }
+retry: { first: 5ms, factor: 2, longest: 50ms, settle: 50ms }
 functions:
   create-order:
     version: 1.0.0

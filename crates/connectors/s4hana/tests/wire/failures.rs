@@ -60,7 +60,7 @@ async fn a_batch_answer_that_ends_early_leaves_only_the_rest_open() {
 #[tokio::test]
 async fn a_batch_that_was_not_begun_changed_nothing() {
     for (reply, class) in [
-        (Reply::new(503, ""), ErrorClass::Unavailable),
+        (Reply::new(503, "").with("retry-after", "1"), ErrorClass::Unavailable),
         (Reply::new(429, "").with("retry-after", "3"), ErrorClass::Throttled),
     ] {
         let erp = Erp::start().await;

@@ -1,0 +1,104 @@
+//! What is being done right now and must happen once: who holds a business key, and who waits for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use definitions::{Effect, Function};
+use model::IntentId;
+use store::IntentRow;
+
+/// Connection, function and business key of something that must happen once.
+pub(crate) type BusinessKey = (Arc<str>, Arc<str>, Arc<str>);
+
+/// What must not be done twice at the same time.
+pub(crate) fn business_key(row: &IntentRow, function: &Function) -> Option<BusinessKey> {
+    // The row of an intent that waited for another one has none, because the store takes only one intent for each key.
+    let key = match &row.business_key {
+        Some(key) => Arc::clone(key),
+        None if function.effect == Effect::Once => function.business_key(&row.request).ok()??,
+        None => return None,
+    };
+    Some((Arc::clone(&row.connection), Arc::clone(&row.function), key))
+}
+
+struct Holder {
+    intent: IntentId,
+    waiting: VecDeque<IntentId>,
+}
+
+/// What became of the wish to hold a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// The intent holds it.
+    Holds,
+    /// Another one holds it; this one's turn comes.
+    Waits,
+    /// Another one holds it, and this one does not wait.
+    Taken,
+}
+
+/// The business keys that are held. An intent that looks first waits for the one before it and links what that one made.
+#[derive(Default)]
+pub(crate) struct Once(Mutex<HashMap<BusinessKey, Holder>>);
+
+impl Once {
+    fn keys(&self) -> MutexGuard<'_, HashMap<BusinessKey, Holder>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An intent wants a key.
+    pub(crate) fn enter(&self, key: &BusinessKey, intent: IntentId, waits: bool) -> Entered {
+        let mut keys = self.keys();
+        match keys.get_mut(key) {
+            None => {
+                keys.insert(key.clone(), Holder { intent, waiting: VecDeque::new() });
+                Entered::Holds
+            }
+            Some(holder) if waits => {
+                holder.waiting.push_back(intent);
+                Entered::Waits
+            }
+            Some(_) => Entered::Taken,
+        }
+    }
+
+    /// An intent is over, or given up. Gives the one whose turn it is now.
+    pub(crate) fn leave(&self, key: &BusinessKey, intent: IntentId) -> Option<IntentId> {
+        let mut keys = self.keys();
+        let holder = keys.get_mut(key)?;
+        if holder.intent != intent {
+            holder.waiting.retain(|other| *other != intent);
+            return None;
+        }
+        match holder.waiting.pop_front() {
+            Some(next) => {
+                holder.intent = next;
+                Some(next)
+            }
+            None => {
+                keys.remove(key);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_goes_from_one_to_the_next() {
+        let once = Once::default();
+        let key: BusinessKey = ("erp".into(), "create".into(), "C-1".into());
+        let [first, second, third, fourth] = std::array::from_fn(|_| IntentId::now());
+        assert_eq!(once.enter(&key, first, true), Entered::Holds);
+        assert_eq!(once.enter(&key, second, true), Entered::Waits);
+        assert_eq!(once.enter(&key, third, true), Entered::Waits);
+        assert_eq!(once.enter(&key, fourth, false), Entered::Taken);
+        assert_eq!(once.leave(&key, second), None, "one that waits may go");
+        assert_eq!(once.leave(&key, first), Some(third));
+        assert_eq!(once.leave(&key, third), None);
+        assert_eq!(once.enter(&key, fourth, false), Entered::Holds);
+    }
+}
