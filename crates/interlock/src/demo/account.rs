@@ -15,7 +15,7 @@ pub(crate) struct OrderAccount {
     pub(crate) accepted: u64,
     /// Quotes all of whose lines are in sales orders of the ERP.
     pub(crate) in_erp: u64,
-    /// Quotes that wait for a person, or were turned down by one.
+    /// Quotes that wait for a person, were turned down by one, or were taken back while they waited.
     pub(crate) held: u64,
     /// Quotes of which nobody knows anything.
     pub(crate) missing: u64,
@@ -213,7 +213,10 @@ pub(crate) fn orders(
         account.completed += u64::from(quote.status == "Completed");
         if complete {
             account.in_erp += 1;
-        } else if quote.status.starts_with("Held") || quote.status == "Rejected" {
+        } else if quote.status.starts_with("Held")
+            || quote.status == "Rejected"
+            || (quote.denied && orders.is_none() && quote.status == "Cancelled")
+        {
             account.held += 1;
         } else {
             account.missing += 1;

@@ -68,11 +68,11 @@ impl Middleware {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) async fn open_work_items(&self, _systems: &Systems) -> Result<BTreeMap<String, u64>, Problem> {
+    pub(crate) async fn open_work_items(&self, systems: &Systems) -> Result<BTreeMap<String, u64>, Problem> {
         let store = match self {
             Self::Here(interlock) => interlock.runtime().store(),
-            // A store that another process works with is not opened here.
-            Self::Child(..) => return Ok(BTreeMap::new()),
+            // A store that another process works with is not opened here: its console is asked.
+            Self::Child(..) => return Ok(systems.open_work_items().await.unwrap_or_default()),
         };
         let totals = tokio::task::spawn_blocking(move || totals(store.as_ref())).await;
         totals.unwrap_or_else(|error| Err(Problem::new("IL-DEMO-021", error.to_string(), "Report this")))

@@ -1,10 +1,12 @@
 //! What the demo runs between: both simulators in processes of their own, and a project that connects them.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::Problem;
+use connect::transport::{self, ClientOptions};
+use model::{Problem, Value, json};
 use uuid::Uuid;
 
 use super::children::Running;
@@ -152,6 +154,19 @@ impl Systems {
     /// The console with a user signed in.
     pub(crate) fn console_link(&self) -> String {
         format!("http://{}/?token={}", self.console, self.people[2].2)
+    }
+
+    /// Open work items by queue, as the console of a middleware in another process tells them; `None` when it does not now.
+    pub(crate) async fn open_work_items(&self) -> Option<BTreeMap<String, u64>> {
+        let client = transport::client(&ClientOptions::default()).ok()?;
+        let request = client.get(format!("http://{}/ops/overview", self.console)).bearer_auth(&self.people[2].2);
+        let body = request.send().await.ok()?.bytes().await.ok()?;
+        let overview = json::parse(&body).ok()?;
+        let total = |queue: &Value| {
+            let count = queue.get("count").as_i64().and_then(|count| u64::try_from(count).ok())?;
+            Some((queue.get("queue").as_str()?.to_owned(), count))
+        };
+        Some(overview.get("queues").items().iter().filter_map(total).collect())
     }
 
     /// Where everything is, for the person who watches.
