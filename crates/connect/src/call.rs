@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::json::{Keep, Members};
 use model::{IntentId, Value};
 
 /// What can be done with the records of a system.
@@ -65,6 +66,26 @@ pub struct Selection {
     pub fields: Vec<Arc<str>>,
     /// Child lists (`QuoteLineItems`, `to_Item`) and what is wanted of each child.
     pub children: Vec<(Arc<str>, Selection)>,
+}
+
+/// Members of a record as it is read from the wire: fields, child lists with or without `results` around their records, and what
+/// the record says about itself when its version is wanted.
+impl Members for Selection {
+    fn wanted(&self, name: &str) -> Option<Keep<'_>> {
+        if name == "results" {
+            return Some(Keep::Members(self));
+        }
+        if let Some((_, inner)) = self.children.iter().find(|(child, _)| **child == *name) {
+            let all = inner.fields.is_empty() && inner.children.is_empty();
+            return Some(if all { Keep::All } else { Keep::Members(inner) });
+        }
+        let versions = name == "__metadata" && self.fields.iter().any(|field| matches!(&**field, "etag" | "@etag"));
+        let field = |field: &Arc<str>| match field.split_once('.') {
+            Some((related, _)) => related == name,
+            None => **field == *name,
+        };
+        (versions || self.fields.iter().any(field)).then_some(Keep::All)
+    }
 }
 
 /// One request to a connection, in the vendor's record and field names, values in neutral form: numbers are numbers, dates are

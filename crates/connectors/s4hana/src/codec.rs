@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use connect::{CallError, ErrorClass};
+use connect::{CallError, ErrorClass, Selection};
 use model::{Decimal, Number, Rounding, Value, json};
 
 use crate::literal::misfit;
@@ -343,8 +343,32 @@ fn decode_property(property: &Property, value: &mut Value) {
 /// # Errors
 /// What is wrong with the text, for the caller to classify.
 pub(crate) fn payload(body: &[u8]) -> Result<Value, String> {
-    let mut document = json::parse(body).map_err(|error| error.to_string())?;
+    document(body, json::Keep::All)
+}
+
+/// The same with only what is selected: the ERP answers a create with all it has, down to each price element.
+///
+/// # Errors
+/// As [`payload`].
+pub(crate) fn selected(body: &[u8], selection: &Selection) -> Result<Value, String> {
+    match selection.fields.is_empty() && selection.children.is_empty() {
+        true => payload(body),
+        false => document(body, json::Keep::Members(&Document(selection))),
+    }
+}
+
+fn document(body: &[u8], keep: json::Keep<'_>) -> Result<Value, String> {
+    let mut document = json::parse_keeping(body, keep).map_err(|error| error.to_string())?;
     document.remove("d").ok_or_else(|| "the answer has no member `d`".to_owned())
+}
+
+/// The members around a selected record.
+struct Document<'a>(&'a Selection);
+
+impl json::Members for Document<'_> {
+    fn wanted(&self, name: &str) -> Option<json::Keep<'_>> {
+        (name == "d").then_some(json::Keep::Members(self.0))
+    }
 }
 
 /// The rows of a list and the address of the next page. A service may answer a list with or without `results` around it.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use connect::transport::{self, Effect};
-use connect::{Call, CallError, ErrorClass};
+use connect::{Call, CallError, ErrorClass, Selection};
 use futures::{StreamExt, stream};
 use model::{IntentId, Value};
 use tokio::sync::OnceCell;
@@ -189,13 +189,35 @@ impl Erp {
     /// # Errors
     /// When it is a refusal, or cannot be read.
     pub(crate) fn payload(&self, response: &Response, effect: Effect) -> Result<Value, CallError> {
+        self.payload_of(response, effect, codec::payload)
+    }
+
+    /// The same with only what is selected.
+    ///
+    /// # Errors
+    /// As [`Self::payload`].
+    pub(crate) fn selected(
+        &self,
+        response: &Response,
+        selection: &Selection,
+        effect: Effect,
+    ) -> Result<Value, CallError> {
+        self.payload_of(response, effect, |body| codec::selected(body, selection))
+    }
+
+    fn payload_of(
+        &self,
+        response: &Response,
+        effect: Effect,
+        read: impl FnOnce(&[u8]) -> Result<Value, String>,
+    ) -> Result<Value, CallError> {
         if !(200..300).contains(&response.status) {
             return Err(self.wire.classify(response.status, &response.headers, &response.body, effect));
         }
         if response.body.is_empty() {
             return Ok(Value::Null);
         }
-        codec::payload(&response.body).map_err(|error| {
+        read(&response.body).map_err(|error| {
             unreadable(&format!("the answer cannot be read: {error}: {}", transport::excerpt(&response.body)), effect)
         })
     }

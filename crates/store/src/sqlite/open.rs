@@ -13,6 +13,17 @@ use crate::StoreError;
 const SYNCHRONOUS_FULL: i64 = 2;
 const STATEMENTS_KEPT: usize = 64;
 
+/// Pages in the log before they are moved into the database: 64 MB. A page that changes often meanwhile is moved once.
+const CHECKPOINT_PAGES: i64 = 16_000;
+
+/// Statements keep the plan they were compiled with; otherwise some would be compiled again for each new value that is bound.
+fn keep_plans(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    connection
+        .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(|_| ())
+        .map_err(|error| database_error(name, &error))
+}
+
 /// Takes the lock that says that this process is the only writer; it is held until the file is dropped, or the process ends.
 pub(super) fn lock(file: &Path) -> Result<File, StoreError> {
     let open_error =
@@ -37,9 +48,10 @@ pub(super) fn writer(file: &Path) -> Result<Connection, StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     let failed = |error: rusqlite::Error| database_error(&name, &error);
     connection.busy_timeout(Duration::from_millis(500)).map_err(failed)?;
+    keep_plans(&connection, &name)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000).map_err(failed)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
     connection.pragma_update(None, "cache_size", -16_384).map_err(failed)?;
     check_durability(&connection, &name)?;
     migrate(&mut connection, &name)?;
@@ -53,6 +65,7 @@ pub(super) fn reader(file: &Path) -> Result<Connection, StoreError> {
         .map_err(|error| StoreError::Open { file: name.clone(), cause: error.to_string() })?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.busy_timeout(Duration::from_secs(5)).map_err(|error| database_error(&name, &error))?;
+    keep_plans(&connection, &name)?;
     Ok(connection)
 }
 

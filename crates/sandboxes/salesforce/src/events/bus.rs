@@ -21,7 +21,7 @@ const KEPT_MAX: usize = 2_000_000;
 pub(crate) struct Event {
     pub(crate) replay: u64,
     at: i64,
-    pub(crate) id: Uuid,
+    pub(crate) id: Arc<str>,
     pub(crate) schema_id: Arc<str>,
     pub(crate) payload: Vec<u8>,
 }
@@ -186,10 +186,10 @@ impl Bus {
             let object = self.schema.object(draft.object);
             let payload = draft.encode(object, &commit, index + 1, gap, shape.fields.len());
             let times = if faults.strikes("duplicate_event") { 2 } else { 1 };
-            let id = Uuid::now_v7();
+            let id: Arc<str> = Uuid::now_v7().to_string().into();
             for _ in 0..times {
                 numbers.replay += 1;
-                let (schema_id, payload) = (Arc::clone(&shape.id), payload.clone());
+                let (id, schema_id, payload) = (Arc::clone(&id), Arc::clone(&shape.id), payload.clone());
                 let event = Arc::new(Event { replay: numbers.replay, at: now, id, schema_id, payload });
                 let own = self.changes_of.get(usize::from(draft.object.0)).copied().flatten();
                 for topic in [Some(0), own].into_iter().flatten().filter_map(|index| self.topics.get(index)) {
@@ -200,11 +200,17 @@ impl Bus {
     }
 
     /// Tells a platform event; answers its number.
-    pub(crate) fn publish_event(&self, topic: &Topic, schema_id: &Arc<str>, payload: Vec<u8>, now: i64) -> u64 {
+    pub(crate) fn publish_event(
+        &self,
+        topic: &Topic,
+        schema_id: &Arc<str>,
+        id: Arc<str>,
+        payload: Vec<u8>,
+        now: i64,
+    ) -> u64 {
         let mut numbers = held(&self.last);
         numbers.replay += 1;
-        let event =
-            Event { replay: numbers.replay, at: now, id: Uuid::now_v7(), schema_id: Arc::clone(schema_id), payload };
+        let event = Event { replay: numbers.replay, at: now, id, schema_id: Arc::clone(schema_id), payload };
         topic.append(Arc::new(event), now.saturating_sub(self.retention));
         numbers.replay
     }

@@ -5,6 +5,7 @@ mod composite;
 mod describe;
 mod platform;
 mod records;
+mod replication;
 mod reply;
 mod resources;
 

@@ -1,5 +1,9 @@
 //! Platform events over REST, and the schemas of events.
 
+use std::sync::Arc;
+
+use uuid::Uuid;
+
 use super::records::members;
 use super::reply::{Call, Reply};
 use crate::decode::{Purpose, decode};
@@ -19,10 +23,11 @@ pub(super) fn publish(org: &Org, store: &Store, call: &Call, name: &str) -> Resu
         org.bus.topic(&format!("/event/{}", object.name)).zip(org.bus.shape(object.at)).ok_or_else(missing)?;
     let now = time::now();
     let payload = encode_platform_event(object, now, org.user, &values);
-    org.bus.publish_event(topic, &shape.id, payload, now);
+    let id: Arc<str> = Uuid::now_v7().to_string().into();
+    org.bus.publish_event(topic, &shape.id, Arc::clone(&id), payload, now);
+    // By this id a publisher finds the event again among those that subscribers get.
     let body = format!(
-        r#"{{"id":"e00xx0000000001AAA","success":true,"errors":[{{"statusCode":"OPERATION_ENQUEUED","message":"{}","fields":[]}}]}}"#,
-        uuid::Uuid::now_v7()
+        r#"{{"id":"e00xx0000000001AAA","success":true,"errors":[{{"statusCode":"OPERATION_ENQUEUED","message":"{id}","fields":[]}}]}}"#
     );
     Ok(Reply::json(201, body))
 }

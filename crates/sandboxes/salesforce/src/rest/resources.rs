@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use super::reply::{Call, Reply};
-use super::{collections, composite, describe, platform, records};
+use super::{collections, composite, describe, platform, records, replication};
 use crate::errors::Refusal;
 use crate::org::Org;
 use crate::soql::{self, Wanted};
@@ -70,6 +70,8 @@ pub(super) fn read(org: &Org, store: &Store, call: &Call) -> Reply {
             (Some(object), []) => Ok(describe::basic(object, call)),
             (Some(object), ["describe"]) => Ok(describe::describe(schema, object, call)),
             (Some(object), ["eventSchema"]) => Ok(platform::event_schema(org, object)),
+            (Some(object), ["updated"]) => replication::updated(store, call, object),
+            (Some(object), ["deleted"]) => replication::deleted(org, store, call, object),
             (Some(_), [id]) => records::read(store, call, name, (None, id)),
             (Some(_), [field, value]) => records::read(store, call, name, (Some(field), value)),
             _ => Ok(Reply::not_found()),

@@ -4,6 +4,7 @@ mod control;
 mod gate;
 mod oauth;
 mod pubsub;
+mod rpc;
 mod serve;
 mod stream;
 

@@ -29,7 +29,7 @@ struct Claims {
     iss: String,
     sub: String,
     aud: Audience,
-    exp: u64,
+    exp: Seconds,
 }
 
 #[derive(serde::Deserialize)]
@@ -37,6 +37,23 @@ struct Claims {
 enum Audience {
     One(String),
     Many(Vec<String>),
+}
+
+/// Seconds since 1970; the vendor takes them as a text as well.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(u64),
+    Text(String),
+}
+
+impl Seconds {
+    fn get(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
 }
 
 /// The key that assertions are verified with.
@@ -89,15 +106,20 @@ pub(super) fn sign_in(
 fn check_assertion(org: &Org, key: Option<&DecodingKey>, assertion: &str) -> Result<(), Denied> {
     let Some(key) = key else { return Err(Denied("invalid_grant", "user hasn't approved this consumer")) };
     let mut validation = Validation::new(Algorithm::RS256);
-    validation.leeway = SKEW;
+    // The library knows numbers only, so that the time is compared below.
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
     // The audience is compared below: the org's own address is one as well.
     validation.validate_aud = false;
-    let decoded = jsonwebtoken::decode::<Claims>(assertion, key, &validation)
-        .map_err(|_| Denied("invalid_grant", "invalid assertion"))?;
-    let claims = decoded.claims;
+    let invalid = Denied("invalid_grant", "invalid assertion");
+    let claims = jsonwebtoken::decode::<Claims>(assertion, key, &validation).map_err(|_| invalid)?.claims;
     let now = u64::try_from(time::now() / 1000).unwrap_or(0);
-    if claims.exp > now + 3600 + SKEW {
-        return Err(Denied("invalid_grant", "invalid assertion"));
+    let expires = claims.exp.get().ok_or(invalid)?;
+    if expires.saturating_add(SKEW) < now {
+        return Err(Denied("invalid_grant", "expired authorization code"));
+    }
+    if expires > now + 3600 + SKEW {
+        return Err(invalid);
     }
     if claims.iss != org.options.client_id {
         return Err(Denied("invalid_client_id", "client identifier invalid"));

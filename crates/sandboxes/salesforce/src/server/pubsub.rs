@@ -18,6 +18,7 @@ use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status, Streaming};
 use uuid::Uuid;
 
+use super::rpc::{Failure, Rpc};
 use super::stream::follow;
 use crate::decode::{Purpose, decode};
 use crate::events::{Topic, decode_platform_event, encode_platform_event};
@@ -41,50 +42,46 @@ pub(super) async fn serve(
     Server::builder().tls_config(tls)?.add_service(service).serve_with_incoming(incoming).await
 }
 
-/// An error with the vendor's code in its trailer, and the call's number in its text.
-pub(super) fn status(code: Code, vendor: &str, message: &str) -> Status {
-    let mut status = Status::new(code, format!("{message} rpcId: {}", Uuid::now_v7()));
-    if let Ok(value) = format!("sfdc.platform.eventbus.grpc.{vendor}").parse() {
-        status.metadata_mut().insert("error-code", value);
-    }
-    status
-}
-
 /// Whether what a call carries is a session of this org.
-pub(super) fn admit(org: &Org, metadata: &MetadataMap) -> Result<String, Box<Status>> {
+fn admit(org: &Org, metadata: &MetadataMap) -> Result<String, Failure> {
     if org.faults.in_outage() || org.faults.strikes("unavailable") {
-        return Err(Box::new(status(
-            Code::Unavailable,
-            "service.unavailable",
-            "The service is temporarily unavailable.",
-        )));
+        return Err(Failure::new(Code::Unavailable, "service.unavailable", "The service is temporarily unavailable."));
     }
     let get = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
     let (token, tenant) = (get("accesstoken"), get("tenantid"));
     if token.is_empty() || tenant.is_empty() || get("instanceurl").is_empty() {
         let message = "The headers accesstoken, instanceurl and tenantid are required.";
-        return Err(Box::new(status(Code::Unauthenticated, "service.auth.headers.invalid", message)));
+        return Err(Failure::new(Code::Unauthenticated, "service.auth.headers.invalid", message));
     }
     let id = org.id.to_string();
     if !org.knows(token) || (tenant != id && tenant != &id[..15]) {
-        return Err(Box::new(unauthenticated()));
+        return Err(unauthenticated());
     }
     Ok(token.to_owned())
 }
 
-pub(super) fn unauthenticated() -> Status {
+pub(super) fn unauthenticated() -> Failure {
     let message = "An authentication exception occurred: the token or the tenant is not valid.";
-    status(Code::Unauthenticated, "service.auth.error", message)
+    Failure::new(Code::Unauthenticated, "service.auth.error", message)
 }
 
-fn no_topic(name: &str) -> Status {
+fn no_topic(name: &str) -> Failure {
     let shown: String = name.chars().take(100).collect();
     let message = format!("There is no topic '{shown}', or you may not read it.");
-    status(Code::NotFound, "topic.not.found", &message)
+    Failure::new(Code::NotFound, "topic.not.found", message)
 }
 
 struct Api {
     org: Arc<Org>,
+}
+
+impl Api {
+    /// The call and the token that it carries.
+    fn begin<T>(&self, request: &Request<T>) -> Result<(Rpc, String), Status> {
+        let rpc = Rpc::begin();
+        let token = admit(&self.org, request.metadata()).map_err(|failure| rpc.failed(failure))?;
+        Ok((rpc, token))
+    }
 }
 
 type Flow<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -99,32 +96,32 @@ impl PubSub for Api {
         &self,
         request: Request<Streaming<FetchRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let token = admit(&self.org, request.metadata()).map_err(|status| *status)?;
+        let (rpc, token) = self.begin(&request)?;
         let (answers, stream) = mpsc::channel(16);
         let org = Arc::clone(&self.org);
         tokio::spawn(async move {
-            if let Err(status) = follow(&org, &token, request.into_inner(), &answers).await {
+            if let Err(failure) = follow(&org, &rpc, &token, request.into_inner(), &answers).await {
                 // The client may have gone.
-                let _ = answers.send(Err(*status)).await;
+                let _ = answers.send(Err(rpc.failed(failure))).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
     async fn get_schema(&self, request: Request<SchemaRequest>) -> Result<Response<SchemaInfo>, Status> {
-        admit(&self.org, request.metadata()).map_err(|status| *status)?;
+        let (rpc, _) = self.begin(&request)?;
         let id = request.into_inner().schema_id;
         let Some(json) = self.org.bus.schema_json(&id) else {
-            return Err(status(Code::NotFound, "schema.not.found", "There is no schema with this id."));
+            let message = "There is no schema with this id.";
+            return Err(rpc.failed(Failure::new(Code::NotFound, "schema.not.found", message)));
         };
-        let info = SchemaInfo { schema_json: json.to_string(), schema_id: id, rpc_id: Uuid::now_v7().to_string() };
-        Ok(Response::new(info))
+        Ok(Response::new(SchemaInfo { schema_json: json.to_string(), schema_id: id, rpc_id: rpc.id() }))
     }
 
     async fn get_topic(&self, request: Request<TopicRequest>) -> Result<Response<TopicInfo>, Status> {
-        admit(&self.org, request.metadata()).map_err(|status| *status)?;
+        let (rpc, _) = self.begin(&request)?;
         let name = request.into_inner().topic_name;
-        let topic = self.org.bus.topic(&name).ok_or_else(|| no_topic(&name))?;
+        let topic = self.org.bus.topic(&name).ok_or_else(|| rpc.failed(no_topic(&name)))?;
         let shape = topic.object.and_then(|object| self.org.bus.shape(object));
         Ok(Response::new(TopicInfo {
             topic_name: topic.name.clone(),
@@ -132,32 +129,31 @@ impl PubSub for Api {
             can_publish: topic.can_publish,
             can_subscribe: true,
             schema_id: shape.map_or_else(String::new, |shape| shape.id.to_string()),
-            rpc_id: Uuid::now_v7().to_string(),
+            rpc_id: rpc.id(),
         }))
     }
 
     async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
-        admit(&self.org, request.metadata()).map_err(|status| *status)?;
+        let (rpc, _) = self.begin(&request)?;
         let request = request.into_inner();
-        publish(&self.org, &request.topic_name, &request.events).map(Response::new)
+        let answer = publish(&self.org, &rpc, &request.topic_name, &request.events);
+        answer.map(Response::new).map_err(|failure| rpc.failed(failure))
     }
 
     async fn publish_stream(
         &self,
         request: Request<Streaming<PublishRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
-        admit(&self.org, request.metadata()).map_err(|status| *status)?;
+        let (rpc, _) = self.begin(&request)?;
         let mut requests = request.into_inner();
         let (answers, stream) = mpsc::channel(16);
         let org = Arc::clone(&self.org);
         tokio::spawn(async move {
-            let mut name = String::new();
+            let mut name = None;
             while let Ok(Some(request)) = requests.message().await {
-                // The first request names the topic of all.
-                if name.is_empty() {
-                    name = request.topic_name;
-                }
-                let answer = publish(&org, &name, &request.events);
+                let answer = topic_of_stream(&mut name, request.topic_name)
+                    .and_then(|name| publish(&org, &rpc, name, &request.events))
+                    .map_err(|failure| rpc.failed(failure));
                 let failed = answer.is_err();
                 if answers.send(answer).await.is_err() || failed {
                     break;
@@ -172,20 +168,31 @@ impl PubSub for Api {
         _request: Request<Streaming<ManagedFetchRequest>>,
     ) -> Result<Response<Self::ManagedSubscribeStream>, Status> {
         let message = "This org has no managed event subscriptions: use Subscribe with a replay id.";
-        Err(status(Code::Unimplemented, "managed.subscription.not.found", message))
+        Err(Rpc::begin().failed(Failure::new(Code::Unimplemented, "managed.subscription.not.found", message)))
     }
 }
 
+/// The topic that the first request of a stream named; each later one names it too, or none.
+fn topic_of_stream(first: &mut Option<String>, named: String) -> Result<&str, Failure> {
+    let topic = first.get_or_insert_with(|| named.clone());
+    if !named.is_empty() && named != *topic {
+        let message = format!("The topic of a stream cannot change: the first request named '{topic}'.");
+        // The vendor documents the status, but no code of its own.
+        return Err(Failure::new(Code::InvalidArgument, "publish.topic.invalid", message));
+    }
+    Ok(topic)
+}
+
 /// Takes platform events in; each has a result of its own.
-fn publish(org: &Org, name: &str, events: &[ProducerEvent]) -> Result<PublishResponse, Status> {
+fn publish(org: &Org, rpc: &Rpc, name: &str, events: &[ProducerEvent]) -> Result<PublishResponse, Failure> {
     let topic = org.bus.topic(name).ok_or_else(|| no_topic(name))?;
     let Some(shape) = topic.object.filter(|_| topic.can_publish).and_then(|object| org.bus.shape(object)) else {
         let message = "Change events are published by the org only.";
-        return Err(status(Code::PermissionDenied, "topic.publish.unauthorized", message));
+        return Err(Failure::new(Code::PermissionDenied, "topic.publish.unauthorized", message));
     };
     if events.len() > EVENTS_MAX {
         let message = format!("At most {EVENTS_MAX} events may be published at once.");
-        return Err(status(Code::InvalidArgument, "publish.events.limit.exceeded", &message));
+        return Err(Failure::new(Code::InvalidArgument, "publish.events.limit.exceeded", message));
     }
     let results = events.iter().map(|event| {
         let key = event.id.clone();
@@ -197,11 +204,7 @@ fn publish(org: &Org, name: &str, events: &[ProducerEvent]) -> Result<PublishRes
             }
         }
     });
-    Ok(PublishResponse {
-        results: results.collect(),
-        schema_id: shape.id.to_string(),
-        rpc_id: Uuid::now_v7().to_string(),
-    })
+    Ok(PublishResponse { results: results.collect(), schema_id: shape.id.to_string(), rpc_id: rpc.id() })
 }
 
 fn publish_one(org: &Org, topic: &Topic, event: &ProducerEvent) -> Result<u64, String> {
@@ -219,5 +222,6 @@ fn publish_one(org: &Org, topic: &Topic, event: &ProducerEvent) -> Result<u64, S
     let values = decode(&store, object, &members, Purpose::Create, &[]).map_err(|refusal| refusal.message)?;
     let now = time::now();
     let payload = encode_platform_event(object, now, org.user, &values);
-    Ok(org.bus.publish_event(topic, &shape.id, payload, now))
+    let id = if event.id.is_empty() { Uuid::now_v7().to_string() } else { event.id.clone() };
+    Ok(org.bus.publish_event(topic, &shape.id, id.into(), payload, now))
 }

@@ -6,15 +6,15 @@ use pubsub_proto::{ConsumerEvent, FetchRequest, FetchResponse, ProducerEvent, Re
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 use tonic::{Code, Status, Streaming};
-use uuid::Uuid;
 
-use super::pubsub::{status, unauthenticated};
+use super::pubsub::unauthenticated;
+use super::rpc::{Failure, Rpc};
 use crate::events::Topic;
 use crate::org::Org;
 use crate::time;
 
-/// Most events that one request may ask for.
-const REQUEST_MAX: i32 = 100;
+/// Most events that a subscriber may be owed, however often it asks.
+const OWED_MAX: i32 = 100;
 /// Most events in one answer.
 const ANSWER_MAX: usize = 100;
 /// The vendor promises a sign of life within 270 seconds.
@@ -32,18 +32,19 @@ type Answers = mpsc::Sender<Result<FetchResponse, Status>>;
 /// What ends it otherwise than by the client's wish.
 pub(super) async fn follow(
     org: &Org,
+    rpc: &Rpc,
     token: &str,
     mut requests: Streaming<FetchRequest>,
     answers: &Answers,
-) -> Result<(), Box<Status>> {
-    let Some(first) = requests.message().await.map_err(Box::new)? else { return Ok(()) };
+) -> Result<(), Failure> {
+    let Some(first) = requests.message().await? else { return Ok(()) };
     let Some(topic) = org.bus.topic(&first.topic_name) else {
         let message = "There is no such topic, or you may not read it.";
-        return Err(Box::new(status(Code::NotFound, "topic.not.found", message)));
+        return Err(Failure::new(Code::NotFound, "topic.not.found", message));
     };
     let mut latest = topic.watch();
     let mut place = begin(org, topic, &first)?;
-    let mut owed = asked(&first)?;
+    let mut owed = owed_with(0, &first)?;
     let mut quiet_until = Instant::now() + KEEP_ALIVE;
     let mut idle_since = Instant::now();
     let mut check = interval_at(Instant::now() + OUTAGE_CHECK, OUTAGE_CHECK);
@@ -55,7 +56,7 @@ pub(super) async fn follow(
             let events = topic.after(place, most);
             let Some(last) = events.last() else { break };
             if org.faults.strikes("stream_break") {
-                return Err(Box::new(status(Code::Unavailable, "service.unavailable", "The stream was reset.")));
+                return Err(Failure::new(Code::Unavailable, "service.unavailable", "The stream was reset."));
             }
             place = last.replay;
             owed -= i32::try_from(events.len()).unwrap_or(owed);
@@ -68,7 +69,7 @@ pub(super) async fn follow(
                 }),
                 replay_id: event.replay.to_be_bytes().to_vec(),
             });
-            if answers.send(Ok(response(events.collect(), place, owed))).await.is_err() {
+            if answers.send(Ok(response(rpc, events.collect(), place, owed))).await.is_err() {
                 return Ok(());
             }
             quiet_until = Instant::now() + KEEP_ALIVE;
@@ -80,9 +81,9 @@ pub(super) async fn follow(
             request = requests.message(), if asking => match request {
                 Ok(Some(request)) => {
                     if !org.knows(token) {
-                        return Err(Box::new(unauthenticated()));
+                        return Err(unauthenticated());
                     }
-                    owed = owed.saturating_add(asked(&request)?);
+                    owed = owed_with(owed, &request)?;
                     idle_since = Instant::now();
                 }
                 // Nothing more is asked for; what is owed is still sent.
@@ -93,14 +94,14 @@ pub(super) async fn follow(
                 let newest = place.max(topic.latest());
                 // Past events that are still owed nobody may be led.
                 let newest = if topic.after(place, 1).is_empty() { newest } else { place };
-                if answers.send(Ok(response(Vec::new(), newest, owed))).await.is_err() {
+                if answers.send(Ok(response(rpc, Vec::new(), newest, owed))).await.is_err() {
                     return Ok(());
                 }
                 quiet_until = Instant::now() + KEEP_ALIVE;
             }
             _ = check.tick() => {
                 if org.faults.in_outage() {
-                    return Err(Box::new(status(Code::Unavailable, "service.unavailable", "The service is going down.")));
+                    return Err(Failure::new(Code::Unavailable, "service.unavailable", "The service is going down."));
                 }
                 if answers.is_closed() || (owed == 0 && (!asking || idle_since.elapsed() > IDLE)) {
                     return Ok(());
@@ -110,25 +111,26 @@ pub(super) async fn follow(
     }
 }
 
-fn response(events: Vec<ConsumerEvent>, place: u64, owed: i32) -> FetchResponse {
+fn response(rpc: &Rpc, events: Vec<ConsumerEvent>, place: u64, owed: i32) -> FetchResponse {
     FetchResponse {
         events,
         latest_replay_id: place.to_be_bytes().to_vec(),
-        rpc_id: Uuid::now_v7().to_string(),
+        rpc_id: rpc.id(),
         pending_num_requested: owed,
     }
 }
 
-fn asked(request: &FetchRequest) -> Result<i32, Box<Status>> {
+/// What is owed once a request is added to what was owed before it.
+fn owed_with(before: i32, request: &FetchRequest) -> Result<i32, Failure> {
     if request.num_requested <= 0 {
         let message = "The number of requested events must be greater than 0.";
-        return Err(Box::new(status(Code::InvalidArgument, "subscription.fetch.requested.events.invalid", message)));
+        return Err(Failure::new(Code::InvalidArgument, "subscription.fetch.requested.events.invalid", message));
     }
-    Ok(request.num_requested.min(REQUEST_MAX))
+    Ok(before.saturating_add(request.num_requested).min(OWED_MAX))
 }
 
 /// The place behind which the subscription begins.
-fn begin(org: &Org, topic: &Topic, first: &FetchRequest) -> Result<u64, Box<Status>> {
+fn begin(org: &Org, topic: &Topic, first: &FetchRequest) -> Result<u64, Failure> {
     org.bus.prune(topic, time::now());
     match first.replay_preset() {
         ReplayPreset::Latest => Ok(topic.latest()),
@@ -136,17 +138,14 @@ fn begin(org: &Org, topic: &Topic, first: &FetchRequest) -> Result<u64, Box<Stat
         ReplayPreset::Custom => {
             let corrupted = || {
                 let message = "The replay id is corrupted: subscribe with EARLIEST or LATEST.";
-                Box::new(status(Code::InvalidArgument, "subscription.fetch.replayid.corrupted", message))
+                Failure::new(Code::InvalidArgument, "subscription.fetch.replayid.corrupted", message)
             };
             let bytes: [u8; 8] = first.replay_id.as_slice().try_into().map_err(|_| corrupted())?;
             let replay = u64::from_be_bytes(bytes);
             if !org.bus.knows(replay) || replay < topic.earliest() {
                 let message = "The replay id is not valid any more: events are kept for 72 hours.";
-                return Err(Box::new(status(
-                    Code::InvalidArgument,
-                    "subscription.fetch.replayid.validation.failed",
-                    message,
-                )));
+                let code = "subscription.fetch.replayid.validation.failed";
+                return Err(Failure::new(Code::InvalidArgument, code, message));
             }
             Ok(replay)
         }

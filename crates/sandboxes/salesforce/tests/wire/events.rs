@@ -4,7 +4,7 @@ use apache_avro::types::Value as Avro;
 use pubsub_proto::{FetchRequest, TopicRequest};
 use reqwest::Method;
 use serde_json::json;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::support::{From, Org, field, header};
 
@@ -99,6 +99,31 @@ async fn nothing_is_sent_that_was_not_asked_for() {
 }
 
 #[tokio::test]
+async fn no_more_than_a_hundred_events_are_owed() {
+    let org = Org::start().await;
+    let mut client = org.pubsub().await;
+    for number in 0..5 {
+        org.create("Account", json!({ "Name": format!("n{number}") })).await;
+    }
+    let mut feed = client.subscribe("/data/AccountChangeEvent", From::Earliest, 100).await.expect("a subscription");
+    let first = feed.answers.message().await.expect("an answer").expect("an open stream");
+    assert_eq!((first.events.len(), first.pending_num_requested), (5, 95));
+    feed.asking.send(FetchRequest { num_requested: 100, ..Default::default() }).await.expect("a request");
+    // When the request has arrived only the org knows: until then each event leaves one less to come.
+    let mut owed = 95;
+    loop {
+        org.create("Account", json!({"Name": "one more"})).await;
+        let answer = feed.answers.message().await.expect("an answer").expect("an open stream");
+        assert_eq!(answer.rpc_id, first.rpc_id);
+        if answer.pending_num_requested != owed - 1 {
+            assert_eq!(answer.pending_num_requested, 99);
+            break;
+        }
+        owed = answer.pending_num_requested;
+    }
+}
+
+#[tokio::test]
 async fn one_transaction_is_told_in_its_order() {
     let org = Org::start().await;
     let mut client = org.pubsub().await;
@@ -179,6 +204,32 @@ async fn places_that_never_were_are_refused() {
         let told = status.metadata().get("error-code").and_then(|code| code.to_str().ok()).expect("the vendor's code");
         assert!(told.ends_with(&format!("fetch.replayid.{wanted}")), "{told}");
     }
+}
+
+/// The id in the trailers of an error, which its text has to end with.
+fn traced(status: &Status) -> String {
+    let id = status.metadata().get("rpc-id").and_then(|id| id.to_str().ok()).expect("the call's id");
+    assert!(status.message().ends_with(&format!(" rpcId: {id}")), "{id} is not in {}", status.message());
+    id.to_owned()
+}
+
+#[tokio::test]
+async fn errors_name_the_call_that_failed() {
+    let org = Org::start().await;
+    let mut client = org.pubsub().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let request = client.request(TopicRequest { topic_name: "/data/Nothing".to_owned() });
+        ids.push(traced(&client.stub.get_topic(request).await.expect_err("refused")));
+    }
+    let mut feed = client.subscribe("/data/AccountChangeEvent", From::Earliest, 0).await.expect("a subscription");
+    ids.push(traced(&feed.next(1).await.err().expect("an error")));
+    client.token = "00Dxx!wrong".to_owned();
+    let request = client.request(TopicRequest { topic_name: "/data/AccountChangeEvent".to_owned() });
+    ids.push(traced(&client.stub.get_topic(request).await.expect_err("refused")));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 4, "each call has an id of its own");
 }
 
 #[tokio::test]

@@ -8,5 +8,6 @@ mod faults;
 mod publishing;
 mod queries;
 mod records;
+mod replication;
 mod sign_in;
 mod support;

@@ -39,9 +39,30 @@ async fn a_signed_assertion_opens_a_session() {
         let (status, answer) = org.token_endpoint(&[("grant_type", BEARER), ("assertion", &assertion(&changes))]).await;
         assert_eq!((status.as_u16(), answer["error"].as_str()), (400, Some(error)), "{changes}");
     }
+    let (_, answer) =
+        org.token_endpoint(&[("grant_type", BEARER), ("assertion", &assertion(&json!({"exp": 1_000_000_000})))]).await;
+    assert_eq!(answer["error_description"], "expired authorization code");
     let broken = format!("{}x", assertion(&json!({})));
     let (_, answer) = org.token_endpoint(&[("grant_type", BEARER), ("assertion", &broken)]).await;
     assert_eq!(answer["error_description"], "invalid assertion");
+}
+
+#[tokio::test]
+async fn an_assertion_may_hold_its_end_as_a_text() {
+    let org = Org::with(Options { public_key_pem: Some(PUBLIC.to_owned()), ..Options::default() }).await;
+    let now = jiff::Timestamp::now().as_second();
+    for (expires, error) in [
+        (json!((now + 120).to_string()), None),
+        (json!((now - 600).to_string()), Some("expired authorization code")),
+        (json!((now + 86_400).to_string()), Some("invalid assertion")),
+        (json!("soon"), Some("invalid assertion")),
+        (Value::Null, Some("invalid assertion")),
+    ] {
+        let assertion = assertion(&json!({ "exp": expires }));
+        let (status, answer) = org.token_endpoint(&[("grant_type", BEARER), ("assertion", &assertion)]).await;
+        assert_eq!(answer["error_description"].as_str(), error, "{expires}: {answer}");
+        assert_eq!(status, if error.is_none() { 200 } else { 400 });
+    }
 }
 
 #[tokio::test]

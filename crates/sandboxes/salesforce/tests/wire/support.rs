@@ -225,6 +225,7 @@ pub(crate) struct Subscription {
 
 /// One event as it came.
 pub(crate) struct Heard {
+    pub(crate) id: String,
     pub(crate) schema: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) replay: Vec<u8>,
@@ -239,7 +240,7 @@ impl Subscription {
             let answer = answer.await.expect("events in time")?.expect("an open stream");
             heard.extend(answer.events.into_iter().map(|event| {
                 let inner = event.event.expect("an event");
-                Heard { schema: inner.schema_id, payload: inner.payload, replay: event.replay_id }
+                Heard { id: inner.id, schema: inner.schema_id, payload: inner.payload, replay: event.replay_id }
             }));
         }
         Ok(heard)
