@@ -148,27 +148,32 @@ pub(crate) async fn deliver(core: &Core, events: Vec<(Event, Vec<Correlation>)>)
     }
 }
 
-/// Tells a run of stored events that it waits for and has not taken in.
-pub(crate) async fn replay(core: Arc<Core>, run: RunId) {
+/// Tells runs of stored events that they wait for and have not taken in. All are read in one go.
+pub(crate) async fn replay(core: Arc<Core>, runs: Vec<RunId>) {
     /// More than a run can have missed in earnest; what is beyond it is told at the next start.
     const EVENTS_MAX: u32 = 10_000;
-    let Some(found) = core.read(move |store| store.unheard(run, EVENTS_MAX)).await else { return };
-    let mut events: Vec<(Event, Vec<Arc<str>>)> = Vec::new();
-    for (place, row) in found {
-        match events.last_mut().filter(|(event, _)| event.id == row.id) {
-            Some((_, positions)) => positions.push(position(&place)),
-            None => {
-                let event = Event { id: row.id, envelope: row.envelope, arrived: row.at };
-                events.push((event, vec![position(&place)]));
+    let runs: Arc<[RunId]> = runs.into();
+    let asked = Arc::clone(&runs);
+    let found = core.read(move |store| asked.iter().map(|run| store.unheard(*run, EVENTS_MAX)).collect());
+    let Some(found): Option<Vec<Vec<_>>> = found.await else { return };
+    for (run, rows) in runs.iter().copied().zip(found) {
+        let mut events: Vec<(Event, Vec<Arc<str>>)> = Vec::new();
+        for (place, row) in rows {
+            match events.last_mut().filter(|(event, _)| event.id == row.id) {
+                Some((_, positions)) => positions.push(position(&place)),
+                None => {
+                    let event = Event { id: row.id, envelope: row.envelope, arrived: row.at };
+                    events.push((event, vec![position(&place)]));
+                }
             }
         }
+        for (event, mut positions) in events {
+            positions.sort();
+            positions.dedup();
+            core.send_to_run(run, Work::Hear { run, positions, event, stored: true });
+        }
+        core.send_to_run(run, Work::Replayed { run });
     }
-    for (event, mut positions) in events {
-        positions.sort();
-        positions.dedup();
-        core.send_to_run(run, Work::Hear { run, positions, event, stored: true });
-    }
-    core.send_to_run(run, Work::Replayed { run });
 }
 
 /// What a workflow emitted and what it starts, as it is kept until that has started.

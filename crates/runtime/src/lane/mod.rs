@@ -174,14 +174,20 @@ impl LaneTask {
         self.settle_others(round);
     }
 
-    /// Has a run told of stored events that it waits for. What comes meanwhile is told after them.
-    fn replay(&mut self, run: RunId) {
-        match self.replaying.get_mut(&run) {
-            Some(again) => *again = true,
-            None => {
-                self.replaying.insert(run, false);
-                tokio::spawn(crate::routing::replay(Arc::clone(&self.core), run));
+    /// Has runs told of stored events that they wait for. What comes meanwhile is told after them.
+    fn replay(&mut self, runs: impl IntoIterator<Item = RunId>) {
+        let mut fresh = Vec::new();
+        for run in runs {
+            match self.replaying.get_mut(&run) {
+                Some(again) => *again = true,
+                None => {
+                    self.replaying.insert(run, false);
+                    fresh.push(run);
+                }
             }
+        }
+        if !fresh.is_empty() {
+            tokio::spawn(crate::routing::replay(Arc::clone(&self.core), fresh));
         }
     }
 

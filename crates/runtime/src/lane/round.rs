@@ -249,9 +249,7 @@ impl LaneTask {
                 }
             }
         }
-        for run in replays {
-            self.replay(run);
-        }
+        self.replay(replays);
         for id in &round.touched {
             if self.runs.get(id).is_some_and(|run| run.state.status().is_over()) {
                 self.runs.swap_remove(id);

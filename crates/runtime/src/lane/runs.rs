@@ -74,6 +74,10 @@ impl LaneTask {
             ("event", event.get("id").clone()),
         ]);
         round.mutations.push(line(matter, round.now, "started", connection_of(event), title, detail));
+        if !self.core.correlations.of_event(event).is_empty() {
+            // It is stored for those who may listen; the run that it started is not told of it again.
+            round.mutations.push(Mutation::PutHeard { run: id, event: start.event.id });
+        }
         let run = NewRun { id, key, matter, started_at: start.event.arrived, in_doubt };
         let input = start.definition.definition.workflow.starts().input(event);
         self.begin(round, run, &start.definition, input);

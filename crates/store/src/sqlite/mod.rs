@@ -24,7 +24,7 @@ use crate::{Committed, Mutation, StoreError};
 /// How many batches may wait for the writer before callers are held back.
 const WAITING_BATCHES_MAX: usize = 4_096;
 /// How many idle read connections are kept.
-const READERS_MAX: usize = 4;
+const READERS_MAX: usize = 16;
 
 pub(crate) struct Waiting {
     batch: Vec<Mutation>,
