@@ -19,6 +19,15 @@ pub struct ActionInfo {
     pub gather_max: usize,
 }
 
+/// Ways in which a connector learns of changes, besides asking for them (`changed_since`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Follows {
+    /// It can subscribe to topics.
+    pub topics: bool,
+    /// It understands what the system pushes.
+    pub pushes: bool,
+}
+
 /// A setting of a connection that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError {
@@ -47,6 +56,11 @@ pub trait Connector: Send + Sync {
 
     /// What it can do.
     fn actions(&self) -> &'static [ActionInfo];
+
+    /// How it can follow changes. A feed of another kind is refused when definitions are loaded.
+    fn follows(&self) -> Follows {
+        Follows::default()
+    }
 
     /// Names of the settings it understands besides the common ones, for checks: every mistake at once, nothing is contacted.
     fn check(&self, settings: &Value) -> Vec<SettingError>;
@@ -100,7 +114,8 @@ pub trait Connection: Send + Sync {
     /// Checks that the system can be reached and takes the credentials.
     fn check(&self) -> BoxFuture<'_, Result<(), CallError>>;
 
-    /// Follows a change feed until it ends or the receiver is dropped. The sender's capacity is the flow control.
+    /// Follows a change feed until it ends or the receiver is dropped. The sender's capacity is the flow control. That the
+    /// subscription is open is told by [`FeedRequest::opened`].
     fn subscribe<'a>(
         &'a self,
         request: FeedRequest,

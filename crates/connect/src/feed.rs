@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use model::Value;
+use tokio::sync::Notify;
 
 /// A place in a change feed, opaque to everybody but the connector.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,12 +56,30 @@ pub struct FeedItem {
 }
 
 /// Where to subscribe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FeedRequest {
     /// The vendor's name of the feed (`/data/QuoteChangeEvent`).
     pub topic: Arc<str>,
     /// After which place; `None` starts with what comes next.
     pub after: Option<Position>,
+    /// To be told as soon as the system has accepted the subscription; an item tells the same.
+    pub opened: Opened,
+}
+
+/// How a connection tells that a subscription is open: a quiet feed may not say anything for a long time.
+#[derive(Debug, Clone, Default)]
+pub struct Opened(Arc<Notify>);
+
+impl Opened {
+    /// The system has accepted the subscription.
+    pub fn tell(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until that is told.
+    pub async fn told(&self) {
+        self.0.notified().await;
+    }
 }
 
 /// Why a subscription ended.

@@ -18,7 +18,9 @@ mod secret;
 pub mod transport;
 
 pub use call::{Action, Call, Key, Selection};
-pub use connector::{ActionInfo, Connection, Connector, FieldDescription, RecordDescription, SettingError, Settings};
+pub use connector::{
+    ActionInfo, Connection, Connector, FieldDescription, Follows, RecordDescription, SettingError, Settings,
+};
 pub use error::{CallError, ErrorClass};
-pub use feed::{Change, ChangeKind, ChangePage, FeedError, FeedItem, FeedRequest, Position, PushedChange};
-pub use secret::{Secret, SecretError, Secrets};
+pub use feed::{Change, ChangeKind, ChangePage, FeedError, FeedItem, FeedRequest, Opened, Position, PushedChange};
+pub use secret::{Secret, SecretError, Secrets, is_reference};

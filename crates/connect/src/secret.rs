@@ -35,14 +35,32 @@ impl Drop for Secret {
     }
 }
 
+/// Whether a text refers to a secret (`env:NAME` or `file:path`), and is not one itself.
+#[must_use]
+pub fn is_reference(text: &str) -> bool {
+    let name = text.strip_prefix("env:").or_else(|| text.strip_prefix("file:"));
+    name.is_some_and(|name| !name.trim().is_empty())
+}
+
 /// Why a secret cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the secret `{reference}` cannot be read: {cause}")]
+#[error("{what} cannot be read: {cause}")]
 pub struct SecretError {
-    /// The reference as it stands in the definition.
-    pub reference: String,
-    /// Why.
-    pub cause: String,
+    what: String,
+    cause: String,
+}
+
+impl SecretError {
+    /// Names the reference, unless it is none: then it is probably the secret itself.
+    #[must_use]
+    pub fn new(reference: &str, cause: impl Into<String>) -> Self {
+        let what = if is_reference(reference) {
+            format!("the secret `{reference}`")
+        } else {
+            "a secret that is not given as `env:NAME` or `file:path`".to_owned()
+        };
+        Self { what, cause: cause.into() }
+    }
 }
 
 /// Where secrets are looked up: `env:NAME` and `file:path` references.
@@ -52,4 +70,30 @@ pub trait Secrets: Send + Sync {
     /// # Errors
     /// When there is none, or it cannot be read.
     fn get(&self, reference: &str) -> Result<Secret, SecretError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_has_a_scheme_and_a_name() {
+        for reference in ["env:ERP_PASSWORD", "file:secrets/erp"] {
+            assert!(is_reference(reference), "{reference}");
+            assert!(SecretError::new(reference, "it is not there").to_string().contains(reference));
+        }
+        for text in ["hunter2", "env:", "file: ", "ENV:NAME", "vault:hunter2", ""] {
+            assert!(!is_reference(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_reference_is_not_shown() {
+        for planted in ["hunter2", "vault:hunter2"] {
+            let error = SecretError::new(planted, "it is no reference");
+            for told in [error.to_string(), format!("{error:?}"), format!("{:?}", Secret::new(planted.to_owned()))] {
+                assert!(!told.contains("hunter2"), "{told}");
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, Query, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
@@ -13,7 +13,7 @@ use http::HeaderValue;
 
 use crate::Console;
 use crate::pages::{problem, sign_in as sign_in_page};
-use crate::session::{REFRESH, Visitor, same};
+use crate::session::{REFRESH, Stranger, Visitor, same};
 
 /// Largest form, in bytes.
 const FORM_MAX: usize = 2 << 20;
@@ -68,7 +68,7 @@ async fn admit(console: &Arc<Console>, mut request: Request, next: Next) -> Resp
         return next.run(request).await;
     }
     let local = asked_by_local_name(request.headers());
-    if let Some(answer) = by_link(console, &request, local) {
+    if let Some(answer) = by_link(console, request.method(), request.uri(), local).await {
         return answer;
     }
     let mut cookie = None;
@@ -116,16 +116,16 @@ async fn admit(console: &Arc<Console>, mut request: Request, next: Next) -> Resp
 }
 
 /// The link that a demo prints, `/?token=…`: on this machine only, and the token leaves the address bar at once.
-fn by_link(console: &Console, request: &Request, local: bool) -> Option<Response> {
-    if request.method() != Method::GET || request.uri().path() != "/" {
+async fn by_link(console: &Console, method: &Method, uri: &Uri, local: bool) -> Option<Response> {
+    if method != Method::GET || uri.path() != "/" {
         return None;
     }
-    let Query(fields) = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).ok()?;
+    let Query(fields) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
     let (_, token) = fields.iter().find(|(name, _)| name == "token")?;
-    let user = if local { console.sessions.user(token) } else { None };
+    let user = if local { console.sessions.user(token).await } else { Err(Stranger::Unknown) };
     Some(match user {
-        Some(user) => with_cookie(Redirect::to("/").into_response(), console.sessions.begin(user, false).1),
-        None => sign_in_page::form("/", true),
+        Ok(user) => with_cookie(Redirect::to("/").into_response(), console.sessions.begin(user, false).1),
+        Err(stranger) => sign_in_page::form("/", Some(stranger)),
     })
 }
 
@@ -159,8 +159,9 @@ pub(crate) async fn sign_in(
     let fields = form.map(|Form(fields)| fields).unwrap_or_default();
     let field = |name: &str| fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| &**value);
     let next = local_path(field("next"));
-    let Some(user) = console.sessions.user(field("token")) else {
-        return sign_in_page::form(next, true);
+    let user = match console.sessions.user(field("token")).await {
+        Ok(user) => user,
+        Err(stranger) => return sign_in_page::form(next, Some(stranger)),
     };
     let secure = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
     let (_, cookie) = console.sessions.begin(user, secure);

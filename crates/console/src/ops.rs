@@ -16,6 +16,7 @@ use store::{JournalRow, Page, RunStatus, TransactionRow, WorkItemFilter, WorkIte
 use crate::Console;
 use crate::actions::{Refused, Wish, choices, decide as decide_item, operate as operate_run};
 use crate::reads::{read, stuck};
+use crate::session::Stranger;
 use crate::story::story;
 
 /// Largest body, in bytes.
@@ -36,13 +37,8 @@ impl FromRequestParts<Arc<Console>> for Caller {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Response> {
-        let Some(user) = console.sessions.bearer(&parts.headers) else {
-            let message = "The access token is missing, or nobody's";
-            let own = Problem::new("IL-CON-030", message, "Send a user's token as `Authorization: Bearer …`");
-            let mut response = problem(StatusCode::UNAUTHORIZED, &own);
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return Err(response);
-        };
+        let user = console.sessions.bearer(&parts.headers).await.map_err(unauthorized)?;
+        known_names(parts).map_err(bad)?;
         Ok(Self { console: Arc::clone(console), release: console.operations.release(), user })
     }
 }
@@ -87,6 +83,37 @@ fn bad(message: String) -> Response {
     problem(StatusCode::BAD_REQUEST, &Problem::new("IL-CON-032", message, "Correct the request"))
 }
 
+fn unauthorized(stranger: Stranger) -> Response {
+    let remedy = "Send a user's token as `Authorization: Bearer …`";
+    if stranger == Stranger::TooMany {
+        let message = "The access token is nobody's, as were many others this minute";
+        let mut response = problem(StatusCode::TOO_MANY_REQUESTS, &Problem::new("IL-CON-033", message, remedy));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        return response;
+    }
+    let own = Problem::new("IL-CON-030", "The access token is missing, or nobody's", remedy);
+    let mut response = problem(StatusCode::UNAUTHORIZED, &own);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// Refuses parameters of the query that the address does not have: a misspelt one would silently do nothing.
+fn known_names(parts: &Parts) -> Result<(), String> {
+    let known: &[&str] = match parts.uri.path() {
+        "/ops/items" => &["queue", "status", "limit", "offset"],
+        "/ops/transactions" => &["q", "stuck", "limit", "offset"],
+        _ => &[],
+    };
+    let Ok(Query(fields)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else {
+        return Err("The query cannot be read".to_owned());
+    };
+    match fields.iter().find(|(name, _)| !known.contains(&&**name)) {
+        None => Ok(()),
+        Some((name, _)) if known.is_empty() => Err(format!("There is no parameter `{name}`: this address takes none")),
+        Some((name, _)) => Err(format!("There is no parameter `{name}`: use {}", known.join(", "))),
+    }
+}
+
 /// The query, by name.
 struct Asked(Vec<(String, String)>);
 
@@ -99,9 +126,12 @@ impl Asked {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
     }
 
-    fn page(&self) -> Page {
-        let number = |name: &str| self.get(name).and_then(|text| text.parse::<u32>().ok());
-        Page { offset: number("offset").unwrap_or(0), limit: number("limit").unwrap_or(100).min(LIST_MAX) }
+    fn page(&self) -> Result<Page, String> {
+        let number = |name: &str, default: u32| match self.get(name) {
+            None => Ok(default),
+            Some(text) => text.parse().map_err(|_| format!("`{name}` is a whole number, which `{text}` is not")),
+        };
+        Ok(Page { offset: number("offset", 0)?, limit: number("limit", 100)?.min(LIST_MAX) })
     }
 }
 
@@ -128,9 +158,23 @@ pub(crate) async fn overview(caller: Caller) -> Answer {
                 ("succeeded", whole(one.succeeded)),
                 ("rejected", whole(one.rejected)),
                 ("retried", whole(one.retried)),
+                ("probed", whole(one.probed)),
+                ("found", whole(one.found)),
                 ("waiting", whole(one.waiting)),
                 ("under_way", whole(one.under_way)),
                 ("last_error", Value::from(one.last_error.as_ref().map(|(error, _)| Arc::clone(error)))),
+            ])
+        })
+        .collect();
+    let feeds: Vec<Value> = figures
+        .feeds
+        .iter()
+        .map(|one| {
+            Value::object([
+                ("connection", Value::from(one.connection.as_str())),
+                ("name", Value::from(Arc::clone(&one.name))),
+                ("changes", whole(one.changes)),
+                ("healed", whole(one.healed)),
             ])
         })
         .collect();
@@ -139,6 +183,7 @@ pub(crate) async fn overview(caller: Caller) -> Answer {
         ("stages", Value::from(stages)),
         ("queues", Value::from(queues)),
         ("connections", Value::from(connections)),
+        ("feeds", Value::from(feeds)),
         ("waiting", Value::from(board.stuck)),
         ("runs_live", whole(figures.runs_live)),
         (
@@ -163,7 +208,7 @@ pub(crate) async fn items(caller: Caller, query: Result<Query<Vec<(String, Strin
         other => return Err(bad(format!("There is no status `{other}`: use open, resolved, withdrawn or all"))),
     };
     let filter = WorkItemFilter { queue: asked.get("queue").map(Into::into), status, transaction: None };
-    let page = asked.page();
+    let page = asked.page().map_err(bad)?;
     let found = read(caller.console.operations.store(), move |store| store.work_items(&filter, page)).await;
     let found = found.map_err(|own| unavailable(&own))?;
     let list: Vec<Value> = found.iter().map(|item| item_value(&caller.release, item)).collect();
@@ -202,11 +247,15 @@ pub(crate) async fn transactions(
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Answer {
     let asked = Asked::of(query);
-    let (text, page) = (asked.get("q").unwrap_or_default().to_owned(), asked.page());
+    let (text, page) = (asked.get("q").unwrap_or_default().to_owned(), asked.page().map_err(bad)?);
+    let only_stuck = match asked.get("stuck").unwrap_or("false") {
+        "true" => true,
+        "false" => false,
+        other => return Err(bad(format!("`stuck` is `true` or `false`, not `{other}`"))),
+    };
     let board = caller.console.boards.current(&caller.console).await.map_err(|own| unavailable(&own))?;
-    let only_stuck = asked.get("stuck") == Some("true");
     let found = read(caller.console.operations.store(), move |store| match only_stuck {
-        true => stuck(store, &board, &text, page.offset).map(|found| found.rows),
+        true => stuck(store, &board, &text, page).map(|found| found.rows),
         false => store.transactions(&text, page),
     });
     let found = found.await.map_err(|own| unavailable(&own))?;
@@ -348,5 +397,44 @@ const fn run_word(status: RunStatus) -> &'static str {
         RunStatus::Completed => "completed",
         RunStatus::Failed => "failed",
         RunStatus::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_an_address_does_not_have_is_refused_with_those_it_has() {
+        let told = |uri: &str| {
+            let (parts, ()) = axum::http::Request::builder().uri(uri).body(()).expect("a request").into_parts();
+            known_names(&parts).err()
+        };
+        for right in
+            ["/ops/overview", "/ops/items?queue=a&status=all&limit=1&offset=2", "/ops/transactions?q=&stuck=true"]
+        {
+            assert_eq!(told(right), None, "{right}");
+        }
+        for (wrong, message) in [
+            ("/ops/overview?limit=1", "There is no parameter `limit`: this address takes none"),
+            ("/ops/items?que=a", "There is no parameter `que`: use queue, status, limit, offset"),
+            ("/ops/transactions?status=open", "There is no parameter `status`: use q, stuck, limit, offset"),
+            ("/ops/transactions/x?limit=1", "There is no parameter `limit`: this address takes none"),
+        ] {
+            assert_eq!(told(wrong).as_deref(), Some(message), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_bounded_and_its_numbers_are_numbers() {
+        let page = |fields: &[(&str, &str)]| {
+            Asked(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()).page()
+        };
+        let asked = page(&[("limit", "9999"), ("offset", "7")]).expect("numbers");
+        assert_eq!((asked.limit, asked.offset), (LIST_MAX, 7));
+        assert_eq!(page(&[]).expect("nothing asked").limit, 100);
+        for wrong in [("limit", "many"), ("offset", "-1")] {
+            assert!(page(&[wrong]).err().is_some_and(|told| told.contains(wrong.0)), "{wrong:?}");
+        }
     }
 }

@@ -145,7 +145,7 @@ pub(crate) fn matters(store: &dyn Store, text: &str, stage: Option<&str>, offset
 }
 
 /// Matters that wait for a person, in the order of the board.
-pub(crate) fn stuck(store: &dyn Store, board: &Board, text: &str, offset: u32) -> Result<Matters, StoreError> {
+pub(crate) fn stuck(store: &dyn Store, board: &Board, text: &str, page: Page) -> Result<Matters, StoreError> {
     let text = text.to_lowercase();
     let mut seen = HashSet::new();
     let mut found = Matters::default();
@@ -155,9 +155,9 @@ pub(crate) fn stuck(store: &dyn Store, board: &Board, text: &str, offset: u32) -
         if !row.key.to_lowercase().contains(&text) && !row.title.to_lowercase().contains(&text) {
             continue;
         }
-        if skipped < offset {
+        if skipped < page.offset {
             skipped += 1;
-        } else if found.rows.len() < ROWS as usize {
+        } else if found.rows.len() < page.limit as usize {
             found.rows.push(row);
         } else {
             found.more = true;
@@ -165,4 +165,59 @@ pub(crate) fn stuck(store: &dyn Store, board: &Board, text: &str, offset: u32) -
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use model::WorkItemId;
+    use store::{Mutation, SqliteStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_for_a_person_comes_in_pages_of_the_size_that_is_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(&folder.path().join("test.db")).expect("a store");
+        let at = |second: i64| Timestamp::from_second(second).expect("an instant");
+        let mut batch = Vec::new();
+        for number in 0..5 {
+            let matter = TransactionId::now();
+            batch.push(Mutation::PutTransaction(TransactionRow {
+                id: matter,
+                object: "quote".into(),
+                key: format!("Q-{number}").into(),
+                title: "ACME".into(),
+                stage: "held".into(),
+                closed: false,
+                amount: None,
+                opened_at: at(1),
+                updated_at: at(1),
+            }));
+            batch.push(Mutation::PutWorkItem(WorkItemRow {
+                id: WorkItemId::now(),
+                queue: "credit".into(),
+                transaction: matter,
+                run: None,
+                status: WorkItemStatus::Open,
+                title: "ACME".into(),
+                reason: "why".into(),
+                amount: None,
+                content: Value::Null,
+                opened_at: at(1),
+                due_at: at(10 + number),
+                resolution: Value::Null,
+            }));
+        }
+        store.commit(batch).durable().await.expect("durable");
+        let board = board(&store).expect("a board");
+        let keys = |offset, limit| {
+            let found = stuck(&store, &board, "acme", Page { offset, limit }).expect("rows");
+            let keys: Vec<String> = found.rows.iter().map(|row| row.key.to_string()).collect();
+            (keys.join(" "), found.more)
+        };
+        assert_eq!(keys(0, 2), ("Q-0 Q-1".to_owned(), true));
+        assert_eq!(keys(3, 2), ("Q-3 Q-4".to_owned(), false));
+        assert_eq!(keys(0, 100).0.split(' ').count(), 5);
+    }
 }

@@ -383,6 +383,18 @@ mod tests {
     }
 
     #[test]
+    fn only_the_members_that_are_named_can_be_changed() {
+        let (mistakes, fields) = (Mistakes::new(), [Value::from("country"), Value::from("lines")]);
+        let shown = Shown { posted: None, mistakes: &mistakes, fields: &fields, editable: true, reason: "" };
+        let page = form(&record(), shown).into_string();
+        for (name, editable) in
+            [("f/country", true), ("f/lines/0/product", true), ("f/net", false), ("f/note", false), ("j/deep/a", false)]
+        {
+            assert_eq!(page.contains(&format!("name=\"{name}\"")), editable, "{name}: {page}");
+        }
+    }
+
+    #[test]
     fn every_field_of_the_form_is_understood_again() {
         let mistakes = Mistakes::new();
         let shown = Shown { posted: None, mistakes: &mistakes, fields: &[], editable: true, reason: "" };

@@ -19,8 +19,10 @@ pub(crate) const REFRESH: &str = "x-refresh";
 const IDLE: Duration = Duration::from_secs(12 * 3600);
 /// How many sessions are kept; the one idle for longest goes first.
 const SESSIONS_MAX: usize = 2_000;
-/// How many wrong tokens are looked at per minute, from all callers together.
+/// So many wrong tokens per minute, from all callers together, are answered at once.
 const FAILURES_MAX: u32 = 30;
+/// How long the answers to further ones take.
+const PAUSE: Duration = Duration::from_secs(1);
 
 type Hash = [u8; 32];
 
@@ -38,6 +40,15 @@ pub(crate) struct Visitor {
 /// Whether the user has one of these roles; operators have all.
 pub(crate) fn has_role(user: &User, roles: &[Arc<str>]) -> bool {
     user.roles.iter().any(|own| &**own == "operator" || roles.contains(own))
+}
+
+/// Why a token lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stranger {
+    /// There is none, or it is nobody's.
+    Unknown,
+    /// The same, after many wrong ones.
+    TooMany,
 }
 
 /// What is said once on the next page.
@@ -87,18 +98,29 @@ impl Sessions {
         Ok(Self { users: known, demo, live: Mutex::default(), failures: Mutex::new((Instant::now(), 0)) })
     }
 
-    /// The user with this access token. Wrong ones are slowed down: past a number per minute none is looked at.
-    pub(crate) fn user(&self, token: &str) -> Option<User> {
-        let presented = hash(token.trim());
-        {
-            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-            if failures.0.elapsed() > Duration::from_secs(60) {
-                *failures = (Instant::now(), 0);
-            }
-            if failures.1 >= FAILURES_MAX {
-                return None;
-            }
+    /// The user with this access token. Every token is looked at, because whoever sends many wrong ones must not keep those
+    /// with a right one out; after many wrong ones in a minute, it takes a while to hear of the next.
+    pub(crate) async fn user(&self, token: &str) -> Result<User, Stranger> {
+        let found = self.known(token);
+        if found.is_none() && self.too_many() {
+            tokio::time::sleep(PAUSE).await;
+            return Err(Stranger::TooMany);
         }
+        found.ok_or(Stranger::Unknown)
+    }
+
+    /// Counts a failure, and tells whether there have been too many.
+    fn too_many(&self) -> bool {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.0.elapsed() > Duration::from_secs(60) {
+            *failures = (Instant::now(), 0);
+        }
+        failures.1 = failures.1.saturating_add(1);
+        failures.1 > FAILURES_MAX
+    }
+
+    fn known(&self, token: &str) -> Option<User> {
+        let presented = hash(token.trim());
         // All are compared, so that the time tells nothing.
         let mut found = None;
         for (user, known) in &self.users {
@@ -106,17 +128,16 @@ impl Sessions {
                 found = Some(user.clone());
             }
         }
-        if found.is_none() {
-            self.failures.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
-        }
         found
     }
 
     /// The user whose token a program presents.
-    pub(crate) fn bearer(&self, headers: &HeaderMap) -> Option<User> {
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| self.user(token)).flatten()
+    pub(crate) async fn bearer(&self, headers: &HeaderMap) -> Result<User, Stranger> {
+        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match value.and_then(|value| value.split_once(' ')) {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => self.user(token).await,
+            _ => Err(Stranger::Unknown),
+        }
     }
 
     /// Begins a session; the cookie's value is the answer's header.
@@ -204,4 +225,37 @@ fn random() -> String {
         hasher.update(Uuid::now_v7().as_bytes());
     }
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use connect::{Secret, SecretError};
+
+    use super::*;
+
+    struct Known;
+
+    impl Secrets for Known {
+        fn get(&self, _: &str) -> Result<Secret, SecretError> {
+            Ok(Secret::new("the-right-token".to_owned()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_wrong_tokens_keep_nobody_with_a_right_one_out() {
+        let olivia = User { name: "olivia".into(), roles: Vec::new(), token: "env:OLIVIA".into() };
+        let sessions = Sessions::new(&[olivia], None, &Known).expect("a token");
+        let begun = tokio::time::Instant::now();
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(sessions.user("a wrong one").await.err(), Some(Stranger::Unknown));
+        }
+        assert!(begun.elapsed() < PAUSE);
+        for _ in 0..3 {
+            assert_eq!(sessions.user("a wrong one").await.err(), Some(Stranger::TooMany));
+        }
+        assert!(begun.elapsed() >= 3 * PAUSE);
+        let begun = tokio::time::Instant::now();
+        assert_eq!(sessions.user(" the-right-token ").await.map(|user| user.name), Ok("olivia".into()));
+        assert!(begun.elapsed() < PAUSE, "a right one does not wait");
+    }
 }

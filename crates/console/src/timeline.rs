@@ -104,6 +104,10 @@ fn words(line: &JournalRow, release: &Release) -> String {
         })
         .collect();
     let text = said.join(" ");
+    // These begin with who did it, and a name is written as it is.
+    if matches!(&*line.kind, "decided" | "operated") {
+        return text;
+    }
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use crate::load::schemas::WorkflowSchema;
 use crate::release::{Release, Target};
 
 /// What a work item may be made of.
-const WORK_ITEM: [&str; 5] = ["title", "reason", "amount", "record", "allow"];
+const WORK_ITEM: [&str; 6] = ["title", "reason", "amount", "record", "fields", "allow"];
 
 /// A release as workflows see it.
 pub(crate) struct ReleaseCatalog<'a> {

@@ -9,6 +9,8 @@ use indexmap::IndexMap;
 use mapping::Mapping;
 use model::{ConnectionName, FunctionName, ObjectName, Value};
 
+use crate::object::ObjectDefinition;
+
 /// One file of `connections/`.
 #[derive(Debug)]
 pub struct ConnectionDefinition {
@@ -142,6 +144,8 @@ pub struct Feed {
     pub mapping: Arc<Mapping>,
     /// The canonical object.
     pub object: ObjectName,
+    /// What the object has to look like.
+    pub schema: Arc<ObjectDefinition>,
     /// Type of the canonical event.
     pub event_type: Arc<str>,
     /// Business key: jq on the canonical object.

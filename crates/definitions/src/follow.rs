@@ -9,6 +9,9 @@ use model::Value;
 use crate::call::{FunctionError, FunctionSide, key_text};
 use crate::connection::{Feed, FeedSource};
 
+/// How many violations of a schema are told of one record.
+const VIOLATIONS_SHOWN: usize = 5;
+
 /// A canonical object and its business key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Canonical {
@@ -84,6 +87,26 @@ impl Feed {
         let key = key.map_err(|error| wrong("key", &self.key, format!("says {error}")))?;
         let key = key_text(&key).ok_or_else(|| wrong("key", &self.key, "gives nothing for this record".to_owned()))?;
         Ok(Some(Canonical { key, object }))
+    }
+}
+
+impl Feed {
+    /// Whether a canonical object, with what [`Feed::resolve`] added, is what its schema says: workflows rely on it.
+    ///
+    /// # Errors
+    /// What does not fit, and where.
+    pub fn check(&self, object: &Value) -> Result<(), FunctionError> {
+        self.schema.check(object).map_err(|violations| {
+            let shown: Vec<String> = violations.iter().take(VIOLATIONS_SHOWN).map(ToString::to_string).collect();
+            let more = violations.len() - shown.len();
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            let message = format!(
+                "the record does not fit the schema of `{}` (feed {self}): {}{more}",
+                self.object,
+                shown.join("; ")
+            );
+            FunctionError::new(FunctionSide::Answer, message)
+        })
     }
 }
 

@@ -18,11 +18,7 @@ impl Sources {
     /// Blots out a text that should not have been in a file, so that no message shows it.
     pub(crate) fn blot(&mut self, file: &str, secret: &str) {
         let Some(source) = self.0.get_mut(file) else { return };
-        let mut text = source.text.to_string();
-        for line in secret.lines().map(str::trim).filter(|line| line.len() > 1) {
-            text = text.replace(line, &"*".repeat(line.chars().count()));
-        }
-        source.text = text.into();
+        source.text = blotted(&source.text, secret).into();
     }
 
     /// A file by its path.
@@ -50,6 +46,12 @@ impl Sources {
         text.truncate(text.trim_end().len());
         text
     }
+}
+
+/// A text without a secret, each line of it in stars. A single character would be everywhere.
+pub(crate) fn blotted(text: &str, secret: &str) -> String {
+    let lines = secret.lines().map(str::trim).filter(|line| line.len() > 1);
+    lines.fold(text.to_owned(), |text, line| text.replace(line, &"*".repeat(line.chars().count())))
 }
 
 /// A message about a file as a whole.

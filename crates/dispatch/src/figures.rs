@@ -31,9 +31,10 @@ pub struct ConnectionFigures {
     pub rejected: u64,
     /// Calls that were or will be sent again.
     pub retried: u64,
-    /// Creates whose fate was unknown and that were looked for.
+    /// How often a record was looked up by its business key: after answers that were lost or unclear, some of them several
+    /// times, and before creates that look first.
     pub probed: u64,
-    /// Of these, how many had happened.
+    /// Creates that had happened although their answer was lost or unclear.
     pub found: u64,
     /// Requests on their way.
     pub under_way: u64,

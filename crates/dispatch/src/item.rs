@@ -86,6 +86,14 @@ impl Item {
         }
     }
 
+    /// The function that is called; `None` where records are read or looked for.
+    pub(crate) fn function(&self) -> Option<&str> {
+        match &self.work {
+            Work::Intent { function, .. } | Work::Ask { function, .. } => Some(function.name.as_str()),
+            Work::Read { .. } | Work::Changes { .. } => None,
+        }
+    }
+
     /// Whether the one who waited has gone. Intents are asked about elsewhere.
     pub(crate) fn is_abandoned(&self) -> bool {
         match &self.work {

@@ -23,6 +23,7 @@ mod send;
 mod settle;
 mod state;
 mod time;
+mod told;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -97,7 +97,17 @@ impl State {
             }
         }
         let refused_before = self.gate != Gate::Open;
-        self.judge_gates(tag, evidence, now, wall);
+        let error = items.iter().find_map(|(_, came)| match came {
+            Came::Failed(error) => Some(error),
+            _ => None,
+        });
+        if was_closed && !is_closed {
+            self.told.down(error);
+        } else if is_closed && !was_closed {
+            self.told.back();
+        }
+        let function = items.first().and_then(|(item, _)| item.function());
+        self.judge_gates(tag, evidence, (function, error), now, wall);
         if is_closed && !was_closed {
             self.hold = None;
             self.release(None, now, wall);
@@ -107,7 +117,14 @@ impl State {
         }
     }
 
-    fn judge_gates(&mut self, tag: Tag, evidence: Evidence, now: Timestamp, wall: Timestamp) {
+    fn judge_gates(
+        &mut self,
+        tag: Tag,
+        evidence: Evidence,
+        (function, error): (Option<&str>, Option<&CallError>),
+        now: Timestamp,
+        wall: Timestamp,
+    ) {
         let shut = Gate::Shut { until: after(now, self.longest_wait()) };
         let again = Gate::Shut { until: now };
         let group = &mut self.groups[tag.group];
@@ -126,8 +143,12 @@ impl State {
                     self.refused.push(tag.group);
                 }
                 // One function alone may lack an authorization; two in a row mean the credentials.
-                if tag.tries_connection || (self.refused.len() >= 2 && self.gate == Gate::Open) {
+                let all = tag.tries_connection || (self.refused.len() >= 2 && self.gate == Gate::Open);
+                if all {
                     self.gate = shut;
+                }
+                if let Some(error) = error {
+                    self.told.refused(tag.group, function, all, error);
                 }
             }
             Evidence::Misfit(calls) => {
@@ -140,6 +161,7 @@ impl State {
                 let was_shut = std::mem::take(&mut group.gate) != Gate::Open;
                 self.accepted(now, wall);
                 if was_shut {
+                    self.told.served(tag.group, function);
                     self.release(Some(tag.group), now, wall);
                 }
             }
@@ -149,7 +171,9 @@ impl State {
     /// The system takes the credentials.
     fn accepted(&mut self, now: Timestamp, wall: Timestamp) {
         let refused = std::mem::take(&mut self.refused);
-        if std::mem::take(&mut self.gate) == Gate::Open {
+        let opens = std::mem::take(&mut self.gate) != Gate::Open;
+        self.told.accepted(opens);
+        if !opens {
             return;
         }
         for index in refused {
@@ -174,7 +198,7 @@ impl State {
             }
             Came::Unreadable(fault) => {
                 self.tally.succeeded += 1;
-                self.tally.found += u64::from(tag.probe);
+                self.tally.found += u64::from(tag.probe && item.doubts > 0);
                 self.finish(item, Err(fault), wall);
             }
             Came::Record(record) => {

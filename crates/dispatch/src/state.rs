@@ -22,6 +22,7 @@ use crate::histogram::Histogram;
 use crate::item::{Item, Place, Work};
 use crate::limits::Limits;
 use crate::time::after;
+use crate::told::Told;
 use crate::{ConnectionFigures, ConnectionState, Outcome, Report, Request};
 
 /// How long a create whose fate is unknown is given to become visible before it is looked for.
@@ -57,6 +58,7 @@ pub(crate) struct State {
     pub(crate) refused: Vec<usize>,
     pub(crate) stopping: bool,
     pub(crate) tally: Tally,
+    pub(crate) told: Told,
     pub(crate) reports: mpsc::UnboundedSender<Report>,
     backoff: Backoff,
     /// How long a call whose answer was lost may still take effect.
@@ -144,6 +146,7 @@ impl State {
             refused: Vec::new(),
             stopping: false,
             tally: Tally::default(),
+            told: Told::new(definition.name.clone()),
             reports,
             backoff,
             settle_within: definition.retry.settle,

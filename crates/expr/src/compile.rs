@@ -10,6 +10,7 @@ use model::{Path, Value, nearest};
 
 use crate::evaluate::{Engine, EvaluationError, Limits, evaluate};
 use crate::functions;
+use crate::native::Native;
 
 /// Longest expression, in bytes, and how deeply its brackets may be nested.
 const TEXT_MAX: usize = 64 * 1024;
@@ -42,6 +43,8 @@ struct Compiled {
 enum Plan {
     /// `.` or `.a.b.c`
     Path(Option<Path>),
+    /// The common part of jq, without the engine.
+    Native(Native),
     Program(Filter<Engine>),
 }
 
@@ -69,7 +72,12 @@ impl Expression {
         }
         let plan = match plain_path(text) {
             Some(path) => Plan::Path(path),
-            None => Plan::Program(program(text, &key.1.iter().map(|name| &**name).collect::<Vec<_>>())?),
+            None => {
+                // The engine compiles every text, and so says what is wrong with it.
+                let names: Vec<&str> = key.1.iter().map(|name| &**name).collect();
+                let filter = program(text, &names)?;
+                Native::compile(text, &names).map_or(Plan::Program(filter), Plan::Native)
+            }
         };
         let compiled = Compiled { text: Arc::clone(&key.0), variables: variables.len(), plan };
         let expression = Self(Arc::new(compiled));
@@ -79,6 +87,24 @@ impl Expression {
         }
         remembered.insert(key, expression.clone());
         Ok(expression)
+    }
+
+    /// As [`Self::compile_with`], but always evaluated by the engine: what the native plans are compared with.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    #[doc(hidden)]
+    pub fn compile_by_engine(text: &str, variables: &[&str]) -> Result<Self, ExpressionError> {
+        let names: Vec<String> = variables.iter().map(|name| format!("${}", name.trim_start_matches('$'))).collect();
+        let plan = Plan::Program(program(text, &names.iter().map(String::as_str).collect::<Vec<_>>())?);
+        Ok(Self(Arc::new(Compiled { text: text.into(), variables: variables.len(), plan })))
+    }
+
+    /// Whether it is evaluated without the engine.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        !matches!(self.0.plan, Plan::Program(_))
     }
 
     /// The text it was compiled from.
@@ -92,7 +118,15 @@ impl Expression {
     /// # Errors
     /// When the expression raises an error or exceeds its limits.
     pub fn evaluate(&self, input: &Value, variables: &[Value], limits: Limits) -> Result<Value, EvaluationError> {
-        Ok(self.run(input, variables, limits, Some(1))?.into_iter().next().unwrap_or_default())
+        self.check(variables)?;
+        match &self.0.plan {
+            Plan::Path(None) => Ok(input.clone()),
+            Plan::Path(Some(path)) => walk(path, input).cloned(),
+            Plan::Native(native) => native.first(input, variables, limits),
+            Plan::Program(filter) => {
+                Ok(evaluate(filter, input, variables, limits, Some(1))?.into_iter().next().unwrap_or_default())
+            }
+        }
     }
 
     /// All outputs.
@@ -105,7 +139,13 @@ impl Expression {
         variables: &[Value],
         limits: Limits,
     ) -> Result<Vec<Value>, EvaluationError> {
-        self.run(input, variables, limits, None)
+        self.check(variables)?;
+        match &self.0.plan {
+            Plan::Path(None) => Ok(vec![input.clone()]),
+            Plan::Path(Some(path)) => walk(path, input).map(|found| vec![found.clone()]),
+            Plan::Native(native) => native.all(input, variables, limits),
+            Plan::Program(filter) => evaluate(filter, input, variables, limits, None),
+        }
     }
 
     /// Whether the first output is neither `null` nor `false`.
@@ -116,22 +156,9 @@ impl Expression {
         Ok(!matches!(self.evaluate(input, variables, limits)?, Value::Null | Value::Bool(false)))
     }
 
-    fn run(
-        &self,
-        input: &Value,
-        variables: &[Value],
-        limits: Limits,
-        wanted: Option<usize>,
-    ) -> Result<Vec<Value>, EvaluationError> {
+    fn check(&self, variables: &[Value]) -> Result<(), EvaluationError> {
         let (expected, given) = (self.0.variables, variables.len());
-        if expected != given {
-            return Err(EvaluationError::Variables { expected, given });
-        }
-        match &self.0.plan {
-            Plan::Path(None) => Ok(vec![input.clone()]),
-            Plan::Path(Some(path)) => walk(path, input).map(|found| vec![found.clone()]),
-            Plan::Program(filter) => evaluate(filter, input, variables, limits, wanted),
-        }
+        if expected == given { Ok(()) } else { Err(EvaluationError::Variables { expected, given }) }
     }
 }
 
@@ -164,7 +191,7 @@ fn plain_path(text: &str) -> Option<Option<Path>> {
     names.split('.').all(is_name).then(|| names.parse().ok()).flatten().map(Some)
 }
 
-fn program(text: &str, variables: &[&str]) -> Result<Filter<Engine>, ExpressionError> {
+pub(crate) fn program(text: &str, variables: &[&str]) -> Result<Filter<Engine>, ExpressionError> {
     refuse_what_has_no_end(text)?;
     let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(own_definitions());
     let arena = Arena::default();
@@ -278,9 +305,9 @@ fn refuse_what_has_no_end(text: &str) -> Result<(), ExpressionError> {
     // Operators and prefixes nest without brackets: `- - - …`, `if if if …`, `.a as $x | .a as $x | …`.
     let words = text.split(|character: char| !character.is_ascii_alphanumeric()).count();
     if words > TERMS_MAX || text.bytes().filter(|byte| *byte == b'-').count() > TERMS_MAX {
-        return refused(0, 1, "an expression may have 4,000 terms");
+        return refused(0, 1, "an expression may have 1,000 terms");
     }
     Ok(())
 }
 
-const TERMS_MAX: usize = 4_000;
+const TERMS_MAX: usize = 1_000;

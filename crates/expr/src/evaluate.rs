@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use jaq_core::data::HasLut;
-use jaq_core::{Ctx, DataT, Filter, Lut, Vars};
+use jaq_core::{Ctx, DataT, Error, Filter, Lut, ValR, Vars};
 use model::Value;
 
 use crate::jq::{ITEMS_MAX, Jq};
@@ -104,6 +104,28 @@ pub(crate) fn evaluate(
     match outputs {
         Ok(result) => result,
         Err(payload) if payload.is::<FuelUsedUp>() => Err(EvaluationError::OutOfFuel),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// The first output of a function of the engine that always has one; `None` when the fuel is used up.
+pub(crate) fn call(
+    function: &Filter<Engine>,
+    input: Value,
+    arguments: Vec<Value>,
+    fuel: &Cell<u64>,
+) -> Option<ValR<Jq>> {
+    let output = catch_unwind(AssertUnwindSafe(|| {
+        let variables = Vars::new(arguments.into_iter().map(Jq));
+        let context = Ctx::<Engine>::new(Evaluation { table: &function.lut, fuel }, variables);
+        let output = function.id.run((context, Jq(input))).next().unwrap_or_else(|| Ok(Jq(Value::Null)));
+        output.map_err(|exception| {
+            exception.get_err().unwrap_or_else(|_| Error::str("the expression ended without a result"))
+        })
+    }));
+    match output {
+        Ok(output) => Some(output),
+        Err(payload) if payload.is::<FuelUsedUp>() => None,
         Err(payload) => resume_unwind(payload),
     }
 }

@@ -75,7 +75,7 @@ fn ours() -> impl Iterator<Item = Fun<Engine>> {
     functions.into_iter().map(run::<Engine>)
 }
 
-fn length(value: Jq) -> ValR<Jq> {
+pub(crate) fn length(value: Jq) -> ValR<Jq> {
     match &value.0 {
         Value::Null => Ok(Jq::from(0usize)),
         Value::String(text) => Ok(Jq::from(text.chars().count())),
@@ -87,12 +87,12 @@ fn length(value: Jq) -> ValR<Jq> {
     }
 }
 
-fn from_json(value: &Jq) -> ValR<Jq> {
+pub(crate) fn from_json(value: &Jq) -> ValR<Jq> {
     let text = value.0.as_str().ok_or_else(|| Error::typ(value.clone(), "string"))?;
     json::parse(text.as_bytes()).map(Jq).map_err(|error| Error::str(format!("this is not JSON: {error}")))
 }
 
-fn to_number(value: Jq) -> ValR<Jq> {
+pub(crate) fn to_number(value: Jq) -> ValR<Jq> {
     match &value.0 {
         Value::Number(_) => Ok(value),
         Value::String(text) => Jq::from_num(text.trim()),
@@ -100,7 +100,7 @@ fn to_number(value: Jq) -> ValR<Jq> {
     }
 }
 
-fn has(value: Jq, key: Jq) -> ValR<Jq> {
+pub(crate) fn has(value: Jq, key: Jq) -> ValR<Jq> {
     match (&value.0, &key.0) {
         (Value::Object(members), Value::String(name)) => Ok(Jq::from(members.contains_key(name))),
         (Value::Array(items), Value::Number(_)) => {
@@ -111,7 +111,7 @@ fn has(value: Jq, key: Jq) -> ValR<Jq> {
     }
 }
 
-fn contains(value: &Value, part: &Value) -> bool {
+pub(crate) fn contains(value: &Value, part: &Value) -> bool {
     match (value, part) {
         (Value::String(value), Value::String(part)) => value.contains(&**part),
         (Value::Array(value), Value::Array(part)) => {
@@ -124,7 +124,7 @@ fn contains(value: &Value, part: &Value) -> bool {
     }
 }
 
-fn indices(value: Jq, part: Jq) -> ValR<Jq> {
+pub(crate) fn indices(value: Jq, part: Jq) -> ValR<Jq> {
     match (&value.0, &part.0) {
         (Value::Null, _) => Ok(Jq(Value::Null)),
         (Value::String(text), Value::String(part)) if !part.is_empty() => {
@@ -141,7 +141,7 @@ fn indices(value: Jq, part: Jq) -> ValR<Jq> {
 }
 
 /// Rounds half up, as commerce does: `2.345 | round_to(2)` is `2.35`.
-fn round_to(value: Jq, places: Jq) -> ValR<Jq> {
+pub(crate) fn round_to(value: Jq, places: Jq) -> ValR<Jq> {
     let number = value.0.as_decimal().ok_or_else(|| Error::typ(value.clone(), "number"))?;
     let scale = places.0.as_i64().and_then(|places| i16::try_from(places).ok());
     let scale = scale.filter(|scale| (0..=38).contains(scale));
@@ -150,7 +150,7 @@ fn round_to(value: Jq, places: Jq) -> ValR<Jq> {
 }
 
 /// The exact sum of a list of numbers; 0 for an empty one, `null` items count nothing.
-fn sum(value: &Jq) -> ValR<Jq> {
+pub(crate) fn sum(value: &Jq) -> ValR<Jq> {
     let items = value.0.as_array().ok_or_else(|| Error::typ(value.clone(), "array"))?;
     let mut sum = Jq::from(0usize);
     for item in items.iter().filter(|item| !item.is_null()) {
@@ -163,14 +163,14 @@ fn sum(value: &Jq) -> ValR<Jq> {
 }
 
 /// Only the digits of a text.
-fn digits(value: &Jq) -> ValR<Jq> {
+pub(crate) fn digits(value: &Jq) -> ValR<Jq> {
     let text = value.0.as_str().ok_or_else(|| Error::typ(value.clone(), "string"))?;
     let digits: Arc<str> = text.chars().filter(char::is_ascii_digit).collect::<String>().into();
     Ok(Jq(Value::String(digits)))
 }
 
 /// The numbers of `range`, never more than a list may hold.
-fn steps(from: &Jq, to: &Jq, by: &Jq) -> Result<impl Iterator<Item = Decimal> + use<>, Error<Jq>> {
+pub(crate) fn steps(from: &Jq, to: &Jq, by: &Jq) -> Result<impl Iterator<Item = Decimal> + use<>, Error<Jq>> {
     let number = |value: &Jq| value.0.as_decimal().ok_or_else(|| Error::typ(value.clone(), "number"));
     let (from, to, by) = (number(from)?, number(to)?, number(by)?);
     let too_many = Error::str(format!("range gives more than {ITEMS_MAX} numbers"));

@@ -20,7 +20,7 @@ pub(crate) struct Jq(pub(crate) Value);
 
 type Failure = Error<Jq>;
 
-fn too_large() -> Failure {
+pub(crate) fn too_large() -> Failure {
     Error::str("the expression builds more than it may")
 }
 
@@ -66,7 +66,7 @@ fn whole_if_plain(decimal: Decimal) -> Jq {
     Jq(integer.map_or_else(|| Value::from(decimal), Value::from))
 }
 
-fn whole(number: Number) -> i64 {
+pub(crate) fn whole(number: Number) -> i64 {
     match number {
         Number::Integer(integer) => integer,
         Number::Decimal(decimal) => decimal.round(0, model::Rounding::Floor).to_i64().unwrap_or(i64::MAX),
@@ -83,7 +83,7 @@ fn absolute(index: i64, length: usize) -> usize {
 }
 
 /// The place an index means; `None` when it lies outside.
-fn place(index: i64, length: usize) -> Option<usize> {
+pub(crate) fn place(index: i64, length: usize) -> Option<usize> {
     if index < 0 {
         let back = usize::try_from(index.unsigned_abs()).ok()?;
         length.checked_sub(back)

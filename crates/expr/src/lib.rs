@@ -2,12 +2,13 @@
 //!
 //! Expressions are compiled once and cached. Evaluation reads no clock and no environment, counts every term against a budget
 //! of fuel, and bounds what it builds, so that a hostile expression ends in an error of its own and never in a stuck worker.
-//! Plain paths (`.customer.name`) are answered without the engine.
+//! Plain paths (`.customer.name`) and most of what is said about business data are answered without the engine (`native.rs`).
 
 mod compile;
 mod evaluate;
 mod functions;
 mod jq;
+mod native;
 
 pub use compile::{Expression, ExpressionError};
 pub use evaluate::{EvaluationError, Limits};

@@ -88,6 +88,11 @@ impl Shared {
                     continue;
                 }
             }
+            if let Err(error) = feed.check(&object) {
+                self.unreadable(line, versions, &work, record, error.to_string(), batch);
+                self.forget(line, &work, batch);
+                continue;
+            }
             let version = hash("", &object);
             let news = work.forced || !self.is_known(line, versions, &work.id, &version);
             self.forget(line, &work, batch);

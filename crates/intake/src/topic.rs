@@ -1,11 +1,12 @@
 //! Subscribed feeds.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use connect::{ChangeKind, FeedError, FeedItem, FeedRequest, Position};
+use connect::{CallError, ChangeKind, ErrorClass, FeedError, FeedItem, FeedRequest, Opened, Position};
 use definitions::FeedSource;
+use dispatch::ConnectionState;
 use jiff::Timestamp;
 use model::ConnectionName;
 use policy::Backoff;
@@ -19,6 +20,50 @@ use crate::{Batch, Shared};
 const BUFFER: usize = 64;
 /// Items that are worked off in one go.
 const GATHER_MAX: usize = 200;
+/// A subscription that has been open for so long works: a system may accept one and refuse it a moment later.
+const STEADY: Duration = Duration::from_secs(5);
+
+/// What was told of a topic that cannot be followed, so that the same is not told at every try.
+#[derive(Default)]
+struct Trouble {
+    told: Option<(ErrorClass, String)>,
+}
+
+impl Trouble {
+    /// A subscription failed, after so many others in a row; `refused` when the connection as a whole is. Whether that was
+    /// worth a line.
+    fn failed(
+        &mut self,
+        (connection, topic): (&ConnectionName, &str),
+        error: &CallError,
+        failures: u32,
+        refused: bool,
+    ) -> bool {
+        let known = self.told.as_ref().is_some_and(|(class, code)| *class == error.class && *code == error.code);
+        let is_told_otherwise = match error.class {
+            // A stream that ends is opened again.
+            ErrorClass::Unavailable => failures == 0,
+            // Who cannot sign in is told of once, and not by each of its feeds.
+            ErrorClass::Unauthorized => failures == 0 || refused,
+            _ => false,
+        };
+        if known || is_told_otherwise {
+            return false;
+        }
+        tracing::warn!(%connection, %topic, %error, "a feed cannot be followed; sweeps find what it would tell");
+        self.told = Some((error.class, error.code.clone()));
+        true
+    }
+
+    /// It is followed.
+    fn over(&mut self, connection: &ConnectionName, topic: &str) -> bool {
+        let was_told = self.told.take().is_some();
+        if was_told {
+            tracing::warn!(%connection, %topic, "a feed is followed again");
+        }
+        was_told
+    }
+}
 
 impl Shared {
     /// Every topic of every connection that some feed follows, once.
@@ -51,6 +96,7 @@ impl Shared {
             Backoff { first: Duration::from_millis(200), growth_percent: 200, longest: Duration::from_secs(30) };
         let mut failures = 0_u32;
         let mut lost = false;
+        let mut trouble = Trouble::default();
         loop {
             let stored = if lost { Ok(None) } else { self.store.feed_position(connection.as_str(), &topic) };
             let after = match stored {
@@ -71,20 +117,44 @@ impl Shared {
             }
             let (sender, receiver) = mpsc::channel(BUFFER);
             let feed = dispatcher.connection();
-            let request = FeedRequest { topic: Arc::clone(&topic), after };
-            let subscription = feed.subscribe(request, sender);
-            self.set_connected(&places, true);
-            let (result, heard) = tokio::join!(subscription, self.drain(&connection, &topic, &places, receiver));
+            let opened = Opened::default();
+            let request = FeedRequest { topic: Arc::clone(&topic), after, opened: opened.clone() };
+            let following = async {
+                tokio::join!(
+                    feed.subscribe(request, sender),
+                    self.drain(&connection, &topic, &places, receiver, &opened)
+                )
+            };
+            let steady = AtomicBool::new(false);
+            let works = async {
+                opened.told().await;
+                self.set_connected(&places, true);
+                tokio::time::sleep(STEADY).await;
+                steady.store(true, Ordering::Relaxed);
+                trouble.over(&connection, &topic);
+                std::future::pending::<()>().await;
+            };
+            let (result, heard) = tokio::select! {
+                ended = following => ended,
+                () = works => return,
+            };
             self.set_connected(&places, false);
-            if heard {
+            if heard || steady.into_inner() {
                 failures = 0;
             }
-            if let Err(FeedError::PositionLost(reason)) = &result {
-                tracing::warn!(%connection, %topic, %reason, "the place in the feed is gone; what was missed is swept");
-                lost = true;
-                for place in &places {
-                    self.lines[*place].sweep_now.notify_one();
+            match &result {
+                Err(FeedError::PositionLost(reason)) => {
+                    tracing::warn!(%connection, %topic, %reason, "the place in the feed is gone; what was missed is swept");
+                    lost = true;
+                    for place in &places {
+                        self.lines[*place].sweep_now.notify_one();
+                    }
                 }
+                Err(FeedError::Call(error)) => {
+                    let refused = dispatcher.figures().state == ConnectionState::Refused;
+                    trouble.failed((&connection, &topic), error, failures, refused);
+                }
+                Ok(()) => {}
             }
             failures = failures.saturating_add(1);
             let wait = backoff.wait(failures, u64::from(failures).wrapping_mul(0x9e37_79b9), None);
@@ -115,12 +185,14 @@ impl Shared {
         topic: &Arc<str>,
         places: &[usize],
         mut receiver: mpsc::Receiver<FeedItem>,
+        opened: &Opened,
     ) -> bool {
         let mut heard = false;
         let mut items = Vec::new();
         while receiver.recv_many(&mut items, GATHER_MAX).await > 0 {
             if !heard {
                 heard = true;
+                opened.tell();
                 self.prove(places);
             }
             let now = self.clock.now();
@@ -190,5 +262,34 @@ impl Shared {
             }
         }
         works
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_that_cannot_be_followed_is_told_once_per_reason() {
+        let place = (&ConnectionName::from("crm"), "/data/Quote");
+        let mut trouble = Trouble::default();
+        assert!(!trouble.over(place.0, place.1));
+        let unreachable = CallError::new(ErrorClass::Unavailable, "gRPC Unavailable", "a certificate of somebody else");
+        assert!(!trouble.failed(place, &unreachable, 0, false), "a stream may end");
+        assert!(trouble.failed(place, &unreachable, 1, false));
+        assert!(!trouble.failed(place, &unreachable, 2, false), "the same");
+        let unknown = CallError::new(ErrorClass::Misconfigured, "gRPC NotFound", "no such topic");
+        assert!(trouble.failed(place, &unknown, 3, false), "another reason");
+        assert!(trouble.over(place.0, place.1));
+        assert!(trouble.failed(place, &unknown, 0, false), "another time");
+    }
+
+    #[test]
+    fn refused_credentials_are_left_to_the_connection_unless_only_the_feed_is_refused() {
+        let place = (&ConnectionName::from("crm"), "/data/Quote");
+        let mut trouble = Trouble::default();
+        let refused = CallError::new(ErrorClass::Unauthorized, "gRPC PermissionDenied", "no");
+        assert!(!trouble.failed(place, &refused, 0, false) && !trouble.failed(place, &refused, 1, true));
+        assert!(trouble.failed(place, &refused, 2, false));
     }
 }

@@ -72,7 +72,7 @@ pub(crate) struct ProjectSecrets {
 
 impl Secrets for ProjectSecrets {
     fn get(&self, reference: &str) -> Result<Secret, SecretError> {
-        let missing = |cause: String| SecretError { reference: reference.to_owned(), cause };
+        let missing = |cause: String| SecretError::new(reference, cause);
         if let Some(name) = reference.strip_prefix("env:") {
             return match self.environment.get(name) {
                 Some(value) if !value.is_empty() => Ok(Secret::new(value)),

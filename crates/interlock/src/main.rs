@@ -23,6 +23,8 @@ use failure::Failure;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Bytes of stack for each thread, of which only what is used takes memory: long expressions nest deeply.
+const STACK: usize = 8 * 1024 * 1024;
 /// Threads for what blocks.
 const BLOCKING_THREADS_MAX: usize = 16;
 
@@ -35,8 +37,11 @@ fn main() -> ExitCode {
     // One provider for every TLS connection of the process; a second call would be refused, and there is none.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Only short reads of the store block: more threads than disks and processors can serve would only cost memory.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_stack_size(STACK)
+        .build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(cli.command)),
         Err(error) => Err(Failure::Problem(Problem::new(

@@ -128,7 +128,7 @@ impl Interlock {
             .map_err(|error| {
                 Problem::new("IL-RUN-003", format!("the store could not be opened: {error}"), "Start it again")
             })?
-            .map_err(|error| error.problem())?;
+            .map_err(|error| error.problem_at_start())?;
         let parts = Parts {
             release: Arc::clone(&project.release),
             store: Arc::new(store),

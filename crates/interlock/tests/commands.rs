@@ -91,6 +91,24 @@ fn a_new_project_is_written_once() {
 }
 
 #[test]
+fn a_demo_whose_address_is_taken_says_which_option_to_change_before_anything_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    for (option, purpose) in [("--api", "process APIs"), ("--console", "the console")] {
+        let begun = Instant::now();
+        let demo = folder.path().join("demo");
+        let output = interlock(&["demo", "--once", "--orders", "5", "--dir", path(&demo), option, &address]);
+        assert_eq!(output.status.code(), Some(1));
+        let wanted = format!("{purpose} cannot listen on {address}: another program uses this port");
+        let remedy = format!("choose another port with {option}");
+        let told = told(&output);
+        assert!(told.contains(&wanted) && told.contains(&remedy) && !told.contains("interlock.yaml"), "{told}");
+        assert!(!demo.exists() && begun.elapsed() < Duration::from_secs(5), "nothing was started");
+    }
+}
+
+#[test]
 fn data_that_is_not_there_or_something_else_is_refused_before_anything_starts() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("lines.csv");

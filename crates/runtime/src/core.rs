@@ -15,6 +15,7 @@ use crate::figures::Counters;
 use crate::lane_id::LaneId;
 use crate::once::Once;
 use crate::starts::Starts;
+use crate::store_trouble::StoreTrouble;
 use crate::timers::Timers;
 use crate::work::{Pinned, Work};
 
@@ -50,6 +51,7 @@ pub(crate) struct Core {
     pub(crate) unreadable: Mutex<HashSet<Arc<str>>>,
     pub(crate) lanes: Vec<mpsc::UnboundedSender<Work>>,
     pub(crate) to_intake: mpsc::UnboundedSender<ToIntake>,
+    pub(crate) trouble: StoreTrouble,
     pub(crate) changed: Notify,
 }
 
@@ -76,23 +78,33 @@ impl Core {
             match tokio::task::spawn_blocking(move || attempt(&*store)).await {
                 Ok(Ok(found)) => return Some(found),
                 Ok(Err(StoreError::Closed)) | Err(_) => return None,
+                Ok(Err(_)) if self.trouble.is_given_up() => return None,
                 Ok(Err(error)) => {
                     tracing::error!(code = error.problem().code, %error, "the store cannot be read; tried again");
-                    tokio::time::sleep(STORE_PAUSE).await;
+                    self.pause().await;
                 }
             }
         }
     }
 
-    /// Writes a batch and waits until it is durable. While the disk is full or busy it waits and tries again.
+    /// The time between two tries, cut short when nothing waits for the store any more.
+    async fn pause(&self) {
+        // Either way it goes on.
+        let _ = tokio::time::timeout(STORE_PAUSE, self.trouble.given_up()).await;
+    }
+
+    /// Writes a batch and waits until it is durable. While the disk is full or busy it waits and tries again, until
+    /// Interlock stops or the patience is over, where there is an end to it.
     ///
     /// # Errors
-    /// When the database refuses the batch for good: nothing of it is in the store.
-    pub(crate) async fn commit(&self, batch: Vec<Mutation>) -> Result<(), Problem> {
+    /// When the database refuses the batch for good, or it is given up: nothing of it is in the store.
+    pub(crate) async fn commit(&self, batch: Vec<Mutation>, patience: Option<Duration>) -> Result<(), Problem> {
         if batch.is_empty() {
             return Ok(());
         }
+        let begun = Instant::now();
         let mut refused = 0;
+        let mut waits = None;
         loop {
             let began = Instant::now();
             let error = match self.store.commit(batch.clone()).durable().await {
@@ -104,11 +116,19 @@ impl Core {
                 Err(error) => error,
             };
             refused += u32::from(matches!(error, StoreError::Database(_)));
-            let heals = matches!(error, StoreError::DiskFull { .. } | StoreError::InUse { .. });
-            if !heals && (refused == 0 || refused >= REFUSED_MAX) {
-                return Err(error.problem());
+            let problem = error.problem();
+            if !error.heals() && (refused == 0 || refused >= REFUSED_MAX) {
+                return Err(problem);
             }
-            tokio::time::sleep(STORE_PAUSE).await;
+            if self.trouble.is_given_up() {
+                self.trouble.tell(&problem);
+                return Err(problem);
+            }
+            if patience.is_some_and(|patience| begun.elapsed() >= patience) {
+                return Err(error.problem_of_wish());
+            }
+            waits.get_or_insert_with(|| self.trouble.wait(error.problem_of_wish()));
+            self.pause().await;
         }
     }
 

@@ -36,6 +36,7 @@ mod recovery;
 mod routing;
 mod starting;
 mod starts;
+mod store_trouble;
 mod timers;
 mod upkeep;
 mod work;
@@ -52,6 +53,7 @@ use model::{ConnectionName, Problem, RunId, Value, WorkItemId};
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use workflow::{Fault, FaultType, FunctionReference};
 
 use crate::core::Core;
@@ -61,6 +63,12 @@ use crate::work::{Answer, Work};
 pub use dispatch::{Clock, ConnectionFigures, ConnectionState, OpenConnection, Percentiles, SystemClock};
 pub use figures::Figures;
 pub use intake::FeedFigures;
+
+/// How long a stop waits for a store that cannot be written.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a person waits behind a store that cannot be written, with what cannot be refused any more.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a runtime is made of.
 pub struct Parts {
@@ -131,9 +139,11 @@ impl Runtime {
         starting::start(parts).await.map(|shared| Self { shared: Arc::new(shared) })
     }
 
-    /// Takes nothing new, waits for requests under way (at most so long), and stops.
+    /// Takes nothing new, waits for requests under way (at most so long), and stops. What cannot be stored then is found
+    /// again at the next start.
     pub async fn stop(&self, within: Duration) {
         let shared = &self.shared;
+        let end = Instant::now() + within;
         shared.intake.stop().await;
         futures::future::join_all(shared.dispatchers.values().map(|dispatcher| dispatcher.stop(within))).await;
         let (sorted, done) = oneshot::channel();
@@ -147,7 +157,12 @@ impl Runtime {
                 stopped.push(answered);
             }
         }
-        futures::future::join_all(stopped).await;
+        let mut stopped = futures::future::join_all(stopped);
+        if tokio::time::timeout(STORE_PATIENCE, &mut stopped).await.is_err() {
+            shared.core.trouble.give_up();
+            // Each that waits fails with its next try. Where even that takes too long, the tries end with the process.
+            let _ = tokio::time::timeout_at(end.max(Instant::now() + STORE_PATIENCE), stopped).await;
+        }
         for task in shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
@@ -205,9 +220,21 @@ impl Runtime {
     }
 
     async fn ask(&self, lane: LaneId, work: impl FnOnce(Answer) -> Work) -> Result<(), Problem> {
-        let (answer, answered) = oneshot::channel();
+        // It would wait behind what waits already, and nobody knew whether it was done.
+        if let Some(problem) = self.shared.core.trouble.now() {
+            return Err(problem);
+        }
+        let (answer, mut answered) = oneshot::channel();
         self.shared.core.send(lane, work(answer));
-        answered.await.unwrap_or_else(|_| Err(routing::stopping()))
+        loop {
+            if let Ok(answer) = tokio::time::timeout(ANSWER_PATIENCE, &mut answered).await {
+                return answer.unwrap_or_else(|_| Err(routing::stopping()));
+            }
+            if let Some(problem) = self.shared.core.trouble.now() {
+                let remedy = "It is done by itself as soon as it can be stored: look again before you repeat it";
+                return Err(Problem { remedy: remedy.into(), ..problem });
+            }
+        }
     }
 
     /// The definitions that are live.

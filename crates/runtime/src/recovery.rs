@@ -89,7 +89,16 @@ pub(crate) fn take_up(
             let detail =
                 format!("`{reference}` is not in this release any more, and what it was asked is not known to be done");
             let fault = Fault::new(FaultType::Configuration, detail);
-            task.hold(Held { row, function: None, position, matter: *matter, class: None, once: None, submitted: false, abandoned: false });
+            task.hold(Held {
+                row,
+                function: None,
+                position,
+                matter: *matter,
+                class: None,
+                once: None,
+                submitted: false,
+                abandoned: false,
+            });
             core.send(lane, Work::Lost { intent, fault });
             continue;
         };

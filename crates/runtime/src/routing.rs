@@ -70,7 +70,7 @@ async fn take(core: &Arc<Core>, batch: Batch) -> Result<(), Problem> {
         mutations.extend(rows(&event, &correlations));
         events.push((event, correlations));
     }
-    core.commit(mutations).await?;
+    core.commit(mutations, None).await?;
     if !events.is_empty() {
         deliver(core, events).await;
     }
@@ -205,7 +205,7 @@ pub(crate) async fn start_emitted(core: Arc<Core>, event: Event, matter: Transac
         }
     }
     let done = Mutation::RemoveEvent { correlation: EMITTED.to_vec(), id: event.id };
-    if let Err(problem) = core.commit(vec![done]).await {
+    if let Err(problem) = core.commit(vec![done], None).await {
         tracing::error!(code = problem.code, %problem, "an emitted event could not be marked as done");
     }
 }

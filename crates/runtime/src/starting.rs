@@ -17,6 +17,7 @@ use crate::lane::LaneTask;
 use crate::lane_id::LaneId;
 use crate::routing::{self, Router};
 use crate::starts::Starts;
+use crate::store_trouble::StoreTrouble;
 use crate::timers::{self, Timers};
 use crate::work::{Pinned, Work};
 use crate::{Parts, Shared, recovery, upkeep};
@@ -38,7 +39,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         let pinned = Pinned::new(Arc::clone(definition));
         Mutation::PutDefinition { hash: pinned.hash, text: Arc::clone(&definition.text) }
     });
-    store.commit(texts.collect()).durable().await.map_err(|error| error.problem())?;
+    store.commit(texts.collect()).durable().await.map_err(|error| error.problem_at_start())?;
     let (opened, reading) = (Arc::clone(&release), Arc::clone(&store));
     let (pinned, remembered) = tokio::task::spawn_blocking(move || {
         let pinned = compile(&opened, &*reading)?;
@@ -70,6 +71,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         unreadable: Mutex::new(remembered.unreadable.into_iter().collect()),
         lanes,
         to_intake,
+        trouble: StoreTrouble::default(),
         changed: Notify::new(),
     });
 

@@ -36,7 +36,7 @@ pub(crate) async fn remove_old_events(core: Arc<Core>) {
                 break;
             }
             let removal = Mutation::RemoveEventsBefore { before, limit: EVENTS_AT_ONCE };
-            if core.commit(vec![removal]).await.is_err() {
+            if core.commit(vec![removal], None).await.is_err() {
                 break;
             }
         }

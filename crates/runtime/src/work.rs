@@ -54,6 +54,13 @@ pub(crate) enum Work {
     Stop(oneshot::Sender<()>),
 }
 
+impl Work {
+    /// Whether a person waits for it.
+    pub(crate) const fn is_asked(&self) -> bool {
+        matches!(self, Self::Decide(..) | Self::Operate { answer: Some(_), .. })
+    }
+}
+
 /// A run to be started by an event.
 #[derive(Clone)]
 pub(crate) struct Start {

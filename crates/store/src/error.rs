@@ -11,6 +11,14 @@ pub enum StoreError {
         /// The database file.
         file: String,
     },
+    /// The disk does not do what it should.
+    #[error("the disk of {file} fails: {cause}")]
+    Disk {
+        /// The database file.
+        file: String,
+        /// What the database says.
+        cause: String,
+    },
     /// Another process has it open for writing.
     #[error("{file} is in use by another process")]
     InUse {
@@ -64,6 +72,34 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the same may work later without anybody changing what is asked.
+    #[must_use]
+    pub const fn heals(&self) -> bool {
+        matches!(self, Self::DiskFull { .. } | Self::Disk { .. } | Self::InUse { .. })
+    }
+
+    /// The sentence for a person who wanted to start Interlock: there is nothing that could go on by itself.
+    #[must_use]
+    pub fn problem_at_start(&self) -> Problem {
+        let remedy = match self {
+            Self::DiskFull { .. } => "Free some space and start Interlock again; nothing is lost",
+            Self::Disk { .. } => "Look at the disk and start Interlock again; what was acknowledged is safe",
+            _ => return self.problem(),
+        };
+        Problem { remedy: remedy.into(), ..self.problem() }
+    }
+
+    /// The sentence for a person whose wish was refused because of it, instead of waiting.
+    #[must_use]
+    pub fn problem_of_wish(&self) -> Problem {
+        let remedy = match self {
+            Self::DiskFull { .. } => "Free some space and try again; nothing was done",
+            Self::Disk { .. } => "Look at the disk and try again; nothing was done",
+            _ => "Try again in a moment; nothing was done",
+        };
+        Problem { remedy: remedy.into(), ..self.problem() }
+    }
+
     /// The sentence for a person.
     #[must_use]
     pub fn problem(&self) -> Problem {
@@ -79,6 +115,9 @@ impl StoreError {
                 ("IL-STORE-006", "Restore the store from a backup; keep the damaged file for support")
             }
             Self::Database(_) => ("IL-STORE-007", "Look at the disk and the log; nothing of this batch was written"),
+            Self::Disk { .. } => {
+                ("IL-STORE-009", "Look at the disk: work goes on by itself when it can be written again")
+            }
             Self::Closed => ("IL-STORE-008", "Start Interlock again; what was acknowledged is safe"),
         };
         Problem::new(code, self.to_string(), remedy)

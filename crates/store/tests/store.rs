@@ -361,3 +361,16 @@ fn a_schema_of_the_future_is_refused() {
     drop(connection);
     assert!(matches!(SqliteStore::open(&file).err(), Some(StoreError::TooNew { found: 99, .. })));
 }
+
+#[tokio::test]
+async fn a_store_that_is_closed_is_one_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    store.commit(vec![Mutation::PutRun(a_run("Q-1"))]).durable().await.expect("durable");
+    assert_eq!(store.live_runs().expect("read").len(), 1);
+    drop(store);
+    let mut files: Vec<_> = std::fs::read_dir(folder.path().join("data")).expect("a folder").flatten().collect();
+    files.sort_by_key(std::fs::DirEntry::file_name);
+    let names: Vec<_> = files.iter().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!(names, ["interlock.db", "interlock.db.lock"]);
+}

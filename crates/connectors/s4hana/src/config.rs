@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use connect::SettingError;
+use connect::{SettingError, is_reference};
 use model::{Value, nearest};
 
 /// Settings that this connector understands.
@@ -26,7 +26,12 @@ const KNOWN: [&str; 16] = [
     "description",
 ];
 /// Settings of every connection, which others read.
-const COMMON: [&str; 5] = ["functions", "feeds", "limits", "events", "faults"];
+const COMMON: [&str; 3] = ["functions", "feeds", "limits"];
+/// How many changes, and how many reads, are gathered for one request at the most.
+pub(crate) const CREATES_MAX: usize = 20;
+pub(crate) const READS_MAX: usize = 50;
+
+const SECRET_HELP: &str = "Keep it outside the project and refer to it: `env:NAME` or `file:path`";
 
 /// How the ERP knows who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +131,8 @@ pub(crate) fn read(settings: &Value) -> Result<Config, Vec<SettingError>> {
         client,
         language,
         sessions: reader.count("sessions", settings.get("sessions"), 4, 64),
-        batch_creates: reader.count("batch.creates", batch.get("creates"), 20, 100),
-        batch_reads: reader.count("batch.reads", batch.get("reads"), 50, 200),
+        batch_creates: reader.count("batch.creates", batch.get("creates"), CREATES_MAX, CREATES_MAX),
+        batch_reads: reader.count("batch.reads", batch.get("reads"), READS_MAX, READS_MAX),
         timeout: Duration::from_secs(reader.count("timeout", settings.get("timeout"), 60, 3600) as u64),
         auth: reader.auth(insecure),
         changes: reader.changes(),
@@ -139,7 +144,7 @@ pub(crate) fn read(settings: &Value) -> Result<Config, Vec<SettingError>> {
         check_service: reader.text("checkService", settings.get("checkService"), Some("API_BUSINESS_PARTNER")),
         certificates: match settings.get("certificates") {
             Value::Null => None,
-            value => Some(reader.text("certificates", value, None)),
+            value => Some(reader.reference("certificates", value, "keep the file beside the project's: `file:ca.pem`")),
         },
     };
     if reader.errors.is_empty() { Ok(config) } else { Err(reader.errors) }
@@ -173,6 +178,18 @@ impl Reader<'_> {
             }
             _ => {
                 self.wrong(path, "must be a text", "Write a text");
+                String::new()
+            }
+        }
+    }
+
+    /// A reference to a secret. What stands there instead is probably the secret, so no message shows it.
+    fn reference(&mut self, path: &str, value: &Value, help: &str) -> String {
+        match value {
+            Value::String(text) if is_reference(text.trim()) => text.trim().to_owned(),
+            Value::Null => self.text(path, value, None),
+            _ => {
+                self.wrong(path, "must be a reference, `env:NAME` or `file:path`, not the content itself", help);
                 String::new()
             }
         }
@@ -246,14 +263,14 @@ impl Reader<'_> {
                 self.known_names("auth", auth, &["flow", "username", "password"]);
                 AuthConfig::Basic {
                     username: self.text("auth.username", auth.get("username"), None),
-                    password: self.text("auth.password", auth.get("password"), None),
+                    password: self.reference("auth.password", auth.get("password"), SECRET_HELP),
                 }
             }
             Some("client-credentials") => {
                 self.known_names("auth", auth, &["flow", "clientId", "clientSecret", "tokenUrl"]);
                 AuthConfig::ClientCredentials {
                     client_id: self.text("auth.clientId", auth.get("clientId"), None),
-                    client_secret: self.text("auth.clientSecret", auth.get("clientSecret"), None),
+                    client_secret: self.reference("auth.clientSecret", auth.get("clientSecret"), SECRET_HELP),
                     token_url: self.address("auth.tokenUrl", auth.get("tokenUrl"), insecure),
                 }
             }
@@ -335,5 +352,46 @@ mod tests {
         let errors =
             read(&value(r#"{"url":"http://127.0.0.1:1","auth":{"flow":"client-credentials","clientId":"a"}}"#));
         assert_eq!(errors.expect_err("mistakes").len(), 2);
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_refused_and_not_shown() {
+        let planted = [
+            (r#""auth":{"flow":"basic","username":"U","password":"hunter2"}"#, "auth.password"),
+            (r#""auth":{"flow":"basic","username":"U","password":"vault:hunter2"}"#, "auth.password"),
+            (r#""auth":{"flow":"basic","username":"U","password":["hunter2"]}"#, "auth.password"),
+            (
+                r#""auth":{"flow":"client-credentials","clientId":"a","clientSecret":"hunter2","tokenUrl":"https://a.b"}"#,
+                "auth.clientSecret",
+            ),
+            (r#""auth":{"flow":"basic","username":"U","password":"env:P"},"certificates":"hunter2""#, "certificates"),
+        ];
+        for (settings, path) in planted {
+            let errors =
+                read(&value(&format!(r#"{{"url":"https://erp.example.com",{settings}}}"#))).expect_err("a secret");
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_eq!(errors[0].path, path);
+            assert!(errors[0].message.contains("`env:NAME`"), "{errors:?}");
+            assert!(!format!("{errors:?}").contains("hunter2"), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_have_no_effect_is_refused() {
+        let errors = read(&value(
+            r#"{"url":"https://erp.example.com","auth":{"flow":"basic","username":"U","password":"env:P"},
+                "events":{},"faults":{},"batch":{"creates":21,"reads":51}}"#,
+        ))
+        .expect_err("mistakes");
+        let told: Vec<_> = errors.iter().map(|error| (error.path.as_str(), error.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("events", "is not a setting of an S/4HANA connection"),
+                ("faults", "is not a setting of an S/4HANA connection"),
+                ("batch.creates", "must be a whole number from 1 to 20"),
+                ("batch.reads", "must be a whole number from 1 to 50"),
+            ]
+        );
     }
 }

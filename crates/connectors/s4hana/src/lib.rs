@@ -28,13 +28,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, ChangePage, Connection, Connector, ErrorClass, FeedError, FeedItem,
-    FeedRequest, Position, PushedChange, RecordDescription, SettingError, Settings,
+    FeedRequest, Follows, Position, PushedChange, RecordDescription, SettingError, Settings,
 };
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use model::{Problem, Value};
 use tokio::sync::mpsc;
 
+use crate::config::{CREATES_MAX, READS_MAX};
 use crate::connection::Erp;
 use crate::wire::{Request, Wire};
 
@@ -49,14 +50,18 @@ impl Connector for S4Hana {
 
     fn actions(&self) -> &'static [ActionInfo] {
         const ACTIONS: &[ActionInfo] = &[
-            ActionInfo { action: Action::Read, gather_max: 50 },
-            ActionInfo { action: Action::Find, gather_max: 50 },
-            ActionInfo { action: Action::Create, gather_max: 20 },
-            ActionInfo { action: Action::Update, gather_max: 20 },
-            ActionInfo { action: Action::Delete, gather_max: 20 },
-            ActionInfo { action: Action::Invoke, gather_max: 50 },
+            ActionInfo { action: Action::Read, gather_max: READS_MAX },
+            ActionInfo { action: Action::Find, gather_max: READS_MAX },
+            ActionInfo { action: Action::Create, gather_max: CREATES_MAX },
+            ActionInfo { action: Action::Update, gather_max: CREATES_MAX },
+            ActionInfo { action: Action::Delete, gather_max: CREATES_MAX },
+            ActionInfo { action: Action::Invoke, gather_max: READS_MAX },
         ];
         ACTIONS
+    }
+
+    fn follows(&self) -> Follows {
+        Follows { topics: false, pushes: true }
     }
 
     fn check(&self, settings: &Value) -> Vec<SettingError> {

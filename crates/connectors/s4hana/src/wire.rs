@@ -13,7 +13,7 @@ use http::{HeaderValue, Method};
 use model::{IntentId, Problem};
 
 use crate::auth::Credentials;
-use crate::config::Config;
+use crate::config::{AuthConfig, Config};
 use crate::errors::{self, Refusal};
 use crate::session::{Login, Pool, Session, is_required};
 
@@ -61,6 +61,8 @@ impl<'a> Request<'a> {
 pub(crate) struct Wire {
     client: reqwest::Client,
     credentials: Credentials,
+    /// The user who signs on, where that is a user and not an OAuth client.
+    user: Option<String>,
     sessions: Pool,
     base: String,
     /// `sap-client` and `sap-language`, for every address.
@@ -89,9 +91,14 @@ impl Wire {
         };
         let client = transport::client(&ClientOptions { timeout: config.timeout, ca_pem, ..ClientOptions::default() })?;
         let client_number = config.client.as_ref().map(|client| format!("sap-client={client}&")).unwrap_or_default();
+        let user = match &config.auth {
+            AuthConfig::Basic { username, .. } => Some(username.clone()),
+            AuthConfig::ClientCredentials { .. } => None,
+        };
         Ok(Self {
             client,
             credentials: Credentials::open(&config.auth, secrets)?,
+            user,
             sessions: Pool::new(config.sessions),
             base: format!("{}{}", config.url, config.base_path),
             query: format!("{client_number}sap-language={}", config.language),
@@ -173,7 +180,16 @@ impl Wire {
             retry_after: transport::retry_after(headers, jiff::Timestamp::now()),
             body,
         };
-        errors::classify(&refusal, effect, &self.lock_messages)
+        let mut error = errors::classify(&refusal, effect, &self.lock_messages);
+        if status == 401 {
+            // The ERP itself answers with a page that says less.
+            error.code = "HTTP 401".to_owned();
+            error.message = match &self.user {
+                Some(user) => format!("the ERP refuses user {user} or its password"),
+                None => "the ERP refuses the access token of the OAuth client".to_owned(),
+            };
+        }
+        error
     }
 
     /// The session's sign-on, made now when there is none. Of several requests that find none, one signs on.

@@ -43,10 +43,12 @@ impl Erp {
         for (place, response) in asked.into_iter().zip(responses) {
             let wants_etag = calls[place].select.fields.iter().any(|field| matches!(&**field, ETAG | "@etag"));
             let decoder = if wants_etag { &mut decoder_with_etag } else { &mut decoder };
-            let result = response.and_then(|response| self.selected(&response, &calls[place].select, effect)).map(|mut record| {
-                decoder.record(&mut record);
-                record
-            });
+            let result = response.and_then(|response| self.selected(&response, &calls[place].select, effect)).map(
+                |mut record| {
+                    decoder.record(&mut record);
+                    record
+                },
+            );
             places.set(place, result);
         }
         places.finish()

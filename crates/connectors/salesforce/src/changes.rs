@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connect::oauth::Token;
-use connect::{CallError, Change, ChangeKind, ErrorClass, FeedError, FeedItem, FeedRequest, Position, Secrets};
+use connect::{CallError, Change, ChangeKind, ErrorClass, FeedError, FeedItem, FeedRequest, Opened, Position, Secrets};
 use jiff::Timestamp;
 use model::{Problem, Value};
 use pubsub_proto::pub_sub_client::PubSubClient;
-use pubsub_proto::{ConsumerEvent, FetchRequest, FetchResponse, ReplayPreset, SchemaRequest};
+use pubsub_proto::{ConsumerEvent, FetchRequest, FetchResponse, ReplayPreset, SchemaRequest, TopicRequest};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::AsciiMetadataValue;
@@ -29,6 +32,10 @@ const REFILL_AT: i32 = 50;
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 /// Longest time for one schema.
 const SCHEMA_WAIT: Duration = Duration::from_secs(30);
+/// Longest time for the question whether the API answers.
+const CHECK_WAIT: Duration = Duration::from_secs(15);
+/// The topic of all change events, which every org has.
+const CHECK_TOPIC: &str = "/data/ChangeEvents";
 /// Largest message taken: well above what the vendor puts into one.
 const MESSAGE_MAX: usize = 32 * 1024 * 1024;
 /// Most schemas kept. A kind of record has a new one whenever its fields change.
@@ -43,7 +50,16 @@ pub(crate) struct Feeds {
 /// The PEM file of trusted authorities, looked up like secrets so that relative paths mean the same in the whole file.
 pub(crate) fn trusted(path: &str, secrets: &dyn Secrets) -> Result<Vec<u8>, Problem> {
     let pem = secrets.get(&format!("file:{path}")).map_err(|error| unusable(&error))?;
-    Ok(pem.expose().as_bytes().to_vec())
+    let pem = pem.expose().as_bytes();
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|error| unusable(&format!("`{path}` is no PEM file: {error}")))?;
+    // What cannot be used is passed over, by the TLS library as well: with nothing left it would trust nobody.
+    let (usable, _) = RootCertStore::empty().add_parsable_certificates(certificates);
+    if usable == 0 {
+        let wanted = "a PEM file with `-----BEGIN CERTIFICATE-----` is wanted";
+        return Err(unusable(&format!("there is no certificate in `{path}`: {wanted}")));
+    }
+    Ok(pem.to_vec())
 }
 
 fn unusable(what: &dyn std::fmt::Display) -> Problem {
@@ -92,7 +108,8 @@ impl Feeds {
         loop {
             let token = org.token().await?;
             let mut client = self.client(org, &token)?;
-            let mut follower = Follower { feeds: self, org, topic: &request.topic, items: &items, after, heard: false };
+            let (topic, opened) = (&*request.topic, &request.opened);
+            let mut follower = Follower { feeds: self, org, topic, items: &items, opened, after, heard: false };
             let status = tokio::select! {
                 ended = follower.follow(&mut client) => match ended {
                     Ok(()) => return Ok(()),
@@ -113,6 +130,31 @@ impl Feeds {
             }
             refused_before = true;
             after = follower.after;
+        }
+    }
+
+    /// Checks that the API can be reached and takes the token. Which topics there are, and who may follow them, is not asked.
+    pub(crate) async fn check(&self, org: &Org) -> Result<(), CallError> {
+        let token = org.token().await?;
+        let mut client = self.client(org, &token)?;
+        let request = client.request(TopicRequest { topic_name: CHECK_TOPIC.to_owned() });
+        let answer = tokio::time::timeout(CHECK_WAIT, client.stub.get_topic(request)).await;
+        let status = match answer {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(status)) => status,
+            Err(_) => Status::deadline_exceeded("it does not answer"),
+        };
+        let about_the_topic = matches!(
+            status.code(),
+            Code::NotFound | Code::PermissionDenied | Code::InvalidArgument | Code::Unimplemented
+        );
+        match classify(&status) {
+            _ if about_the_topic => Ok(()),
+            FeedError::Call(mut error) => {
+                error.message = format!("changes cannot be followed (`pubsub`): {}", error.message);
+                Err(error)
+            }
+            FeedError::PositionLost(_) => Ok(()),
         }
     }
 
@@ -198,6 +240,7 @@ struct Follower<'a> {
     org: &'a Org,
     topic: &'a str,
     items: &'a mpsc::Sender<FeedItem>,
+    opened: &'a Opened,
     /// The place after everything handed over.
     after: Option<Position>,
     /// Whether the server has answered on this stream.
@@ -224,6 +267,7 @@ impl Follower<'_> {
         let opening = tokio::time::timeout(SILENCE_MAX, client.stub.subscribe(request));
         let Ok(opened) = opening.await else { return Err(lost("silence", "the feed did not open in time")) };
         let mut responses: Streaming<FetchResponse> = opened?.into_inner();
+        self.opened.tell();
         let mut owed = REQUEST_MAX;
         loop {
             let next = tokio::time::timeout(SILENCE_MAX, responses.message());

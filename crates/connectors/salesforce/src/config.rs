@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connect::SettingError;
+use connect::{SettingError, is_reference};
 use model::{Value, nearest};
 
 /// API version used when the settings name none: Summer '26.
@@ -14,7 +14,7 @@ const TIMEOUT_DEFAULT: i64 = 30;
 const TIMEOUT_MAX: i64 = 600;
 
 /// Members of a connection file that every connector shares; they are checked elsewhere.
-const COMMON: [&str; 8] = ["connector", "title", "description", "limits", "functions", "feeds", "faults", "labels"];
+const COMMON: [&str; 6] = ["connector", "title", "description", "limits", "functions", "feeds"];
 const OWN: [&str; 6] = ["url", "apiVersion", "auth", "clientName", "pubsub", "timeout"];
 const AUTH: [&str; 7] = ["flow", "clientId", "clientSecret", "username", "privateKey", "audience", "tokenUrl"];
 const PUBSUB: [&str; 3] = ["endpoint", "caFile", "tenantId"];
@@ -241,6 +241,12 @@ impl Reader {
     /// An `https` address; plain `http` only towards this machine, where simulators live. With `host_only`, no path either.
     fn address(&mut self, path: &str, given: &Value, host_only: bool) -> Option<String> {
         let text = self.text(path, given, "an address such as `https://acme.my.salesforce.com`")?;
+        // First of all, because every other message shows the address.
+        if text.contains('@') {
+            let help = "credentials belong under `auth`, as references to secrets".to_owned();
+            self.wrong(path, "the address must not carry credentials", Some(help));
+            return None;
+        }
         let trimmed = text.trim_end_matches('/');
         let parsed = trimmed.parse::<http::Uri>().ok().filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
         let Some(uri) = parsed else {
@@ -248,11 +254,6 @@ impl Reader {
             self.wrong(path, format!("`{text}` is not an address"), Some(help));
             return None;
         };
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            let help = "credentials belong under `auth`, as references to secrets".to_owned();
-            self.wrong(path, "the address must not carry credentials", Some(help));
-            return None;
-        }
         let is_local = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
         match uri.scheme_str() {
             Some("https") => {}
@@ -274,14 +275,19 @@ impl Reader {
     fn secret_reference(&mut self, path: &str, given: &Value) -> Option<String> {
         let help = "keep it outside the project and refer to it: `env:NAME` or `file:path`";
         let Some(text) = given.as_str() else {
-            self.wrong(path, "the reference of the secret is missing", Some(help.to_owned()));
+            let message = if given.is_null() {
+                "the reference of the secret is missing"
+            } else {
+                "a secret must not stand in the file itself"
+            };
+            self.wrong(path, message, Some(help.to_owned()));
             return None;
         };
-        if !(text.starts_with("env:") || text.starts_with("file:")) {
+        if !is_reference(text.trim()) {
             self.wrong(path, "a secret must not stand in the file itself", Some(help.to_owned()));
             return None;
         }
-        Some(text.to_owned())
+        Some(text.trim().to_owned())
     }
 
     fn text(&mut self, path: &str, given: &Value, wanted: &str) -> Option<String> {
@@ -392,6 +398,26 @@ mod tests {
         .expect_err("mistakes");
         let places: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
         assert_eq!(places, ["auth.username", "auth.clientSecret"]);
-        assert!(errors.iter().all(|error| !error.message.contains("hunter2")));
+        assert!(!format!("{errors:?}").contains("hunter2"), "{errors:?}");
+        for planted in [
+            r#"{"url":"https://u:hunter2@a.b","auth":{"flow":"client-credentials","clientId":"a","clientSecret":"env:S"}}"#,
+            r#"{"url":"https://u:hunter2 @a b","auth":{"flow":"client-credentials","clientId":"a","clientSecret":"env:S"}}"#,
+            r#"{"url":"https://a.b","auth":{"flow":"client-credentials","clientId":"a","clientSecret":"vault:hunter2"}}"#,
+            r#"{"url":"https://a.b","auth":{"flow":"jwt-bearer","clientId":"a","username":"u","privateKey":["hunter2"]}}"#,
+        ] {
+            let errors = read(&value(planted)).expect_err("a secret");
+            assert!(errors.len() == 1 && !format!("{errors:?}").contains("hunter2"), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_have_no_effect_is_refused() {
+        let errors = read(&value(
+            r#"{"url":"https://a.b","faults":{},"labels":{},
+                "auth":{"flow":"client-credentials","clientId":"a","clientSecret":"env:S"}}"#,
+        ))
+        .expect_err("mistakes");
+        let told: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+        assert_eq!(told, ["there is no setting `faults`", "there is no setting `labels`"]);
     }
 }

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use connect::transport::Effect;
 use connect::{
     Action, ActionInfo, Call, CallError, ChangePage, Connection, Connector, ErrorClass, FeedError, FeedItem,
-    FeedRequest, Position, PushedChange, RecordDescription, SettingError, Settings,
+    FeedRequest, Follows, Position, PushedChange, RecordDescription, SettingError, Settings,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -95,6 +95,10 @@ impl Connector for Salesforce {
 
     fn actions(&self) -> &'static [ActionInfo] {
         ACTIONS
+    }
+
+    fn follows(&self) -> Follows {
+        Follows { topics: true, pushes: false }
     }
 
     fn check(&self, settings: &Value) -> Vec<SettingError> {
@@ -188,13 +192,17 @@ impl Connection for SalesforceConnection {
             // The list of resources needs a valid session and exists only in versions that the org serves.
             let path = self.org.data_path("");
             let answer = self.org.json(http::Method::GET, &path, None, Effect::Read).await;
-            answer.map(|_| ()).map_err(|mut error| {
+            answer.map_err(|mut error| {
                 if error.code == "NOT_FOUND" {
                     error.class = ErrorClass::Misconfigured;
                     error.message = format!("the org does not serve API version {}", self.org.config.api_version);
                 }
                 error
-            })
+            })?;
+            match &self.org.config.pubsub {
+                Some(_) => self.feeds().await?.check(&self.org).await,
+                None => Ok(()),
+            }
         }
         .boxed()
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use apache_avro::Schema;
 use apache_avro::types::Value as Datum;
 use apache_avro::writer::datum::GenericDatumWriter;
-use connect::{ChangeKind, Connection, ErrorClass, FeedError, FeedItem, FeedRequest, Position};
+use connect::{ChangeKind, Connection, ErrorClass, FeedError, FeedItem, FeedRequest, Opened, Position};
 use connector_salesforce::SalesforceConnection;
 use futures::Stream;
 use pubsub_proto::pub_sub_server::{PubSub, PubSubServer};
@@ -17,7 +17,7 @@ use pubsub_proto::{
     ConsumerEvent, FetchRequest, FetchResponse, ManagedFetchRequest, ManagedFetchResponse, ProducerEvent,
     PublishRequest, PublishResponse, SchemaInfo, SchemaRequest, TopicInfo, TopicRequest,
 };
-use support::{ScriptedOrg, connect_with, none};
+use support::{DATA, ScriptedOrg, connect_with, none, ok, secrets, try_connect};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
@@ -103,8 +103,12 @@ impl PubSub for ScriptedFeed {
         Ok(Response::new(SchemaInfo { schema_json: SCHEMA.to_owned(), schema_id, rpc_id: String::new() }))
     }
 
-    async fn get_topic(&self, _: Request<TopicRequest>) -> Result<Response<TopicInfo>, Status> {
-        Err(Status::unimplemented("not asked for"))
+    async fn get_topic(&self, request: Request<TopicRequest>) -> Result<Response<TopicInfo>, Status> {
+        // This org does not have the topic, but it knows who asks.
+        match metadata(&request, "accesstoken").as_str() {
+            "token-1" => Err(Status::not_found("no such topic")),
+            _ => Err(Status::unauthenticated("no such session")),
+        }
     }
     async fn publish(&self, _: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
         Err(Status::unimplemented("not asked for"))
@@ -154,14 +158,17 @@ async fn stage<Playing: Future<Output = ()> + Send + 'static>(
         .expect("TLS")
         .add_service(PubSubServer::new(feed));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-    let org = ScriptedOrg::start(|_| none()).await;
-    let connection = Arc::new(connect_with(&format!(
-        r#"{{"url":"{}","auth":{{"flow":"client-credentials","clientId":"app","clientSecret":"env:SECRET"}},
-        "pubsub":{{"endpoint":"https://localhost:{port}","caFile":"{}"}}}}"#,
-        org.url,
-        authority.path().display()
-    )));
+    let org = ScriptedOrg::start(|seen| if seen.path.starts_with(DATA) { ok("{}") } else { none() }).await;
+    let connection = Arc::new(connection(&org.url, port, &authority));
     Stage { connection, org, schemas_asked, tenants, port, authority }
+}
+
+fn connection(org: &str, port: u16, authority: &tempfile::NamedTempFile) -> SalesforceConnection {
+    connect_with(&format!(
+        r#"{{"url":"{org}","auth":{{"flow":"client-credentials","clientId":"app","clientSecret":"env:SECRET"}},
+        "pubsub":{{"endpoint":"https://localhost:{port}","caFile":"{}"}}}}"#,
+        authority.path().display()
+    ))
 }
 
 impl Stage {
@@ -171,7 +178,11 @@ impl Stage {
         after: Option<u64>,
     ) -> (tokio::task::JoinHandle<Result<(), FeedError>>, mpsc::Receiver<FeedItem>) {
         let (sender, receiver) = mpsc::channel(1);
-        let request = FeedRequest { topic: "/data/QuoteChangeEvent".into(), after: after.map(position) };
+        let request = FeedRequest {
+            topic: "/data/QuoteChangeEvent".into(),
+            after: after.map(position),
+            opened: Opened::default(),
+        };
         let connection = Arc::clone(&self.connection);
         (tokio::spawn(async move { connection.subscribe(request, sender).await }), receiver)
     }
@@ -306,14 +317,9 @@ async fn a_server_that_is_not_trusted_or_not_there_is_unavailable() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         listener.local_addr().expect("an address").port()
     };
-    let request = FeedRequest { topic: "/data/QuoteChangeEvent".into(), after: None };
+    let request = FeedRequest { topic: "/data/QuoteChangeEvent".into(), after: None, opened: Opened::default() };
     for (port, why) in [(port_of_nobody, "refused"), (stage.port, "certificate")] {
-        let connection = connect_with(&format!(
-            r#"{{"url":"{}","auth":{{"flow":"client-credentials","clientId":"app","clientSecret":"env:SECRET"}},
-            "pubsub":{{"endpoint":"https://localhost:{port}","caFile":"{}"}}}}"#,
-            stage.org.url,
-            stage.authority.path().display()
-        ));
+        let connection = connection(&stage.org.url, port, &stage.authority);
         let (sender, _items) = mpsc::channel(1);
         let error = connection.subscribe(request.clone(), sender).await.expect_err("nobody");
         let told = matches!(&error, FeedError::Call(error) if error.class == ErrorClass::Unavailable);
@@ -323,4 +329,48 @@ async fn a_server_that_is_not_trusted_or_not_there_is_unavailable() {
     let (sender, _items) = mpsc::channel(1);
     let error = without.subscribe(request, sender).await.expect_err("no settings");
     assert!(matches!(&error, FeedError::Call(error) if error.class == ErrorClass::Misconfigured), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_check_asks_the_feeds_server_too() {
+    let stage = stage(|_, _, _, _| async {}).await;
+    // That the org has no such topic says nothing about the connection.
+    assert_eq!(stage.connection.check().await, Ok(()));
+    let stranger = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(stage.authority.path(), stranger.cert.pem()).expect("written");
+    let error = connection(&stage.org.url, stage.port, &stage.authority)
+        .check()
+        .await
+        .expect_err("a certificate of somebody else");
+    assert_eq!(error.class, ErrorClass::Unavailable);
+    assert!(error.message.contains("`pubsub`") && error.message.contains("certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn that_a_quiet_feed_is_open_is_told() {
+    let stage = stage(|_, _, _requests, _answers| std::future::pending()).await;
+    let opened = Opened::default();
+    let request = FeedRequest { topic: "/data/QuoteChangeEvent".into(), after: None, opened: opened.clone() };
+    let (sender, _items) = mpsc::channel(1);
+    let following = tokio::spawn(async move { stage.connection.subscribe(request, sender).await });
+    tokio::time::timeout(Duration::from_secs(10), opened.told()).await.expect("in time");
+    following.abort();
+}
+
+#[tokio::test]
+async fn a_file_without_a_certificate_is_no_authority() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let key = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    for text in ["", "this is no certificate\n", &key, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    {
+        std::fs::write(file.path(), text).expect("written");
+        let settings = format!(
+            r#"{{"url":"https://acme.my.salesforce.com","auth":{{"flow":"client-credentials","clientId":"app",
+            "clientSecret":"env:SECRET"}},"pubsub":{{"endpoint":"https://localhost:7443","caFile":"{}"}}}}"#,
+            file.path().display()
+        );
+        let problem = try_connect(&settings, &secrets()).err().expect("no certificate");
+        assert_eq!(problem.code, "IL-CRM-005", "{text}");
+        assert!(problem.to_string().contains("`pubsub.caFile`"), "{problem}");
+    }
 }

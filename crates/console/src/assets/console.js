@@ -64,7 +64,7 @@
     const began = performance.now();
     try {
       const answer = await fetch(location.href, { headers: { 'X-Refresh': '1' }, credentials: 'same-origin', redirect: 'error' });
-      if (answer.status === 401) { state('over', 'Signed out: load the page again'); follow(false); return; }
+      if (answer.status === 401) { state('over', 'Signed out, load again'); follow(false); return; }
       if (answer.ok) {
         const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
         for (const old of parts()) {
@@ -92,7 +92,7 @@
     own.addEventListener('change', refresh);
     own.onopen = () => { state('on', 'Live'); refresh(); };
     own.onerror = () => {
-      state('off', 'Not connected, trying again');
+      state('off', 'Reconnecting…');
       if (own.readyState !== EventSource.CLOSED || own !== stream) return;
       stream = null;
       setTimeout(() => { if (!document.hidden) { follow(true); refresh(); } }, RECONNECT);

@@ -74,7 +74,7 @@ fn connection(
                             (tile("Succeeded", &count(own.succeeded), ""))
                             (tile("Refused", &count(own.rejected), "the system said no for good"))
                             (tile("Tried again", &count(own.retried), ""))
-                            (tile("Looked for", &count(own.probed), &format!("after unclear answers; {} had happened", count(own.found))))
+                            (tile("Looked up", &count(own.probed), &format!("by business key; {} lost answers had happened", count(own.found))))
                             (tile("Under way", &count(own.under_way), &format!("{} wait", count(own.waiting))))
                         }
                         @if let Some((error, at)) = &own.last_error {

@@ -4,6 +4,7 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use maud::{Markup, html};
+use store::Page;
 
 use crate::door::encoded;
 use crate::format::count;
@@ -28,7 +29,7 @@ pub(crate) async fn page(here: Here, query: Result<Query<Vec<(String, String)>>,
     let from = offset(asked("from"));
     let (searched, wanted, board) = (text.clone(), stage.clone(), here.board.clone());
     let found = read(here.console.operations.store(), move |store| match wanted.as_deref() {
-        Some(STUCK) => reads::stuck(store, &board, &searched, from),
+        Some(STUCK) => reads::stuck(store, &board, &searched, Page { offset: from, limit: ROWS }),
         wanted => reads::matters(store, &searched, wanted, from),
     });
     let found = match found.await {

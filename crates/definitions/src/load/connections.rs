@@ -8,9 +8,10 @@ use indexmap::IndexMap;
 use model::{ConnectionName, FunctionName, Span, Value, nearest};
 use workflow::yaml::Node;
 
+use super::files::Room;
 use super::functions::{self, Around};
 use super::reader::{Fields, Reader};
-use super::{Document, Known, Loader, environment, feeds};
+use super::{Document, Known, Loader, environment, feeds, secrets};
 use crate::connection::{ConnectionDefinition, ConnectionLimits, Feed, Function, RetryPolicy};
 
 /// Members that every connection has; all others are its connector's.
@@ -21,6 +22,9 @@ pub(super) fn read(loader: &Loader<'_>, known: &mut Known, document: &Document<'
     let reader = Reader { source: document.source, findings: loader.findings };
     let mut node = document.node.clone();
     let unfilled = environment::fill(reader, &mut node, loader.environment);
+    for written in [&document.node, &node] {
+        secrets::blot(reader, Room::Connections, written, &COMMON);
+    }
     let members: Vec<&str> = reader.entries(&node, "a connection's file").iter().map(|(key, _)| &*key.name).collect();
     let fields = reader.fields(&node, node.span, "a connection's file", &members)?;
     let named = reader.is_name(document.stem, node.span, "a connection");
@@ -43,8 +47,9 @@ pub(super) fn read(loader: &Loader<'_>, known: &mut Known, document: &Document<'
     let mut followed: IndexMap<Arc<str>, Arc<Feed>> = IndexMap::new();
     let entries = fields.get("functions").map(|node| reader.entries(node, "`functions`")).unwrap_or_default();
     known.functions.extend(entries.iter().map(|(key, _)| format!("{}@{name}", key.name)));
-    let around =
-        Around { loader, known, reader, connection: &name, actions: connector.map(|connector| connector.actions()) };
+    let (actions, follows) =
+        (connector.map(|connector| connector.actions()), connector.map(|connector| connector.follows()));
+    let around = Around { loader, known, reader, connection: &name, actions, follows };
     for (key, node) in entries {
         if let Some(function) = functions::read(&around, key, node) {
             functions.insert(function.name.clone(), Arc::new(function));
@@ -84,10 +89,6 @@ fn setting_error(reader: Reader<'_>, file: &Node, unfilled: &[Span], error: &Set
         return;
     }
     let last = error.path.rsplit('.').next().unwrap_or_default().to_lowercase();
-    let secret = ["secret", "password", "privatekey", "token", "passphrase"].iter().any(|word| last.contains(word));
-    if let Some(text) = node.and_then(Node::text).filter(|_| secret) {
-        reader.blot(text);
-    }
     let common = nearest(&error.path, COMMON).filter(|_| node.is_some() && !error.path.contains('.'));
     let known_better = error.help.as_deref().is_some_and(|help| help.to_lowercase().contains("did you mean"));
     let help = match common {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use connect::Follows;
 use workflow::yaml::{Key, Node};
 
 use super::functions::Around;
@@ -35,6 +36,7 @@ pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Opt
     let what = format!("the feed `{}`", key.name);
     let fields = reader.fields(node, key.span, &what, &KNOWN)?;
     let source = source(reader, &fields);
+    can_follow(around, &fields);
     let mapping = match fields.required("mapping") {
         Some(_) => around.mapping(&fields, "mapping"),
         None => None,
@@ -61,6 +63,7 @@ pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Opt
         let message = "nobody would notice a notification that got lost";
         reader.warning(key.span, message, "add `sweep: { every: 60s }`");
     }
+    let schema = object.as_ref().and_then(|object| around.known.objects.get(object)).map(Arc::clone);
     let (id, condition, only) =
         (fields.expression("id", &[]), fields.expression("where", &[]), fields.expression("only", &[]));
     let key_of_object = fields.required_expression("key");
@@ -76,6 +79,7 @@ pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Opt
         condition,
         mapping: mapping?,
         object: object?,
+        schema: schema?,
         event_type: event_type?,
         key: key_of_object?,
         only,
@@ -120,6 +124,23 @@ fn source(reader: Reader<'_>, fields: &Fields<'_>) -> Option<FeedSource> {
             reader.error(fields.place(), "IL-DEF-004", message);
             None
         }
+    }
+}
+
+/// Refuses a feed of which the connector would never hear anything.
+fn can_follow(around: &Around<'_>, fields: &Fields<'_>) {
+    let Some(follows) = around.follows else { return };
+    let ways = [
+        ("topic", follows.topics, "push", "subscribe to topics"),
+        ("push", follows.pushes, "topic", "take what a system pushes"),
+    ];
+    for (name, _, other, what) in ways.into_iter().filter(|(name, can, ..)| !can && fields.get(name).is_some()) {
+        let message = format!("the connector of this connection cannot {what}");
+        let help = match follows {
+            Follows { topics: false, pushes: false } => "remove the feed".to_owned(),
+            _ => format!("write `{other}` instead of `{name}`"),
+        };
+        around.reader.error_with(fields.key_span(name), "IL-DEF-011", message, help);
     }
 }
 

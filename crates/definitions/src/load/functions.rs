@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect::{Action, ActionInfo, Selection};
+use connect::{Action, ActionInfo, Follows, Selection};
 use expr::Expression;
 use mapping::{Mapping, Selected};
 use model::{ConnectionName, FunctionName, ObjectName, Span};
@@ -43,6 +43,8 @@ pub(super) struct Around<'a> {
     pub(super) connection: &'a ConnectionName,
     /// What the connector can do; `None` when it is not known.
     pub(super) actions: Option<&'static [ActionInfo]>,
+    /// How the connector can follow changes; `None` when it is not known.
+    pub(super) follows: Option<Follows>,
 }
 
 pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Option<Function> {

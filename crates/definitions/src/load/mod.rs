@@ -11,6 +11,7 @@ mod objects;
 mod queues;
 mod reader;
 pub(crate) mod schemas;
+mod secrets;
 mod settings;
 mod values;
 mod workflows;
@@ -28,7 +29,7 @@ use workflow::yaml::{self, Node};
 use crate::connection::{ConnectionDefinition, Function};
 use crate::object::ObjectDefinition;
 use crate::release::Release;
-use crate::sources::LoadError;
+use crate::sources::{self, LoadError};
 use files::{File, Room};
 use reader::Reader;
 
@@ -50,10 +51,17 @@ pub fn load(
     let loader = Loader { findings: &findings, documents: &documents, names: &files.names, connectors, environment };
     let release = loader.release(folder, Arc::clone(&files.hash));
     let mut sources = files.sources;
-    for (file, secret) in findings.blots.into_inner() {
-        sources.blot(&file, &secret);
+    let blots = findings.blots.into_inner();
+    for (file, secret) in &blots {
+        sources.blot(file, secret);
     }
-    let diagnostics = findings.problems.into_inner();
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.extend(findings.problems.into_inner().into_iter().map(|mut problem| {
+        for (_, secret) in blots.iter().filter(|(file, _)| *file == problem.file) {
+            problem.message = sources::blotted(&problem.message, secret);
+        }
+        problem
+    }));
     match release {
         Some(mut release) if !diagnostics.has_errors() => {
             release.sources = sources;
@@ -88,6 +96,11 @@ fn parse<'a>(file: &'a File, findings: &Findings) -> Option<Document<'a>> {
     match yaml::parse(&file.source) {
         Ok(node) => Some(Document { room: file.room, stem: &file.stem, source: &file.source, node }),
         Err(wrong) => {
+            drop(problems);
+            if matches!(file.room, Room::Project | Room::Connections) {
+                secrets::blot_lines(Reader { source: &file.source, findings }, file.room);
+            }
+            let mut problems = findings.problems.borrow_mut();
             // Workflows tell the same with their own code when they are read by themselves.
             problems.extend(wrong.into_iter().map(|mut problem| {
                 problem.code = "IL-DEF-001";

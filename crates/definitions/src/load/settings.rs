@@ -10,7 +10,7 @@ use workflow::yaml::Node;
 
 use super::files::Room;
 use super::reader::{Fields, Reader};
-use super::{Loader, environment};
+use super::{Loader, environment, secrets};
 use crate::api::Api;
 use crate::queue::Queue;
 use crate::settings::{Client, ProjectSettings, User};
@@ -28,6 +28,9 @@ pub(super) fn read(
     let reader = Reader { source: document.source, findings: loader.findings };
     let mut node = document.node.clone();
     let unfilled = environment::fill(reader, &mut node, loader.environment);
+    for written in [&document.node, &node] {
+        secrets::blot(reader, Room::Project, written, &[]);
+    }
     let known = ["name", "store", "listeners", "users", "events", "clients"];
     let fields = reader.fields(&node, node.span, "interlock.yaml", &known)?;
     let name = fields.required_text("name");

@@ -135,3 +135,19 @@ fn a_record_becomes_canonical_or_is_left_out() {
     assert_eq!(error.to_string(), "`key` of the feed orders@erp: `.key` gives nothing for this record");
     assert!(feed("crm", "quotes").canonical(&value("{}")).expect_err("required").mapping.is_some());
 }
+
+#[test]
+fn a_canonical_object_has_to_fit_its_schema() {
+    let orders = feed("erp", "orders");
+    let object = orders.canonical(&value(r#"{"PurchaseOrder":"Q-1","to_Item":[{"Material":"A"}]}"#));
+    let object = object.expect("readable").expect("wanted").object;
+    assert_eq!(orders.check(&object), Ok(()), "what a record lacks is null");
+    let object = orders.canonical(&value(r#"{"PurchaseOrder":"Q-1","SalesOrder":4711,"to_Item":[{"Material":7}]}"#));
+    let error = orders.check(&object.expect("readable").expect("wanted").object).expect_err("numbers");
+    assert_eq!(error.side, FunctionSide::Answer);
+    assert_eq!(
+        error.to_string(),
+        "the record does not fit the schema of `order` (feed orders@erp): /number: 4711 is not of type \"string\"; \
+         /lines/0/product: 7 is not of type \"string\""
+    );
+}

@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use connect::{Connector, Follows};
 use definitions::LoadError;
 
-use crate::support::{load, project};
+use crate::support::{Following, Paper, changed, environment, load, project};
 
 /// `UPDATE_EXPECTED=1` writes what is told now into the expected file, to be read before it is kept.
 #[test]
@@ -32,4 +33,89 @@ fn secrets_in_files_are_not_shown() {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
+}
+
+/// What is told of the good project with one file changed, for a connector.
+fn told(file: &str, text: &str, connector: &dyn Connector) -> String {
+    let folder = changed([(file, text.as_bytes())]);
+    match definitions::load(folder.path(), &[connector], &environment) {
+        Ok((release, warnings)) => release.sources.render(&warnings, false),
+        Err(error) => error.render(false),
+    }
+}
+
+#[test]
+fn a_secret_in_a_file_reaches_no_message() {
+    let erp = |settings: &str| format!("connector: paper\nurl: https://erp.example.com\n{settings}\n");
+    let connections = [
+        "auth: { user: x, password: hunter2 }",
+        "auth: { user: x, passwort: hunter2 }",
+        "auth: { user: x, password: [hunter2] }",
+        "auth: { user: x, password: '${NONE:-hunter2}' }",
+        "auth: { user: ${NONE}, password: hunter2 }",
+        "auth: { user: x, password: vault:hunter2 }\nlimts: { x: 1 }",
+        "auth: { user: x, password: env:P }\nclientSecret: hunter2",
+        // No YAML at all.
+        "auth: { user: x, password: hunter2",
+        "password: hunter2: x",
+    ];
+    for settings in connections {
+        let told = told("connections/erp.yaml", &erp(settings), &Paper);
+        assert!(told.contains("error[") && !told.contains("hunter2"), "{settings}\n{told}");
+    }
+    let address = "connector: paper\nurl: http://me:hunter2@erp.example.com\nauth: { user: x, password: env:P }\n";
+    let told_of_address = told("connections/erp.yaml", address, &Paper);
+    assert!(told_of_address.contains("error[") && !told_of_address.contains("hunter2"), "{told_of_address}");
+    let projects = [
+        "name: x\nevents: { token: hunter2 }\n",
+        "name: x\nevents: { tokn: hunter2 }\n",
+        "name: x\nclients:\n  - { name: a, keys: hunter2, apis: [] }\n",
+        "name: x\nclients:\n  - { name: a, key: hunter2: x }\n",
+    ];
+    for project in projects {
+        let told = told("interlock.yaml", project, &Paper);
+        assert!(told.contains("error[") && !told.contains("hunter2"), "{project}\n{told}");
+    }
+}
+
+#[test]
+fn a_feed_that_the_connector_cannot_follow_is_refused() {
+    let erp = fs::read_to_string(project("good").join("connections/erp.yaml")).expect("the file");
+    let both = Follows { topics: true, pushes: true };
+    assert_eq!(told("connections/erp.yaml", &erp, &Following(both)), "");
+    let said = told("connections/erp.yaml", &erp, &Following(Follows { pushes: false, ..both }));
+    for part in ["connections/erp.yaml:", "cannot take what a system pushes", "write `topic` instead of `push`"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains("connections/crm.yaml"), "{said}");
+    let said = told("connections/erp.yaml", &erp, &Following(Follows { topics: false, ..both }));
+    for part in ["connections/crm.yaml:", "cannot subscribe to topics", "write `push` instead of `topic`"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let said = told("connections/erp.yaml", &erp, &Following(Follows::default()));
+    assert_eq!(said.matches("remove the feed").count(), 2, "{said}");
+}
+
+#[test]
+fn a_workflow_that_the_clock_would_start_is_refused() {
+    let workflow = fs::read_to_string(project("good").join("workflows/order.yaml")).expect("the file");
+    for (name, schedule) in [("every", "{ hours: 1 }"), ("cron", "'0 3 * * *'"), ("after", "{ minutes: 5 }")] {
+        let text = format!("{workflow}schedule:\n  {name}: {schedule}\n");
+        let said = told("workflows/order.yaml", &text, &Paper);
+        let wanted =
+            format!("error[IL-WF-007]: `schedule.{name}` would start nothing: runs are started by events only");
+        assert!(said.contains(&wanted), "{said}");
+        let line = text.lines().count();
+        assert!(said.contains(&format!("workflows/order.yaml:{line}:3")) && said.contains("`schedule.on`"), "{said}");
+        assert_eq!(said.matches("error[").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_work_item_may_name_the_fields_that_can_be_changed() {
+    let workflow = fs::read_to_string(project("good").join("workflows/order.yaml")).expect("the file");
+    let item = "{ title: Credit, allow: [release, reject]";
+    let with = |more: &str| workflow.replace(item, &format!("{item}, {more}"));
+    assert_eq!(told("workflows/order.yaml", &with("record: { a: 1, b: 2 }, fields: [a]"), &Paper), "");
+    assert!(told("workflows/order.yaml", &with("feilds: [a]"), &Paper).contains("IL-WF-002"));
 }

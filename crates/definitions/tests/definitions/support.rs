@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use connect::{Action, ActionInfo, Connection, Connector, SettingError, Settings};
+use connect::{Action, ActionInfo, Connection, Connector, Follows, SettingError, Settings};
 use definitions::{LoadError, Release};
 use model::{Diagnostics, Problem, Value};
 use tempfile::TempDir;
@@ -29,6 +29,10 @@ impl Connector for Paper {
         ACTIONS
     }
 
+    fn follows(&self) -> Follows {
+        Follows { topics: true, pushes: true }
+    }
+
     fn check(&self, settings: &Value) -> Vec<SettingError> {
         let mut errors = Vec::new();
         let mut wrong = |path: &str, message: &str| {
@@ -50,6 +54,31 @@ impl Connector for Paper {
 
     fn open(&self, _: Settings<'_>) -> Result<Arc<dyn Connection>, Problem> {
         Err(Problem::new("TEST", "there is no system", "do not ask"))
+    }
+}
+
+/// The same, but it follows changes in these ways only.
+pub(crate) struct Following(pub(crate) Follows);
+
+impl Connector for Following {
+    fn name(&self) -> &'static str {
+        Paper.name()
+    }
+
+    fn actions(&self) -> &'static [ActionInfo] {
+        Paper.actions()
+    }
+
+    fn follows(&self) -> Follows {
+        self.0
+    }
+
+    fn check(&self, settings: &Value) -> Vec<SettingError> {
+        Paper.check(settings)
+    }
+
+    fn open(&self, settings: Settings<'_>) -> Result<Arc<dyn Connection>, Problem> {
+        Paper.open(settings)
     }
 }
 

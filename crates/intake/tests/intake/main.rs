@@ -147,6 +147,23 @@ async fn what_cannot_be_read_is_told_once_and_read_again_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_does_not_fit_the_schema_of_its_object_is_no_event() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    system.write("Quote", "1", r#"{"Number": "Q-1", "Status": 7}"#);
+    system.write("Quote", "2", r#"{"Number": "Q-2", "Status": null}"#);
+    system.say("Quote", &["1"], ChangeKind::Updated);
+    system.say("Quote", &["2"], ChangeKind::Updated);
+    assert_eq!(&*world.events(1).await[0].key, "Q-2");
+    world.until(|world| world.kept.unreadable.lock().expect("lock").len() == 1).await;
+    let reason = world.kept.unreadable.lock().expect("lock")[0].reason.clone();
+    assert!(reason.contains("schema of `quote` (feed quotes@sys): /status: 7 is not of type"), "{reason}");
+    system.write("Quote", "1", QUOTE);
+    world.intake.reread("sys", "quotes", "1").expect("a feed");
+    assert_eq!(&*world.events(2).await[1].key, "Q-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_kept_is_tried_again() {
     let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
     let world = World::start(folder.path(), &system).await;
@@ -167,4 +184,16 @@ async fn what_is_no_notification_is_refused() {
     let unknown = world.intake.receive(&"nosuch".into(), &http::HeaderMap::new(), &body).await.expect_err("refused");
     assert_eq!(unknown.code, "IL-FEED-003");
     assert_eq!(world.push("e1", "").await.expect_err("no id").code, "IL-FEED-004");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_cannot_be_followed_says_so_and_sweeps_find_what_it_would_tell() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    *system.refuses.lock().expect("lock") = true;
+    system.write("Quote", "1", QUOTE);
+    let world = World::unfollowed(folder.path(), &system, "30ms").await;
+    world.events(1).await;
+    assert!(world.intake.figures().iter().all(|feed| !feed.connected));
+    *system.refuses.lock().expect("lock") = false;
+    world.connected().await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, Change, ChangeKind, ChangePage, Connection, Connector, ErrorClass, FeedError,
-    FeedItem, FeedRequest, Position, PushedChange, RecordDescription, SettingError, Settings,
+    FeedItem, FeedRequest, Follows, Position, PushedChange, RecordDescription, SettingError, Settings,
 };
 use definitions::Release;
 use dispatch::{Clock, Dispatcher, OpenConnection, SystemClock};
@@ -26,6 +26,8 @@ pub(crate) struct System {
     version: Mutex<u64>,
     said: Mutex<Vec<FeedItem>>,
     lost: Mutex<bool>,
+    /// Whether the feed cannot be followed.
+    pub(crate) refuses: Mutex<bool>,
     mark: Mutex<Option<Arc<str>>>,
     news: tokio::sync::Notify,
     pub(crate) reads: Mutex<HashMap<String, usize>>,
@@ -81,6 +83,9 @@ impl Connector for Memory {
     fn actions(&self) -> &'static [ActionInfo] {
         &ACTIONS
     }
+    fn follows(&self) -> Follows {
+        Follows { topics: true, pushes: true }
+    }
     fn check(&self, _: &Value) -> Vec<SettingError> {
         Vec::new()
     }
@@ -126,6 +131,11 @@ impl Connection for Wire {
             if std::mem::take(&mut *self.0.lost.lock().expect("lock")) {
                 return Err(FeedError::PositionLost("too old".into()));
             }
+            if *self.0.refuses.lock().expect("lock") {
+                let error = CallError::new(ErrorClass::Misconfigured, "topic", "there is no such topic");
+                return Err(FeedError::Call(error));
+            }
+            request.opened.tell();
             let latest = self.0.said.lock().expect("lock").len();
             let mut next = request.after.map_or(latest, |Position(bytes)| usize::from(bytes[0]));
             loop {
@@ -256,6 +266,13 @@ impl World {
     }
 
     pub(crate) async fn sweeping(folder: &Path, system: &Arc<System>, sweep: &str) -> Self {
+        let world = Self::unfollowed(folder, system, sweep).await;
+        world.connected().await;
+        world
+    }
+
+    /// Without waiting until the topic is followed.
+    pub(crate) async fn unfollowed(folder: &Path, system: &Arc<System>, sweep: &str) -> Self {
         let release = project(folder, sweep);
         let store = Arc::new(SqliteStore::open(&folder.join("data/test.db")).expect("a store"));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -274,13 +291,11 @@ impl World {
             news: tokio::sync::Notify::new(),
         });
         let intake = Intake::start(release, Arc::clone(&store) as _, dispatchers, clock, Arc::clone(&kept) as _).await;
-        let world = Self { intake: intake.expect("an intake"), kept, store };
-        world.connected().await;
-        world
+        Self { intake: intake.expect("an intake"), kept, store }
     }
 
     /// Waits until the topic is followed.
-    async fn connected(&self) {
+    pub(crate) async fn connected(&self) {
         self.until(|world| world.intake.figures().iter().any(|feed| feed.connected)).await;
         // The subscription asks for the latest place on its first poll, which is under way now.
         tokio::task::yield_now().await;

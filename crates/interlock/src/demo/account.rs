@@ -49,13 +49,35 @@ pub(crate) struct MoneyAccount {
 pub(crate) struct OwnFigures {
     /// Open work items by queue.
     pub(crate) work_items: BTreeMap<String, u64>,
+    /// What it counted; `None` when it could not be asked.
+    pub(crate) counted: Option<Counted>,
+    /// Whether it was killed meanwhile: then it counted since its last start only.
+    pub(crate) since_last_start: bool,
+}
+
+/// What a middleware counts for as long as its process lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
     /// Requests that were sent again.
     pub(crate) retries: u64,
-    /// Creates whose answer was lost and that were looked for, and how many of them had happened.
+    /// Records that were looked up by their business key: after a lost answer, and before creates that look first.
     pub(crate) probed: u64,
+    /// Creates that had happened although their answer was lost.
     pub(crate) found: u64,
     /// Changes that a sweep found because their event was lost.
     pub(crate) healed: u64,
+}
+
+impl OwnFigures {
+    /// What was counted from the first order to the last; `None` when a killed process took a part of it away.
+    pub(crate) fn counted_from_the_beginning(&self) -> Option<Counted> {
+        self.counted.filter(|_| !self.since_last_start)
+    }
+
+    /// What was counted since the last start; `None` when it was never killed.
+    pub(crate) fn counted_since_last_start(&self) -> Option<Counted> {
+        self.counted.filter(|_| self.since_last_start)
+    }
 }
 
 /// Everything.
@@ -127,6 +149,15 @@ impl Account {
             let count = Value::from(values.len());
             (*step, Value::object([("p50", at(50)), ("p95", at(95)), ("p99", at(99)), ("count", count)]))
         });
+        let counted = |counted: Counted| {
+            Value::object([
+                ("retries", number(counted.retries)),
+                ("probed", number(counted.probed)),
+                ("found", number(counted.found)),
+                ("healed", number(counted.healed)),
+            ])
+        };
+        let whole: Value = self.own.counted_from_the_beginning().map(counted).into();
         Value::object([
             ("input", input),
             ("orders", orders),
@@ -138,10 +169,11 @@ impl Account {
                 Value::object(self.own.work_items.iter().map(|(queue, open)| (queue.as_str(), number(*open)))),
             ),
             ("faults", Value::object(self.faults.iter().map(|(name, times)| (name.as_str(), Value::from(*times))))),
-            ("retries", number(self.own.retries)),
-            ("probed", number(self.own.probed)),
-            ("found", number(self.own.found)),
-            ("healed", number(self.own.healed)),
+            ("retries", whole.get("retries").clone()),
+            ("probed", whole.get("probed").clone()),
+            ("found", whole.get("found").clone()),
+            ("healed", whole.get("healed").clone()),
+            ("since_last_start", self.own.counted_since_last_start().map(counted).into()),
             ("latency_ms", Value::object(latency)),
             ("orders_per_second", milliseconds(self.per_second())),
             ("seconds", milliseconds(self.seconds)),
@@ -286,6 +318,18 @@ mod tests {
         assert_eq!(account.missing_examples, ["00000003 ()", "00000004 (Ordered)"]);
         let plants = HashMap::from([("id-00000004".to_owned(), vec!["1010"])]);
         assert_eq!(orders(&quotes, &booked, &plants).expect("sums fit").in_erp, 3);
+    }
+
+    #[test]
+    fn what_a_killed_process_counted_is_not_told_as_the_whole() {
+        let counted = Counted { retries: 3, probed: 2, found: 1, healed: 4 };
+        let own = |since_last_start, counted| OwnFigures { counted, since_last_start, ..OwnFigures::default() };
+        let whole = own(false, Some(counted));
+        assert_eq!((whole.counted_from_the_beginning(), whole.counted_since_last_start()), (Some(counted), None));
+        let part = own(true, Some(counted));
+        assert_eq!((part.counted_from_the_beginning(), part.counted_since_last_start()), (None, Some(counted)));
+        let unknown = own(true, None);
+        assert_eq!((unknown.counted_from_the_beginning(), unknown.counted_since_last_start()), (None, None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::Problem;
 use store::{SqliteStore, Store};
 
-use super::account::OwnFigures;
+use super::account::{Counted, OwnFigures};
 use super::children::Running;
 use super::systems::Systems;
 use crate::failure::Failure;
@@ -26,8 +26,17 @@ pub(crate) enum Place {
 pub(crate) enum Middleware {
     /// In this process.
     Here(Box<Interlock>),
-    /// In a process of its own, with its store's file.
-    Child(Box<Running>, PathBuf),
+    /// In a process of its own.
+    Child(Box<Child>),
+}
+
+/// A middleware in a process of its own.
+pub(crate) struct Child {
+    running: Running,
+    /// Its store's file.
+    store: PathBuf,
+    /// Whether it was killed and started again.
+    killed: bool,
 }
 
 impl Middleware {
@@ -40,7 +49,7 @@ impl Middleware {
         let store = project.store_file();
         Ok(match place {
             Place::Here => Self::Here(Box::new(Interlock::start(project, None).await?)),
-            Place::Child => Self::Child(Box::new(child(systems).await?), store),
+            Place::Child => Self::Child(Box::new(Child { running: child(systems).await?, store, killed: false })),
         })
     }
 
@@ -49,9 +58,10 @@ impl Middleware {
     /// # Errors
     /// When it does not start again.
     pub(crate) async fn kill_and_start(&mut self, systems: &Systems) -> Result<(), Problem> {
-        if let Self::Child(running, _) = self {
-            running.kill().await;
-            **running = child(systems).await?;
+        if let Self::Child(own) = self {
+            own.running.kill().await;
+            own.killed = true;
+            own.running = child(systems).await?;
         }
         Ok(())
     }
@@ -60,7 +70,7 @@ impl Middleware {
     pub(crate) fn process(&self) -> Option<u32> {
         match self {
             Self::Here(_) => None,
-            Self::Child(running, _) => running.id(),
+            Self::Child(child) => child.running.id(),
         }
     }
 
@@ -87,18 +97,22 @@ impl Middleware {
         match self {
             Self::Here(interlock) => {
                 let figures = interlock.runtime().figures();
+                let mut counted = Counted::default();
                 for connection in &figures.connections {
-                    own.retries += connection.retried;
-                    own.probed += connection.probed;
-                    own.found += connection.found;
+                    counted.retries += connection.retried;
+                    counted.probed += connection.probed;
+                    counted.found += connection.found;
                 }
-                own.healed = figures.feeds.iter().map(|feed| feed.healed).sum();
+                counted.healed = figures.feeds.iter().map(|feed| feed.healed).sum();
+                own.counted = Some(counted);
                 own.work_items = self.open_work_items(systems).await?;
             }
-            Self::Child(running, file) => {
+            Self::Child(process) => {
+                // Before it ends, because it takes its counters with it.
+                (own.counted, own.since_last_start) = (systems.counted().await, process.killed);
                 // It is ended first, because a store has one process at a time.
-                running.kill().await;
-                let file = file.clone();
+                process.running.kill().await;
+                let file = process.store.clone();
                 let read = move || -> Result<BTreeMap<String, u64>, Problem> {
                     let store = SqliteStore::open(&file).map_err(|error| error.problem())?;
                     totals(&store)
@@ -106,7 +120,7 @@ impl Middleware {
                 let totals = tokio::task::spawn_blocking(read).await;
                 own.work_items = totals
                     .unwrap_or_else(|error| Err(Problem::new("IL-DEMO-021", error.to_string(), "Report this")))?;
-                **running = child(systems).await?;
+                process.running = child(systems).await?;
             }
         }
         Ok(own)
@@ -116,7 +130,7 @@ impl Middleware {
     pub(crate) async fn stop(self, within: Duration) {
         match self {
             Self::Here(interlock) => interlock.stop(within).await,
-            Self::Child(running, _) => running.stop(within).await,
+            Self::Child(child) => child.running.stop(within).await,
         }
     }
 }

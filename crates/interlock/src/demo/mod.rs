@@ -44,6 +44,7 @@ pub(crate) use weather::Faults;
 
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
+use crate::listeners::bind;
 use input::{FileRows, GeneratedRows, Plan, RowSource};
 use middleware::{Middleware, Place};
 use progress::Progress;
@@ -65,6 +66,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// When something cannot be started, or the account does not close.
 pub(crate) async fn run(arguments: DemoArgs) -> Result<(), Failure> {
+    free(&arguments).await?;
     let plan = read(arguments.data.clone(), arguments.orders, arguments.seed).await?;
     let orders = plan.orders.len();
     let mut progress = Progress::new(orders as u64);
@@ -120,6 +122,19 @@ pub(crate) async fn run(arguments: DemoArgs) -> Result<(), Failure> {
     middleware.stop(STOP_WITHIN).await;
     systems.stop(STOP_WITHIN).await;
     if account.closes() { Ok(()) } else { Err(Failure::AccountOpen) }
+}
+
+/// Whether the addresses that are wished for can be had: nobody should wait for everything else to learn that they cannot.
+async fn free(arguments: &DemoArgs) -> Result<(), Problem> {
+    let wishes = [("process APIs", "--api", arguments.api), ("the console", "--console", arguments.console)];
+    // Kept until both are there, so that one address for both is told as well.
+    let mut bound = Vec::with_capacity(wishes.len());
+    for (purpose, option, address) in wishes {
+        if let Some(address) = address {
+            bound.push(bind(purpose, option, address).await?);
+        }
+    }
+    Ok(())
 }
 
 /// Reads the file, or makes rows up.

@@ -101,9 +101,18 @@ fn text(account: &Account, paint: Paint) -> String {
         line(row(&format!("Open in queue {queue}"), &grouped(*open)));
     }
     let own = &account.own;
-    let lost = format!("{}   {} answers lost, {} of them found done", grouped(own.retries), own.probed, own.found);
-    line(row("Requests sent again", &lost));
-    line(row("Lost events made good", &grouped(own.healed)));
+    if own.since_last_start {
+        line(paint.faint("  Interlock was killed meanwhile, so it counted since its last start:"));
+    }
+    match own.counted {
+        Some(counted) => {
+            line(row("Requests sent again", &grouped(counted.retries)));
+            line(row("Records looked up by key", &grouped(counted.probed)));
+            line(row("  lost answers found done", &grouped(counted.found)));
+            line(row("Lost events made good", &grouped(counted.healed)));
+        }
+        None => line(row("Requests sent again", "  unknown: Interlock did not tell")),
+    }
     let faults: i64 = account.faults.values().sum();
     let kinds = account.faults.values().filter(|count| **count > 0).count();
     line(row("Faults that struck", &format!("{faults:>9}   of {kinds} kinds")));

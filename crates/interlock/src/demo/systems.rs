@@ -9,6 +9,7 @@ use connect::transport::{self, ClientOptions};
 use model::{Problem, Value, json};
 use uuid::Uuid;
 
+use super::account::Counted;
 use super::children::Running;
 use super::crm::CrmAccess;
 use super::erp::ErpAccess;
@@ -158,15 +159,32 @@ impl Systems {
 
     /// Open work items by queue, as the console of a middleware in another process tells them; `None` when it does not now.
     pub(crate) async fn open_work_items(&self) -> Option<BTreeMap<String, u64>> {
+        let overview = self.overview().await?;
+        let total = |queue: &Value| Some((queue.get("queue").as_str()?.to_owned(), number(queue, "count")?));
+        Some(overview.get("queues").items().iter().filter_map(total).collect())
+    }
+
+    /// What a middleware in another process counted since it started; `None` when it does not tell all of it now.
+    pub(crate) async fn counted(&self) -> Option<Counted> {
+        let overview = self.overview().await?;
+        let mut counted = Counted::default();
+        for connection in overview.get("connections").as_array()? {
+            counted.retries += number(connection, "retried")?;
+            counted.probed += number(connection, "probed")?;
+            counted.found += number(connection, "found")?;
+        }
+        for feed in overview.get("feeds").as_array()? {
+            counted.healed += number(feed, "healed")?;
+        }
+        Some(counted)
+    }
+
+    /// `/ops/overview` of a middleware in another process.
+    async fn overview(&self) -> Option<Value> {
         let client = transport::client(&ClientOptions::default()).ok()?;
         let request = client.get(format!("http://{}/ops/overview", self.console)).bearer_auth(&self.people[2].2);
         let body = request.send().await.ok()?.bytes().await.ok()?;
-        let overview = json::parse(&body).ok()?;
-        let total = |queue: &Value| {
-            let count = queue.get("count").as_i64().and_then(|count| u64::try_from(count).ok())?;
-            Some((queue.get("queue").as_str()?.to_owned(), count))
-        };
-        Some(overview.get("queues").items().iter().filter_map(total).collect())
+        json::parse(&body).ok()
     }
 
     /// Where everything is, for the person who watches.
@@ -190,6 +208,10 @@ impl Systems {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+fn number(value: &Value, name: &str) -> Option<u64> {
+    value.get(name).as_i64().and_then(|number| u64::try_from(number).ok())
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Problem> {

@@ -105,19 +105,30 @@ impl LaneTask {
         let mut works = Vec::with_capacity(ROUND_MAX);
         while inbox.recv_many(&mut works, ROUND_MAX).await > 0 {
             let mut stop = None;
-            let mut round = Round::new(self.core.clock.now());
-            let taken = std::mem::replace(&mut works, Vec::with_capacity(ROUND_MAX));
-            if !self.load(&mut round, &taken).await {
-                return;
+            let mut taken = std::mem::replace(&mut works, Vec::with_capacity(ROUND_MAX));
+            // What people ask for goes by itself: it can be refused when it cannot be stored, and what happened cannot.
+            let mut asked = Vec::new();
+            if taken.iter().any(Work::is_asked) {
+                (asked, taken) = taken.into_iter().partition(Work::is_asked);
             }
-            for work in taken {
-                match work {
-                    Work::Stop(stopped) => stop = Some(stopped),
-                    work => self.take(&mut round, work),
+            for (works, asked) in [(taken, false), (asked, true)] {
+                if works.is_empty() {
+                    continue;
                 }
+                let mut round = Round::new(self.core.clock.now());
+                round.asked = asked;
+                if !self.load(&mut round, &works).await {
+                    return;
+                }
+                for work in works {
+                    match work {
+                        Work::Stop(stopped) => stop = Some(stopped),
+                        work => self.take(&mut round, work),
+                    }
+                }
+                self.close(&mut round);
+                self.finish(round).await;
             }
-            self.close(&mut round);
-            self.finish(round).await;
             if let Some(stopped) = stop {
                 let _ = stopped.send(());
                 return;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use definitions::Function;
 use dispatch::Request;
@@ -16,8 +17,12 @@ use crate::core::ToIntake;
 use crate::correlation::Correlation;
 use crate::figures::Counters;
 use crate::lane_id::LaneId;
+use crate::matter::RECORD;
 use crate::routing;
 use crate::work::{Answer, Event, Pinned, Work};
+
+/// How long a person waits for a store that cannot be written.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is done once the round is durable.
 pub(super) enum After {
@@ -110,6 +115,8 @@ pub(super) struct Round {
     pub(super) arrived: Option<Timestamp>,
     /// How many inputs and runs followed from others in this round.
     pub(super) followed: usize,
+    /// Whether all of it was asked for by people.
+    pub(super) asked: bool,
 }
 
 impl Round {
@@ -125,7 +132,15 @@ impl Round {
             resolved: HashSet::new(),
             arrived: None,
             followed: 0,
+            asked: false,
         }
+    }
+
+    /// How long it may wait for the store: for ever with what happened in systems. What a person asks for is better refused
+    /// soon; a round that takes back calls is not, as they would have to be taken up again.
+    fn patience(&self) -> Option<Duration> {
+        let takes_back = self.after.iter().any(|after| matches!(after, After::Withdraw { .. }));
+        (self.asked && !takes_back).then_some(PATIENCE)
     }
 
     pub(super) fn answer(&mut self, answer: Answer, result: Result<(), Problem>) {
@@ -178,15 +193,21 @@ impl LaneTask {
 
     /// Makes the round durable, then acts.
     pub(super) async fn finish(&mut self, mut round: Round) {
-        let committed = self.core.commit(std::mem::take(&mut round.mutations)).await;
+        let patience = round.patience();
+        let committed = self.core.commit(std::mem::take(&mut round.mutations), patience).await;
         if let Err(problem) = committed {
             // Nothing of it happened. What was to be done is still in the store as it was, and is found at the next start.
-            tracing::error!(code = problem.code, %problem, "a round was refused by the store");
+            if patience.is_none() && !self.core.trouble.is_given_up() {
+                tracing::error!(code = problem.code, %problem, "a round was refused by the store");
+            }
             for id in &round.touched {
                 self.runs.swap_remove(id);
             }
             for id in &round.marked {
-                self.matters.swap_remove(id);
+                // Its item is still open.
+                if let Some(matter) = self.matters.swap_remove(id).filter(|matter| &*matter.object == RECORD) {
+                    self.core.unreadable().insert(matter.key);
+                }
             }
             for after in round.after {
                 match after {

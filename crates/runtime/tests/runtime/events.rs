@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::Value;
 use store::RunStatus;
 
-use crate::world::{ALL, World, value};
+use crate::world::{ALL, World, open_items, value};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quote_becomes_an_order_and_is_followed_to_its_invoice() {
@@ -197,4 +197,58 @@ async fn workflows_run_others_tell_others_and_wait() {
     let store = world.runtime.store();
     assert_eq!(store.next_timer(), Ok(None));
     assert_eq!(store.listening_runs(None, 9), Ok(vec![]));
+}
+
+const HELD_AND_LOOPING: &str = r#"
+document: { dsl: '1.0.3', namespace: sales, name: quote-to-cash, version: '1.0.0' }
+schedule: { on: { one: { with: { type: interlock.quote.changed.v1, data: '${ .status == "accepted" }' } } } }
+input: { from: '.[0]' }
+do:
+  - keep:
+      set: ${ . }
+      export: { as: '{number: .number, seen: []}' }
+  - ask: { call: 'credit:1.0.0@queue', with: { title: Not yet } }
+  - follow:
+      listen:
+        to:
+          any:
+            - with: { type: interlock.invoice.changed.v1 }
+              correlate: { order: { from: .data.order, expect: '${ $context.number }' } }
+          until: '${ $context.seen | length >= 4 }'
+        read: envelope
+      foreach:
+        item: event
+        do:
+          - see:
+              set: ${ . }
+              export: { as: '$context | .seen += [$event.data.net]' }
+  - done:
+      call: milestone:1.0.0@process
+      with: { stage: '${ $context.seen | map(tostring) | join(" ") }' }
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_early_is_heard_before_what_comes_while_it_is_told() {
+    let world = World::with(&[("workflows/quote-to-cash.yaml", HELD_AND_LOOPING)]).await;
+    let numbers: Vec<String> = (1..=24).map(|number| number.to_string()).collect();
+    for number in &numbers {
+        world.system.quote(number, 1, "accepted");
+    }
+    world.until("held quotes", |store| (open_items(store, "credit").len() == numbers.len()).then_some(())).await;
+    let invoice = |net: u32, number: &str| {
+        world.system.write("Invoice", &format!(r#"{{"Order": "{number}", "Net": {net}}}"#));
+    };
+    for number in &numbers {
+        invoice(1, number);
+        invoice(2, number);
+    }
+    for item in open_items(&*world.runtime.store(), "credit") {
+        world.decide(item.id, "release", None, None).await.expect("released");
+        let key = world.runtime.store().transaction(item.transaction).expect("a read").expect("a matter").key;
+        invoice(3, &key);
+        invoice(4, &key);
+    }
+    for number in &numbers {
+        world.matter(number, "1 2 3 4").await;
+    }
 }

@@ -6,4 +6,5 @@ mod failures;
 mod people;
 mod project;
 mod records;
+mod trouble;
 mod world;

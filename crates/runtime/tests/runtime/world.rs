@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, Change, ChangeKind, ChangePage, Connection, Connector, ErrorClass, FeedError,
-    FeedItem, FeedRequest, Position, PushedChange, RecordDescription, SettingError, Settings,
+    FeedItem, FeedRequest, Follows, Position, PushedChange, RecordDescription, SettingError, Settings,
 };
 use definitions::Release;
 use futures::future::BoxFuture;
@@ -194,6 +194,9 @@ impl Connector for Memory {
     fn actions(&self) -> &'static [ActionInfo] {
         &ACTIONS
     }
+    fn follows(&self) -> Follows {
+        Follows { topics: true, pushes: true }
+    }
     fn check(&self, _: &Value) -> Vec<SettingError> {
         Vec::new()
     }
@@ -235,6 +238,7 @@ impl Connection for Wire {
         items: mpsc::Sender<FeedItem>,
     ) -> BoxFuture<'a, Result<(), FeedError>> {
         Box::pin(async move {
+            request.opened.tell();
             let place = |Position(bytes): Position| u64::from_be_bytes(bytes.try_into().expect("eight bytes")) as usize;
             let mut next = request.after.map_or(0, place);
             loop {

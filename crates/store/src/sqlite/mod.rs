@@ -90,6 +90,8 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     /// Waits until everything handed over is written.
     fn drop(&mut self) {
+        // The writer is the last to close, as only it can move the log into the database and remove it.
+        self.readers.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         self.writer = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -1,10 +1,11 @@
 //! Opening the file, with the durability it must have.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::schema::MIGRATIONS;
 use crate::StoreError;
@@ -26,8 +27,10 @@ fn keep_plans(connection: &Connection, name: &str) -> Result<(), StoreError> {
 
 /// Takes the lock that says that this process is the only writer; it is held until the file is dropped, or the process ends.
 pub(super) fn lock(file: &Path) -> Result<File, StoreError> {
-    let open_error =
-        |error: std::io::Error| StoreError::Open { file: file.display().to_string(), cause: error.to_string() };
+    let open_error = |error: std::io::Error| match (file.display().to_string(), error.kind()) {
+        (file, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => StoreError::DiskFull { file },
+        (file, _) => StoreError::Open { file, cause: error.to_string() },
+    };
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(open_error)?;
     }
@@ -103,12 +106,40 @@ fn migrate(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
 
 pub(super) fn database_error(file: &str, error: &rusqlite::Error) -> StoreError {
     let file = file.to_owned();
+    // The index of the log is made longer in a way that tells no more than that it could not be.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE) {
+        return StoreError::DiskFull { file };
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::DiskFull { file },
+        Some(ErrorCode::SystemIoFailure) => {
+            let code = error.sqlite_error().map(ToString::to_string).unwrap_or_default();
+            StoreError::Disk { file, cause: format!("{error} ({code})") }
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { file },
         Some(ErrorCode::NotADatabase | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             StoreError::Open { file, cause: error.to_string() }
         }
         _ => StoreError::Database(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_disk_does_wrong_is_told_apart() {
+        let of = |code| database_error("store.db", &rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            assert_eq!(of(code), StoreError::DiskFull { file: "store.db".into() });
+        }
+        let failing = of(ffi::SQLITE_IOERR_FSYNC);
+        assert!(matches!(&failing, StoreError::Disk { cause, .. } if cause.contains("1034")), "{failing}");
+        assert!(failing.heals() && of(ffi::SQLITE_FULL).heals() && of(ffi::SQLITE_BUSY).heals());
+        assert!(!of(ffi::SQLITE_CONSTRAINT).heals() && !of(ffi::SQLITE_NOTADB).heals());
+        let full = of(ffi::SQLITE_FULL);
+        assert!(full.problem().remedy.contains("goes on by itself"));
+        assert!(full.problem_at_start().remedy.contains("start Interlock again"));
     }
 }

@@ -1,6 +1,7 @@
 //! The writer thread.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use model::{Money, json};
@@ -14,9 +15,72 @@ use crate::rows::{Mutation, WorkItemStatus};
 /// How many mutations one commit gathers at most: beyond it a sync is no longer the cost, and waiting is.
 const GROUP_MUTATIONS_MAX: usize = 8_192;
 
+/// A failing disk may take one batch and refuse the next: it counts as mended when it has refused none for so long.
+const MENDED_AFTER: Duration = Duration::from_secs(3);
+
+/// What keeps batches from being written for now. Who handed them over tries again and again; the log is told when it begins
+/// and when it is over.
+struct Trouble<'a> {
+    file: &'a str,
+    /// Its code, while there is some.
+    code: Option<&'static str>,
+    /// Since when batches are written and none is refused.
+    writes_since: Option<Instant>,
+}
+
+impl<'a> Trouble<'a> {
+    const fn new(file: &'a str) -> Self {
+        Self { file, code: None, writes_since: None }
+    }
+
+    /// A batch was refused. Whether that was worth a line.
+    fn refused(&mut self, error: &StoreError) -> bool {
+        let problem = error.problem();
+        if error.heals() {
+            self.writes_since = None;
+            if self.code.replace(problem.code) == Some(problem.code) {
+                return false;
+            }
+            tracing::error!("{problem}");
+        } else {
+            tracing::error!("a batch could not be written: {problem}");
+        }
+        true
+    }
+
+    fn written(&mut self) {
+        if self.code.is_some() {
+            self.writes_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// When it may be over.
+    fn may_end(&self) -> Option<Instant> {
+        self.writes_since.map(|since| since + MENDED_AFTER)
+    }
+
+    fn over(&mut self) {
+        tracing::warn!("{} can be written again; what waited goes on", self.file);
+        (self.code, self.writes_since) = (None, None);
+    }
+}
+
+/// The next batch; `None` when every sender is gone.
+fn next(waiting: &mpsc::Receiver<Waiting>, trouble: &mut Trouble<'_>) -> Option<Waiting> {
+    loop {
+        let Some(end) = trouble.may_end() else { return waiting.recv().ok() };
+        match waiting.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(batch) => return Some(batch),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => trouble.over(),
+        }
+    }
+}
+
 /// Works until every sender is gone and everything handed over is answered.
 pub(super) fn run(mut connection: Connection, waiting: &mpsc::Receiver<Waiting>, file: &str) {
-    while let Ok(first) = waiting.recv() {
+    let mut trouble = Trouble::new(file);
+    while let Some(first) = next(waiting, &mut trouble) {
         let mut mutations = first.batch.len();
         let mut group = vec![first];
         while mutations < GROUP_MUTATIONS_MAX {
@@ -25,25 +89,28 @@ pub(super) fn run(mut connection: Connection, waiting: &mpsc::Receiver<Waiting>,
             group.push(next);
         }
         match write_group(&mut connection, &group) {
-            Ok(()) => group.into_iter().for_each(|batch| answer(batch, Ok(()))),
+            Ok(()) => group.into_iter().for_each(|batch| answer(batch, Ok(()), &mut trouble)),
             // One batch must not fail for another: each is tried alone, and only the one at fault is refused.
             Err(error) if group.len() == 1 => {
                 let error = database_error(file, &error);
-                group.into_iter().for_each(|batch| answer(batch, Err(error.clone())));
+                group.into_iter().for_each(|batch| answer(batch, Err(error.clone()), &mut trouble));
             }
             Err(_) => {
                 for batch in group {
                     let result = write_group(&mut connection, std::slice::from_ref(&batch));
-                    answer(batch, result.map_err(|error| database_error(file, &error)));
+                    answer(batch, result.map_err(|error| database_error(file, &error)), &mut trouble);
                 }
             }
         }
     }
 }
 
-fn answer(batch: Waiting, result: Result<(), StoreError>) {
-    if let Err(error) = &result {
-        tracing::error!(code = error.problem().code, %error, "a batch could not be written");
+fn answer(batch: Waiting, result: Result<(), StoreError>, trouble: &mut Trouble<'_>) {
+    match &result {
+        Ok(()) => trouble.written(),
+        Err(error) => {
+            trouble.refused(error);
+        }
     }
     // A caller that went away does not need its answer.
     let _ = batch.answer.send(result);
@@ -267,5 +334,46 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
         Mutation::PutDefinition { hash, text } => {
             execute(connection, "insert into definitions values (?1, ?2) on conflict do nothing", params![hash, text])
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> StoreError {
+        StoreError::DiskFull { file: "store.db".into() }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_once_however_often_it_refuses() {
+        let mut trouble = Trouble::new("store.db");
+        assert!(trouble.refused(&full()) && !trouble.refused(&full()));
+        // It took a small batch meanwhile.
+        trouble.written();
+        assert!(trouble.may_end().is_some());
+        assert!(!trouble.refused(&full()) && trouble.may_end().is_none());
+        let busy = StoreError::InUse { file: "store.db".into() };
+        assert!(trouble.refused(&busy), "something else");
+        trouble.written();
+        trouble.over();
+        assert!(trouble.may_end().is_none() && trouble.refused(&full()), "another time");
+        let refused = StoreError::Database("no".into());
+        assert!(trouble.refused(&refused) && trouble.refused(&refused), "each batch that is at fault itself");
+    }
+
+    #[test]
+    fn that_it_is_over_is_noticed_without_work() {
+        let (sender, waiting) = mpsc::sync_channel(1);
+        let mut trouble = Trouble::new("store.db");
+        trouble.refused(&full());
+        trouble.writes_since = Instant::now().checked_sub(MENDED_AFTER);
+        let idle = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(sender);
+        });
+        assert!(next(&waiting, &mut trouble).is_none());
+        idle.join().expect("no panic");
+        assert_eq!((trouble.code, trouble.writes_since), (None, None));
     }
 }

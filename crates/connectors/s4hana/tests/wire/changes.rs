@@ -63,7 +63,7 @@ async fn a_record_that_keeps_no_date_of_change_is_told() {
 async fn events_are_pushed_and_not_subscribed() {
     let connection = Erp::start().await.connect();
     let (items, _) = tokio::sync::mpsc::channel(1);
-    let request = FeedRequest { topic: "sap/s4".into(), after: None };
+    let request = FeedRequest { topic: "sap/s4".into(), after: None, opened: connect::Opened::default() };
     let Err(FeedError::Call(error)) = connection.subscribe(request, items).await else {
         panic!("no feed was expected")
     };

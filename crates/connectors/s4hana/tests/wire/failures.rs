@@ -105,7 +105,9 @@ async fn nobody_there_means_that_nothing_was_sent() {
 async fn a_wrong_password_is_sent_once_only() {
     let erp = Erp::start().await;
     erp.on("GET", [Reply::new(401, "")]);
-    assert_eq!(erp.connect().check().await.expect_err("refused").class, ErrorClass::Unauthorized);
+    let error = erp.connect().check().await.expect_err("refused");
+    assert_eq!(error.class, ErrorClass::Unauthorized);
+    assert_eq!(error.to_string(), "the ERP refuses user INTERLOCK or its password (HTTP 401)");
     assert_eq!(erp.asked_for(""), 1, "the ERP locks users that fail too often");
 }
 

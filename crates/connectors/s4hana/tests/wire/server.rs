@@ -151,7 +151,7 @@ impl Secrets for Known {
     fn get(&self, reference: &str) -> Result<Secret, SecretError> {
         match reference {
             "env:P" => Ok(Secret::new("secret".into())),
-            _ => Err(SecretError { reference: reference.into(), cause: "unknown".into() }),
+            _ => Err(SecretError::new(reference, "unknown")),
         }
     }
 }

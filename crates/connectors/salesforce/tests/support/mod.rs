@@ -140,7 +140,7 @@ pub struct TestSecrets(pub HashMap<String, String>);
 
 impl Secrets for TestSecrets {
     fn get(&self, reference: &str) -> Result<Secret, SecretError> {
-        let missing = |cause: String| SecretError { reference: reference.to_owned(), cause };
+        let missing = |cause: String| SecretError::new(reference, cause);
         if let Some(text) = self.0.get(reference) {
             return Ok(Secret::new(text.clone()));
         }

@@ -1,0 +1,62 @@
+//! A store that cannot be written for a while: another program holds it, as a backup tool may.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use store::WorkItemStatus;
+
+use crate::world::World;
+
+/// Keeps the store from being written until this is dropped.
+fn hold(world: &World) -> Connection {
+    let other = Connection::open(world.folder.path().join("data/test.db")).expect("the store");
+    other.busy_timeout(Duration::from_secs(10)).expect("a setting");
+    other.execute_batch("begin immediate").expect("the lock");
+    other
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_cannot_be_stored_is_refused_soon_and_nothing_is_done() {
+    let world = World::new().await;
+    world.system.quote("1", 5000, "accepted");
+    let item = world.item("credit").await;
+    let held = hold(&world);
+    let begun = Instant::now();
+    let refused = world.decide(item.id, "release", None, None).await.expect_err("refused");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(refused.code, "IL-STORE-002");
+    assert!(refused.remedy.contains("nothing was done"), "{refused}");
+
+    // Behind something that waits already it is refused at once.
+    world.system.quote("2", 50, "accepted");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let begun = Instant::now();
+    assert!(world.decide(item.id, "release", None, None).await.is_err());
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    assert!(world.system.all("Order").is_empty());
+    drop(held);
+
+    world.matter("2", "ordered").await;
+    let now = world.runtime.store().work_item(item.id).expect("a read").expect("an item");
+    assert_eq!(now.status, WorkItemStatus::Open);
+    world.decide(item.id, "release", None, None).await.expect("released");
+    world.matter("1", "ordered").await;
+    assert_eq!(world.system.all("Order").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_the_store_and_loses_nothing() {
+    let world = World::new().await;
+    world.system.quote("1", 50, "accepted");
+    world.matter("1", "ordered").await;
+    let held = hold(&world);
+    world.system.quote("2", 50, "accepted");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let begun = Instant::now();
+    world.runtime.stop(Duration::from_secs(1)).await;
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    drop(held);
+    let world = world.restart(&[]).await;
+    world.matter("2", "ordered").await;
+    assert_eq!(world.system.all("Order").len(), 2);
+}
