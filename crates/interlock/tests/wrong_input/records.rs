@@ -157,7 +157,8 @@ fn a_customer_number_that_the_mapping_refuses_is_an_item_and_holds_no_other_cust
         world.accept(&quote);
         long.push((account, quote));
     }
-    let items: Vec<Value> = long.iter().map(|(_, quote)| interlock.item_of(quote)).collect();
+    let numbers = ["1", "2", "3", "4"].map(|digit| digit.repeat(30));
+    let items: Vec<Value> = numbers.iter().map(|number| interlock.item_with("key", number)).collect();
     for item in &items {
         assert_eq!(item["queue"], "data", "{item}");
         assert!(reason(item).contains("it has 30 characters where 20 are allowed"), "{item}");

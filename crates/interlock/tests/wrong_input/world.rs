@@ -337,6 +337,15 @@ impl Interlock<'_> {
         })
     }
 
+    /// Waits for the open item whose record has this value in this member.
+    pub(crate) fn item_with(&self, member: &str, value: &str) -> Value {
+        until(SOON, || {
+            let items = self.items();
+            let found = items.iter().find(|item| item["record"][member] == value).cloned();
+            found.ok_or_else(|| format!("no item with {member} {value}: {items:?}"))
+        })
+    }
+
     /// Decides on an item.
     pub(crate) fn decide(&self, item: &Value, action: &str, body: &Value) {
         let id = item["id"].as_str().expect("an id");
