@@ -306,14 +306,17 @@ impl<'a> Reader<'a> {
     fn pass_over_string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
         loop {
-            match self.peek() {
-                None => return Err(self.error("the text ends inside a string")),
-                Some(b'"') => {
-                    self.at += 1;
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            match memchr::memchr2(b'"', b'\\', rest) {
+                Some(place) if rest[place] == b'"' => {
+                    self.at += place + 1;
                     return Ok(());
                 }
-                Some(b'\\') => self.at += 2,
-                Some(_) => self.at += 1,
+                Some(place) => self.at += place + 2,
+                None => {
+                    self.at = self.text.len();
+                    return Err(self.error("the text ends inside a string"));
+                }
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use connect::transport::Effect;
-use connect::{Call, CallError, ErrorClass, Key};
+use connect::{Call, CallError, ErrorClass, Key, Selection};
 use model::{Value, json};
 
 use crate::batch::{Operation, Response};
@@ -104,15 +104,20 @@ impl Erp {
             let result = match response {
                 Err(error) => Err(error),
                 Ok(response) if is_filter => self.only_one(&response, &mut decoder),
-                Ok(response) => self.record_or_null(&response, &mut decoder),
+                Ok(response) => self.record_or_null(&response, &calls[place].select, &mut decoder),
             };
             (place, result)
         });
         results.collect()
     }
 
-    fn record_or_null(&self, response: &Response, decoder: &mut Decoder<'_>) -> Result<Value, CallError> {
-        match self.payload(response, Effect::Read) {
+    fn record_or_null(
+        &self,
+        response: &Response,
+        selection: &Selection,
+        decoder: &mut Decoder<'_>,
+    ) -> Result<Value, CallError> {
+        match self.selected(response, selection, Effect::Read) {
             Ok(mut record) => {
                 decoder.record(&mut record);
                 Ok(record)

@@ -5,7 +5,7 @@
 //! each used of the processors is read from the system.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use model::{Problem, Value, json};
@@ -27,7 +27,7 @@ use crate::failure::Failure;
 
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Accepted quotes on their way: enough to fill every batch.
-const BACKLOG: u64 = 1_500;
+const BACKLOG: u64 = 800;
 /// Orders that warm everything up before the idle latency is measured.
 const WARM_UP: u32 = 10;
 /// How long the ERP takes for a step after an order: one order at a time is through quickly.
@@ -68,14 +68,13 @@ pub(crate) async fn orders(bench: Bench) -> Result<(), Failure> {
     progress.say("measuring one order at a time");
     let idle = idle(&systems, &traffic, singles).await?;
     let mut middleware = Middleware::start(super::Place::Child, &systems).await?;
-    let before = all(&systems, &middleware);
-    let started = Instant::now();
+    let processes = processes(&systems, &middleware);
+    let samples = Samples::start(processes);
     let pace = Pace { per_second: None, backlog: BACKLOG };
     let course = Course { from: singles, orders, pace, faults: Faults::None, kills: 0, seed: 1 };
     let ended =
         traffic.run(&course, &systems, &mut middleware, &mut progress).await.inspect_err(|_| progress.finish())?;
-    let wall = started.elapsed().as_secs_f64();
-    let shares = used(&before, &all(&systems, &middleware));
+    let (shares, wall) = samples.until(ended.took);
     let memory = middleware.process().and_then(memory_peak).unwrap_or(0);
     let own = middleware.own_figures(&systems).await?;
     let account = traffic.close(&systems, &ended, own).await?;
@@ -136,10 +135,55 @@ async fn idle(systems: &Systems, traffic: &Traffic, singles: usize) -> Result<Ve
     Ok(measured)
 }
 
-fn all(systems: &Systems, middleware: &Middleware) -> Vec<(&'static str, Usage)> {
+fn processes(systems: &Systems, middleware: &Middleware) -> Vec<(&'static str, u32)> {
     let [crm, erp] = systems.processes();
     let processes = [("Interlock", middleware.process()), crm, erp, ("sales team", Some(std::process::id()))];
-    processes.into_iter().filter_map(|(name, process)| Some((name, usage(process?)?))).collect()
+    processes.into_iter().filter_map(|(name, process)| Some((name, process?))).collect()
+}
+
+fn usages(processes: &[(&'static str, u32)]) -> Vec<(&'static str, Usage)> {
+    processes.iter().filter_map(|(name, process)| Some((*name, usage(*process)?))).collect()
+}
+
+/// Time between two looks at what processes have used.
+const SAMPLE_EVERY: Duration = Duration::from_millis(250);
+
+/// What one look showed, and when.
+type Sample = (Instant, Vec<(&'static str, Usage)>);
+
+/// What processes used as time went by: until everything is known to be at rest, some time passes in which little happens.
+struct Samples {
+    started: Instant,
+    first: Vec<(&'static str, Usage)>,
+    taken: Arc<Mutex<Vec<Sample>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Samples {
+    fn start(processes: Vec<(&'static str, u32)>) -> Self {
+        let (started, first) = (Instant::now(), usages(&processes));
+        let taken: Arc<Mutex<Vec<Sample>>> = Arc::default();
+        let kept = Arc::clone(&taken);
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SAMPLE_EVERY).await;
+                let sample = (Instant::now(), usages(&processes));
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(sample);
+            }
+        });
+        Self { started, first, taken, task }
+    }
+
+    /// What was used in the first so long, and how long that was exactly, in seconds.
+    fn until(self, took: Duration) -> (Vec<Share>, f64) {
+        self.task.abort();
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = self.started + took;
+        match taken.iter().find(|(at, _)| *at >= end).or(taken.last()) {
+            Some((at, usages)) => (used(&self.first, usages), at.duration_since(self.started).as_secs_f64()),
+            None => (Vec::new(), took.as_secs_f64()),
+        }
+    }
 }
 
 fn used(before: &[(&'static str, Usage)], after: &[(&'static str, Usage)]) -> Vec<Share> {

@@ -55,7 +55,7 @@ pub(super) fn writer(file: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
-    connection.pragma_update(None, "cache_size", -16_384).map_err(failed)?;
+    connection.pragma_update(None, "cache_size", -32_768).map_err(failed)?;
     check_durability(&connection, &name)?;
     migrate(&mut connection, &name)?;
     Ok(connection)

@@ -49,8 +49,9 @@ create index work_items_by_transaction on work_items (transaction_id);
 
 create table events (
     correlation blob not null, id blob not null, envelope text not null, at integer not null,
-    primary key (correlation, id)
+    primary key (id, correlation)
 ) strict, without rowid;
+create index events_by_correlation on events (correlation, id);
 create index events_by_age on events (at);
 
 create table listeners (
