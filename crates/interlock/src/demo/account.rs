@@ -142,6 +142,7 @@ impl Account {
         let returns = Value::object([
             ("submitted", number(self.returns)),
             ("processed", number(self.returns_processed)),
+            ("waiting", number(self.returns.saturating_sub(self.returns_processed))),
             ("doubled", number(self.returns_doubled)),
         ]);
         let latency = STEPS.iter().zip(&self.latencies).map(|(step, values)| {

@@ -177,8 +177,9 @@ impl Board {
         Some(quote.clone())
     }
 
-    /// A CRM order of a quote was read: when it was made, how far it is, and since when.
-    pub(crate) fn order(&self, quote_id: &str, record: OrderRecord, created: Timestamp, modified: Timestamp) {
+    /// A CRM order of a quote was seen: how far it is. Times of the CRM have whole seconds, so that the moment of the look
+    /// tells more.
+    pub(crate) fn order(&self, quote_id: &str, record: OrderRecord, seen: Timestamp) {
         let mut guard = self.state();
         let state = &mut *guard;
         let Some(quote) = state.by_id.get(quote_id).and_then(|place| state.quotes.get_mut(*place as usize)) else {
@@ -197,8 +198,7 @@ impl Board {
                 continue;
             }
             quote.reached[step] = true;
-            let at = if stage == Stage::Ordered { created } else { modified };
-            let milliseconds = at.duration_since(quote.accepted_at).as_secs_f64() * 1_000.0;
+            let milliseconds = seen.duration_since(quote.accepted_at).as_secs_f64() * 1_000.0;
             state.latencies[step].push(milliseconds.max(0.0));
             match stage {
                 Stage::Ordered => {}
@@ -288,15 +288,15 @@ mod tests {
         let board = Board::default();
         let at = |second| Timestamp::from_second(second).expect("a time");
         board.accepted([("Q".to_owned(), 0)], at(100));
-        board.order("Q", record("A", Stage::Paid), at(101), at(105));
+        board.order("Q", record("A", Stage::Paid), at(105));
         assert_eq!(board.counts().paid, 1);
         let board = Board::default();
         board.accepted([("Q".to_owned(), 0)], at(100));
-        board.order("Q", record("A", Stage::Ordered), at(101), at(101));
-        board.order("Q", record("B", Stage::Ordered), at(102), at(102));
-        board.order("Q", record("A", Stage::Paid), at(101), at(105));
+        board.order("Q", record("A", Stage::Ordered), at(101));
+        board.order("Q", record("B", Stage::Ordered), at(102));
+        board.order("Q", record("A", Stage::Paid), at(105));
         assert_eq!((board.counts().invoiced, board.counts().paid), (0, 0));
-        board.order("Q", record("B", Stage::Invoiced), at(102), at(107));
+        board.order("Q", record("B", Stage::Invoiced), at(107));
         assert_eq!((board.counts().invoiced, board.counts().paid), (1, 0));
         let latencies = board.latencies();
         assert_eq!(latencies[Stage::Ordered as usize], [1_000.0]);

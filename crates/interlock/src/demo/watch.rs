@@ -13,7 +13,7 @@ use super::crm::Crm;
 use super::sales::{GivenBack, Sales};
 
 /// Time between two looks.
-const LOOK: Duration = Duration::from_millis(400);
+const LOOK: Duration = Duration::from_millis(250);
 /// How far a look reaches back behind the newest change that the one before saw.
 const OVERLAP_MILLISECONDS: i64 = 500;
 /// Customers who react at the same time.
@@ -114,19 +114,14 @@ async fn send_back(team: &Arc<Sales>, quote: &Quote) -> Result<(), Problem> {
 }
 
 async fn orders(crm: &Crm, board: &Board, since: &mut Timestamp) -> Result<(), Problem> {
-    for record in changed(crm, "Id, QuoteId, Plant__c, ERP_Status__c, CreatedDate", "Order", since).await? {
+    for record in changed(crm, "Id, QuoteId, Plant__c, ERP_Status__c", "Order", since).await? {
         let text = |name: &str| record.get(name).as_str().unwrap_or_default();
         let known = OrderRecord {
             id: text("Id").to_owned(),
             plant: text("Plant__c").to_owned(),
             stage: Stage::read(text("ERP_Status__c")),
         };
-        let (Some(created), Some(modified)) =
-            (instant(record.get("CreatedDate")), instant(record.get("SystemModstamp")))
-        else {
-            continue;
-        };
-        board.order(text("QuoteId"), known, created, modified);
+        board.order(text("QuoteId"), known, Timestamp::now());
     }
     Ok(())
 }
