@@ -84,7 +84,8 @@ impl Members for Selection {
             Some((related, _)) => related == name,
             None => **field == *name,
         };
-        (versions || self.fields.iter().any(field)).then_some(Keep::All)
+        // Child lists alone come along with all fields.
+        (versions || self.fields.is_empty() || self.fields.iter().any(field)).then_some(Keep::All)
     }
 }
 

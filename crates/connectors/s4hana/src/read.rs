@@ -104,7 +104,10 @@ impl Erp {
             let result = match response {
                 Err(error) => Err(error),
                 Ok(response) if is_filter => self.only_one(&response, &mut decoder),
-                Ok(response) => self.record_or_null(&response, &calls[place].select, &mut decoder),
+                Ok(response) => {
+                    let selection = with_keys(entity, &calls[place].select);
+                    self.record_or_null(&response, &selection, &mut decoder)
+                }
             };
             (place, result)
         });
@@ -351,6 +354,15 @@ struct Gathered<'a> {
     call: &'a Call,
     projection: Projection,
     wanted: Vec<(usize, Value)>,
+}
+
+/// What is selected, and the key that always comes along.
+fn with_keys(entity: &EntityType, selection: &Selection) -> Selection {
+    let mut selection = selection.clone();
+    if !selection.fields.is_empty() {
+        selection.fields.extend(entity.keys.iter().cloned());
+    }
+    selection
 }
 
 fn get(path: String) -> Operation {
