@@ -50,8 +50,8 @@ async fn salesforce(arguments: SalesforceArgs) -> Result<(), Failure> {
         ("ca", Value::from(running.ca_pem.as_str())),
     ]);
     ended(arguments.common.child).await;
-    running.stop();
-    running.wait().await;
+    running.serving.stop();
+    running.serving.wait().await;
     Ok(())
 }
 
@@ -71,8 +71,8 @@ async fn s4hana(arguments: S4HanaArgs) -> Result<(), Failure> {
     let running = sandbox_s4hana::serve(options).await?;
     ready([("url", Value::from(running.url.as_str())), ("user", Value::from(user))]);
     ended(arguments.common.child).await;
-    running.stop();
-    running.wait().await;
+    running.serving.stop();
+    running.serving.wait().await;
     Ok(())
 }
 

@@ -46,7 +46,7 @@ impl StoreTrouble {
         Waits(self)
     }
 
-    /// Why commits wait, when any does: what is asked for now would wait behind it.
+    /// Why commits wait, when any does: whatever else is asked would wait behind it.
     pub(crate) fn now(&self) -> Option<Problem> {
         self.waiting().problem.clone()
     }

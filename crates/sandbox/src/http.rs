@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use model::Problem;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 
 /// Longest body that is taken, in bytes.
@@ -61,6 +61,40 @@ impl Stop {
             // An error means that every handle is gone, so that nobody can stop it any more: that is a stop as well.
             let _ = receiver.wait_for(|stopped| *stopped).await;
         }
+    }
+}
+
+/// A simulator at work on its sockets.
+#[derive(Debug)]
+pub struct Serving {
+    stop: Stop,
+    task: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Works until it is stopped or the work ends; what the work holds is dropped then.
+    #[must_use]
+    pub fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        let stop = Stop::default();
+        let stopped = stop.stopped();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = stopped => {}
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Stops it; connections that are open are closed.
+    pub fn stop(&self) {
+        self.stop.stop();
+    }
+
+    /// Waits until it has stopped.
+    pub async fn wait(self) {
+        // An error says that the task was cancelled: it has stopped.
+        let _ = self.task.await;
     }
 }
 

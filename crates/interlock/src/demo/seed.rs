@@ -196,7 +196,7 @@ mod tests {
         let partners = client.read_all(set, fields, "BusinessPartner", "").await.expect("read");
         assert_eq!(partners.len(), world.plan.customers.iter().filter(|customer| world::is_known(customer)).count());
         assert!(partners.iter().all(|partner| !partner.get("BusinessPartnerIDByExtSystem").is_null()));
-        running.stop();
-        running.wait().await;
+        running.serving.stop();
+        running.serving.wait().await;
     }
 }

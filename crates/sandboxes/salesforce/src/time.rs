@@ -1,5 +1,7 @@
 //! Dates and instants as the vendor writes and reads them.
 
+use sandbox::calendar::{civil, days};
+
 /// Milliseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000;
 
@@ -7,41 +9,6 @@ pub(crate) const DAY: i64 = 86_400_000;
 #[must_use]
 pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
-}
-
-/// Days since 1970 of a date of the Gregorian calendar; `None` when there is no such day.
-#[must_use]
-pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    let length = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=length).contains(&day) || !(1..=9999).contains(&year) {
-        return None;
-    }
-    // Years begin in March here, so that the leap day is the last of its year.
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468)
-}
-
-/// Year, month and day of a number of days since 1970.
-#[must_use]
-pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 fn push_digits(number: i64, places: usize, text: &mut String) {

@@ -18,7 +18,7 @@ const GROUP_MUTATIONS_MAX: usize = 8_192;
 /// A failing disk may take one batch and refuse the next: it counts as mended when it has refused none for so long.
 const MENDED_AFTER: Duration = Duration::from_secs(3);
 
-/// What keeps batches from being written for now. Who handed them over tries again and again; the log is told when it begins
+/// What keeps batches from being written. Who handed them over tries again and again; the log is told when it begins
 /// and when it is over.
 struct Trouble<'a> {
     file: &'a str,

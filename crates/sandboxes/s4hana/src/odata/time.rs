@@ -1,5 +1,7 @@
 //! Instants, dates and times of day as OData V2 writes them. Everything is milliseconds since 1970 in UTC.
 
+use sandbox::calendar::{civil, days};
+
 use super::fixed::write_digits;
 
 const DAY: i64 = 86_400_000;
@@ -16,36 +18,6 @@ pub(crate) const fn days_after(date: i64, days: i64) -> i64 {
     date.saturating_add(days.saturating_mul(DAY))
 }
 
-/// Days since 1970 of a civil date (proleptic Gregorian; Howard Hinnant's algorithm). `None` when there is no such date.
-fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || day < 1 {
-        return None;
-    }
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    if day > length[usize::try_from(month - 1).ok()?] {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
-}
-
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
 /// Reads `2026-11-23T11:30:00.123`, with any of the seconds, fraction, zone (`Z`, `+02:00`) and time missing.
 #[must_use]
 pub(crate) fn parse_iso(text: &str) -> Option<i64> {
@@ -57,7 +29,7 @@ pub(crate) fn parse_iso(text: &str) -> Option<i64> {
     if at(4)? != b'-' || at(7)? != b'-' {
         return None;
     }
-    let days = days_of(number(0..4)?, number(5..7)?, number(8..10)?)?;
+    let days = days(number(0..4)?, number(5..7)?, number(8..10)?)?;
     let mut instant = days * DAY;
     if text.len() == 10 {
         return Some(instant);

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use model::Problem;
 use sandbox::faults::Faults;
-use sandbox::http::{Dropped, Stop, accept, bind};
-use tokio::task::JoinHandle;
+use sandbox::http::{Dropped, Serving, accept, bind};
 
 use super::dispatch::{Incoming, Outcome, handle};
 use super::options::Options;
@@ -21,27 +20,8 @@ use super::{clock, control, events};
 pub struct Running {
     /// Its address: `http://127.0.0.1:8000`.
     pub url: String,
-    stop: Stop,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    /// Stops it; connections that are open are closed.
-    pub fn stop(&self) {
-        self.stop.stop();
-    }
-
-    /// A handle that stops it.
-    #[must_use]
-    pub fn stopper(&self) -> Stop {
-        self.stop.clone()
-    }
-
-    /// Waits until it has stopped.
-    pub async fn wait(self) {
-        // An error says that the task was cancelled: it has stopped.
-        let _ = self.task.await;
-    }
+    /// Its work.
+    pub serving: Serving,
 }
 
 /// Starts a simulated S/4HANA.
@@ -58,20 +38,17 @@ pub async fn serve(options: Options) -> Result<Running, Problem> {
     let listener = bind("the S/4HANA sandbox", options.listen).await?;
     let address = listener.local_addr().unwrap_or(options.listen);
     let system = Arc::new(System::new(&options, faults));
-    let stop = Stop::default();
-    let stopped = stop.stopped();
     let controls = control::routes(Arc::clone(&system));
     let serving = Arc::clone(&system);
-    let task = tokio::spawn(async move {
+    let serving = Serving::start(async move {
         tokio::select! {
             () = accept(listener, controls, move |request| answer(Arc::clone(&serving), request)) => {}
             () = clock::run(Arc::clone(&system)) => {}
             // Events may end when no client can be made; the system goes on without.
             () = async { events::run(system).await; std::future::pending().await } => {}
-            () = stopped => {}
         }
     });
-    Ok(Running { url: format!("http://{address}"), stop, task })
+    Ok(Running { url: format!("http://{address}"), serving })
 }
 
 async fn answer(system: Arc<System>, request: Request<Bytes>) -> Result<Response<Body>, Dropped> {

@@ -237,6 +237,6 @@ async fn events_tell_of_every_step_until_they_are_taken() {
             .find(|event| event["type"] == "sap.s4.beh.billingdocument.v1.BillingDocument.Created.v1");
         assert!(created.expect("an event")["data"]["BillingDocument"].as_str().expect("a key").starts_with('9'));
     }
-    system.running.stop();
-    system.running.wait().await;
+    system.running.serving.stop();
+    system.running.serving.wait().await;
 }

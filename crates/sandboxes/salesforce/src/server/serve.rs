@@ -6,8 +6,7 @@ use std::sync::Arc;
 use model::Problem;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use sandbox::faults::Faults;
-use sandbox::http::{Stop, accept, bind};
-use tokio::task::JoinHandle;
+use sandbox::http::{Serving, accept, bind};
 use tonic::transport::{Identity, ServerTlsConfig};
 
 use super::gate::Gate;
@@ -25,27 +24,8 @@ pub struct Running {
     pub pubsub: String,
     /// The certificate (PEM) that clients of the Pub/Sub API have to trust.
     pub ca_pem: String,
-    stop: Stop,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    /// Stops it; connections that are open are closed.
-    pub fn stop(&self) {
-        self.stop.stop();
-    }
-
-    /// A handle that stops it.
-    #[must_use]
-    pub fn stopper(&self) -> Stop {
-        self.stop.clone()
-    }
-
-    /// Waits until it has stopped.
-    pub async fn wait(self) {
-        // An error says that the task was cancelled: it has stopped.
-        let _ = self.task.await;
-    }
+    /// Its work.
+    pub serving: Serving,
 }
 
 /// Starts a simulated Salesforce org.
@@ -78,12 +58,10 @@ pub async fn serve(options: Options) -> Result<Running, Problem> {
     }
     let ca_pem = certificate.authority.clone();
     let org = Arc::new(Org::new(options, url.clone(), schema, faults));
-    let stop = Stop::default();
-    let stopped = stop.stopped();
     let gate = Gate { org: Arc::clone(&org), key };
     let controls = control::routes(Arc::clone(&org));
     let events = pubsub::serve(org, grpc, certificate.tls());
-    let task = tokio::spawn(async move {
+    let serving = Serving::start(async move {
         tokio::select! {
             () = accept(rest, controls, move |request| gate.clone().answer(request)) => {}
             // Without events the org goes on.
@@ -93,13 +71,12 @@ pub async fn serve(options: Options) -> Result<Running, Problem> {
                 }
                 std::future::pending::<()>().await;
             } => {}
-            () = stopped => {}
         }
     });
     // A name rather than an address: not every gRPC client takes certificates for addresses.
     let host = if pubsub_address.ip().is_loopback() { "localhost".to_owned() } else { pubsub_address.ip().to_string() };
     let pubsub = format!("https://{host}:{}", pubsub_address.port());
-    Ok(Running { url, pubsub, ca_pem, stop, task })
+    Ok(Running { url, pubsub, ca_pem, serving })
 }
 
 /// A certificate of an authority that lives as long as the process.

@@ -1,6 +1,8 @@
 //! `TODAY`, `LAST_N_DAYS:30` and their like, as spans of time (in UTC).
 
-use crate::time::{DAY, civil, days};
+use sandbox::calendar::{civil, days};
+
+use crate::time::DAY;
 
 /// Longest `n`.
 const N_MAX: i64 = 100_000;
