@@ -25,6 +25,8 @@ pub(crate) struct Item {
     pub(crate) in_doubt: bool,
     /// When it was sent first.
     pub(crate) sent_at: Option<Timestamp>,
+    /// Since when it fails, by the steady time.
+    pub(crate) failing_since: Option<Timestamp>,
     /// When its answer was lost last, by the steady time.
     pub(crate) lost_at: Option<Timestamp>,
 }
@@ -75,7 +77,17 @@ pub(crate) enum Work {
 
 impl Item {
     pub(crate) const fn new(work: Work, call: Option<Call>) -> Self {
-        Self { work, call, attempts: 0, failures: 0, doubts: 0, in_doubt: false, sent_at: None, lost_at: None }
+        Self {
+            work,
+            call,
+            attempts: 0,
+            failures: 0,
+            doubts: 0,
+            in_doubt: false,
+            sent_at: None,
+            failing_since: None,
+            lost_at: None,
+        }
     }
 
     /// What doing it twice would do.

@@ -73,6 +73,9 @@ impl State {
 
     fn judge(&mut self, tag: Tag, items: &[(Item, Came)], now: Timestamp, wall: Timestamp) {
         let evidence = evidence(items);
+        if evidence == Evidence::Served {
+            self.served_at = Some(now);
+        }
         let was_closed = matches!(self.breaker.state(), BreakerState::Closed { .. });
         match evidence {
             Evidence::None => {
@@ -243,6 +246,7 @@ impl State {
         self.tally.retried += 1;
         self.note(error.to_string(), wall);
         item.failures = item.failures.saturating_add(1);
+        item.failing_since.get_or_insert(now);
         let lost = error.class == ErrorClass::Ambiguous && !tag.probe && item.effect() == Effect::Once;
         if lost {
             item.in_doubt = true;
@@ -271,11 +275,11 @@ impl State {
             // Dropping it tells who waits.
             return;
         }
-        // One record that the system cannot serve must not hold the others up: a person gets to see it.
-        let serves = matches!(self.breaker.state(), BreakerState::Closed { failures: 0 });
+        // One record that the system cannot serve, while it serves others, must not hold those up: a person gets to see it.
+        let serves_others = item.failing_since.is_some_and(|since| self.served_at.is_some_and(|served| served > since));
         if matches!(item.work, Work::Read { .. })
             && item.failures >= READS_MAX
-            && serves
+            && serves_others
             && matches!(error.class, ErrorClass::Unavailable | ErrorClass::Ambiguous | ErrorClass::Locked)
         {
             self.reject(item, error, wall);

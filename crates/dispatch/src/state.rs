@@ -63,6 +63,8 @@ pub(crate) struct State {
     backoff: Backoff,
     /// How long a call whose answer was lost may still take effect.
     pub(crate) settle_within: Duration,
+    /// When the system served a request last, by the steady time.
+    pub(crate) served_at: Option<Timestamp>,
     spread: RandomState,
 }
 
@@ -150,6 +152,7 @@ impl State {
             reports,
             backoff,
             settle_within: definition.retry.settle,
+            served_at: None,
             spread: RandomState::new(),
         }
     }

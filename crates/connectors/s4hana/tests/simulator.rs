@@ -62,6 +62,19 @@ impl World {
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
     }
 
+    /// Waits until there is something; ten seconds are taken for never.
+    async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let waiting = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap_or_else(|_| panic!("there is no {what}"))
+    }
+
     async fn one(&self, call: Call) -> Result<Value, connect::CallError> {
         self.erp.execute(&[call]).await.pop().expect("a result")
     }
@@ -89,6 +102,31 @@ fn order(key: &str) -> Call {
     let mut call = call(Action::Create, ORDERS, &body);
     call.probe = vec![("PurchaseOrderByCustomer".into(), key.into())];
     call
+}
+
+#[tokio::test]
+async fn deliveries_that_only_know_the_day_of_a_change_are_found_at_each_change() {
+    let world = World::start().await;
+    world.control("PUT", "timing", r#"{"deliveryAfterMs":1,"goodsIssueAfterMs":3600000}"#).await;
+    world.one(order("Q-1-1010")).await.expect("an order");
+    let since = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(2);
+    let changes = async || {
+        let found = world.erp.changed_since("API_OUTBOUND_DELIVERY_SRV/A_OutbDeliveryHeader", since, None).await;
+        found.expect("changes").records
+    };
+    let first = world.until("a delivery", async || changes().await.into_iter().next()).await;
+    world.control("PUT", "timing", r#"{"goodsIssueAfterMs":1}"#).await;
+    world.one(order("Q-2-1010")).await.expect("another order");
+    // The same day, and another mark: its goods have left.
+    let shipped =
+        world.until("a goods issue", async || changes().await.into_iter().find(|(id, _)| *id != first.0)).await;
+    world.until("another mark", async || changes().await.into_iter().find(|(_, mark)| *mark != first.1)).await;
+    assert_ne!(shipped.0, first.0);
+    assert_eq!(
+        changes().await.into_iter().find(|(id, _)| *id == first.0),
+        Some(first),
+        "what did not change keeps its mark"
+    );
 }
 
 #[tokio::test]

@@ -58,6 +58,28 @@ async fn a_read_waits_for_the_system_and_a_refusal_is_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_served_is_given_up_only_while_others_are_served() {
+    let world = World::new(4);
+    let poisoned = |call: &connect::Call| call.key.as_ref().and_then(|key| key.value.as_str()) == Some("1");
+    world.system.script(move |call, _| if poisoned(call) { fail(ErrorClass::Unavailable) } else { Reply::Work });
+    let (record, select) = ("Quote".into(), Arc::default());
+    // Alone, nobody can tell it from a system that is down.
+    let alone = world.dispatcher.read(&record, ids(1..2), &select);
+    assert!(tokio::time::timeout(Duration::from_secs(600), alone).await.is_err());
+    let beside = async {
+        for _ in 0..600 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            world.dispatcher.read(&record, ids(7..8), &select).await;
+        }
+    };
+    let results = tokio::select! {
+        results = world.dispatcher.read(&record, ids(0..3), &select) => results,
+        () = beside => panic!("the others waited for ever"),
+    };
+    assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_of_changes_are_tried_until_they_come() {
     let world = World::new(4);
     world.system.replies([fail(ErrorClass::Unavailable), fail(ErrorClass::Throttled), fail(ErrorClass::Misconfigured)]);

@@ -182,3 +182,48 @@ fn a_customer_number_that_the_mapping_refuses_is_an_item_and_holds_no_other_cust
     world.ordered_once(&quotes);
     interlock.stop();
 }
+
+#[test]
+fn a_country_that_is_none_is_corrected_in_the_tax_queue() {
+    let world = World::new();
+    let interlock = world.interlock(&[], &[]);
+    let (account, customer) = world.new_customer(Some("5005"));
+    world.update("Account", &account, &json!({"BillingCountry": "Unspecified"}));
+    let quote = world.draft(&customer, &world.product, &Value::Null);
+    world.accept(&quote);
+    let item = interlock.item_with("country", "Unspecified");
+    assert_eq!((&item["queue"], &item["amount"]["amount"]), (&json!("tax"), &json!(20.0)), "{item}");
+    let status = || {
+        let held = world.records(&format!("SELECT Interlock_Status__c FROM Quote WHERE Id = '{quote}'"));
+        held[0]["Interlock_Status__c"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(status(), "Held: tax");
+    // What is no country either is asked about again.
+    interlock.decide(&item, "correct", &json!({"record": {"country": "Nowhere"}}));
+    let item = interlock.item_with("country", "Nowhere");
+    interlock.decide(&item, "correct", &json!({"record": {"country": "GB"}}));
+    world.wait_for_orders(std::slice::from_ref(&quote), SOON);
+    world.ordered_once(std::slice::from_ref(&quote));
+    interlock.has_no_items();
+    interlock.stop();
+}
+
+#[test]
+fn a_quote_that_is_taken_back_while_it_is_held_is_not_ordered() {
+    let world = World::new();
+    let interlock = world.interlock(&[], &[]);
+    let (account, customer) = world.new_customer(Some("5006"));
+    world.update("Account", &account, &json!({"BillingCountry": "Unspecified"}));
+    let quote = world.draft(&customer, &world.product, &Value::Null);
+    world.accept(&quote);
+    let item = interlock.item_with("country", "Unspecified");
+    world.update("Quote", &quote, &json!({"Status": "Denied"}));
+    interlock.decide(&item, "correct", &json!({"record": {"country": "GB"}}));
+    until(SOON, || {
+        let found = world.records(&format!("SELECT Interlock_Status__c FROM Quote WHERE Id = '{quote}'"));
+        if found[0]["Interlock_Status__c"] == "Cancelled" { Ok(()) } else { Err(found[0].to_string()) }
+    });
+    assert!(world.orders().is_empty(), "{:?}", world.orders());
+    interlock.has_no_items();
+    interlock.stop();
+}

@@ -150,12 +150,17 @@ impl LaneTask {
                     _ => self.hear(round, run, &positions, &event),
                 }
             }
-            Work::Replay { run } => round.after.push(After::ReplayAgain { run }),
-            Work::Replayed { run } => {
-                if self.replaying.remove(&run) == Some(true) {
+            Work::Replay { run } => round.after.push(After::ReplayAll { run }),
+            Work::Replayed { run } => match self.replaying.get_mut(&run) {
+                // It stays so until what came meanwhile is told, too: otherwise the next event would overtake that.
+                Some(again) if *again => {
+                    *again = false;
                     round.after.push(After::ReplayAgain { run });
                 }
-            }
+                _ => {
+                    self.replaying.remove(&run);
+                }
+            },
             Work::Go(intent) => self.go(round, intent),
             Work::Fire { run, position } => self.fire(round, run, &position),
             Work::Report(report) => self.report(round, report),
@@ -197,8 +202,13 @@ impl LaneTask {
                 }
             }
         }
-        if !fresh.is_empty() {
-            tokio::spawn(crate::routing::replay(Arc::clone(&self.core), fresh));
+        self.look_up(fresh);
+    }
+
+    /// Looks stored events up for runs that are marked as being told of them.
+    fn look_up(&self, runs: Vec<RunId>) {
+        if !runs.is_empty() {
+            tokio::spawn(crate::routing::replay(Arc::clone(&self.core), runs));
         }
     }
 

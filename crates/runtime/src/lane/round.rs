@@ -55,7 +55,11 @@ pub(super) enum After {
         correlations: Vec<Correlation>,
         started_at: Timestamp,
     },
-    /// Look once more, because an event came meanwhile.
+    /// Look for all events that the run has not heard: the process has just started.
+    ReplayAll {
+        run: RunId,
+    },
+    /// Look once more, because an event came while the run was told of stored ones.
     ReplayAgain {
         run: RunId,
     },
@@ -220,12 +224,15 @@ impl LaneTask {
                     After::Wait { intent } => {
                         self.release(intent);
                     }
+                    // The run must not stay deaf.
+                    After::ReplayAgain { run } => self.look_up(vec![run]),
                     _ => {}
                 }
             }
             return;
         }
         let mut replays: IndexSet<RunId> = IndexSet::new();
+        let mut again = Vec::new();
         for after in round.after {
             match after {
                 After::Submit { connection, request, arrived } => self.submit(&connection, request, arrived),
@@ -242,9 +249,10 @@ impl LaneTask {
                         replays.insert(run);
                     }
                 }
-                After::ReplayAgain { run } => {
+                After::ReplayAll { run } => {
                     replays.insert(run);
                 }
+                After::ReplayAgain { run } => again.push(run),
                 After::Emitted { event, correlations, starts, matter } => {
                     let core = Arc::clone(&self.core);
                     tokio::spawn(async move {
@@ -271,6 +279,7 @@ impl LaneTask {
             }
         }
         self.replay(replays);
+        self.look_up(again);
         for id in &round.touched {
             if self.runs.get(id).is_some_and(|run| run.state.status().is_over()) {
                 self.runs.swap_remove(id);

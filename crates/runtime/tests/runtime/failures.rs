@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::{Value, json};
+use runtime::RunOperation;
 use store::{RunStatus, WorkItemStatus};
 use workflow::FunctionReference;
 
@@ -202,4 +203,38 @@ async fn what_was_given_up_is_looked_for_before_it_is_created_again_and_timers_o
     assert_eq!((world.system.all("Order").len(), world.system.calls("probe Order")), (1, 1));
     let world = world.restart(&impatient).await;
     world.matter("1", "done").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_after_its_run_was_cancelled_is_told() {
+    let world = World::new().await;
+    world.system.hold_creates(true);
+    world.system.quote("1", 50, "accepted");
+    let intent = world.until("intent", |store| store.intents().expect("a read").into_iter().next()).await;
+    let cancel = RunOperation::Cancel { reason: "a mistake".into() };
+    world.runtime.operate(intent.run, cancel, "oscar").await.expect("cancelled");
+    world.matter("1", "cancelled").await;
+    world.system.hold_creates(false);
+    let item = world.item("integration").await;
+    assert_eq!(&*item.title, "create-order happened in sys after its run had ended");
+    assert_eq!(item.amount.expect("an amount").to_string(), "50 GBP");
+    let store = world.runtime.store();
+    let reference = store.reference("order", "Q-1", "sys").expect("a read").expect("it is known whose it is");
+    assert_eq!(Some(&*reference.record_id), world.system.all("Order")[0].get("Id").as_str());
+    assert_eq!(store.intents(), Ok(vec![]));
+    world.decide(item.id, "retry", None, None).await.expect_err("there is nothing to retry");
+    world.decide(item.id, "dismiss", None, None).await.expect("seen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_and_could_not_be_read_is_looked_for_when_it_is_retried() {
+    let world = World::with(&[("workflows/quote-to-cash.yaml", FRAGILE)]).await;
+    world.system.mumble();
+    world.system.quote("1", 50, "accepted");
+    let item = world.item("integration").await;
+    assert!(item.reason.contains("It did happen in sys"), "{}", item.reason);
+    world.decide(item.id, "retry", None, None).await.expect("retried");
+    world.matter("1", "done").await;
+    assert_eq!((world.system.calls("probe Order"), world.system.calls("create Order")), (1, 1));
+    assert_eq!(world.system.all("Order").len(), 1);
 }

@@ -39,6 +39,10 @@ struct Inside {
     random: u64,
     /// Whether each new order is invoiced at once.
     invoices: bool,
+    /// Whether creates wait before they happen.
+    holds: bool,
+    /// Whether the next create is answered with a record that lacks its id.
+    mumbles: bool,
     /// How many calls were made, by record and action.
     calls: HashMap<String, usize>,
 }
@@ -104,6 +108,9 @@ impl Inside {
         }
         if self.draw() < after {
             return Err(CallError::new(ErrorClass::Ambiguous, "timeout", "no answer came"));
+        }
+        if std::mem::take(&mut self.mumbles) {
+            return Ok(Value::object([("Key", record.get("Key").clone())]));
         }
         Ok(record)
     }
@@ -174,6 +181,17 @@ impl System {
         self.inside().weather = (lost_before, lost_after);
     }
 
+    /// From now on creates wait before they happen, or those that waited happen.
+    pub(crate) fn hold_creates(&self, hold: bool) {
+        self.inside().holds = hold;
+        self.news.notify_waiters();
+    }
+
+    /// The next create is answered with something that cannot be read.
+    pub(crate) fn mumble(&self) {
+        self.inside().mumbles = true;
+    }
+
     pub(crate) fn invoice_at_once(&self) {
         self.inside().invoices = true;
     }
@@ -211,6 +229,16 @@ impl Connection for Wire {
     fn execute<'a>(&'a self, calls: &'a [Call]) -> BoxFuture<'a, Vec<Result<Value, CallError>>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
+            loop {
+                let news = self.0.news.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                let creates = calls.iter().any(|call| call.action == Action::Create);
+                if !(creates && self.0.inside().holds) {
+                    break;
+                }
+                news.await;
+            }
             let results = {
                 let mut inside = self.0.inside();
                 calls.iter().map(|call| inside.execute(call)).collect()
