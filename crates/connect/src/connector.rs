@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use model::{ConnectionName, Problem, Value};
 use tokio::sync::mpsc;
 
-use crate::{Action, Call, CallError, ChangePage, FeedError, FeedItem, FeedRequest, Position, PushedChange, Secrets};
+use crate::{
+    Action, Call, CallError, ChangePage, FeedError, FeedItem, FeedRequest, Position, PushedChange, RefusedChange,
+    Secrets,
+};
 
 /// What a connector can do with an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,11 +125,16 @@ pub trait Connection: Send + Sync {
         items: mpsc::Sender<FeedItem>,
     ) -> BoxFuture<'a, Result<(), FeedError>>;
 
-    /// Understands one request that the system pushed to Interlock's event listener.
+    /// Understands one request that the system pushed to Interlock's event listener: its notifications in their order, those
+    /// that cannot be used with the reason, so that the others need not wait for them.
     ///
     /// # Errors
-    /// [`crate::ErrorClass::Rejected`] when it is not a notification of this system.
-    fn receive(&self, headers: &http::HeaderMap, body: &Bytes) -> Result<Vec<PushedChange>, CallError>;
+    /// [`crate::ErrorClass::Rejected`] when the request as a whole cannot be read.
+    fn receive(
+        &self,
+        headers: &http::HeaderMap,
+        body: &Bytes,
+    ) -> Result<Vec<Result<PushedChange, RefusedChange>>, CallError>;
 
     /// Ids of the records of a kind that changed at or after an instant, page by page.
     fn changed_since<'a>(

@@ -106,6 +106,18 @@ pub struct PushedChange {
     pub keys: Value,
 }
 
+/// One part of a pushed request that cannot be used as a notification.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{reason}")]
+pub struct RefusedChange {
+    /// The sender's id of it, where it has one that can be used.
+    pub id: Option<Arc<str>>,
+    /// The vendor's event type, where it has one that can be used.
+    pub event_type: Option<Arc<str>>,
+    /// Why not, one sentence without a full stop.
+    pub reason: String,
+}
+
 /// One page of the records changed since an instant: how a sweep finds what a feed lost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangePage {

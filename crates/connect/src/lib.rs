@@ -22,5 +22,7 @@ pub use connector::{
     ActionInfo, Connection, Connector, FieldDescription, Follows, RecordDescription, SettingError, Settings,
 };
 pub use error::{CallError, ErrorClass};
-pub use feed::{Change, ChangeKind, ChangePage, FeedError, FeedItem, FeedRequest, Opened, Position, PushedChange};
+pub use feed::{
+    Change, ChangeKind, ChangePage, FeedError, FeedItem, FeedRequest, Opened, Position, PushedChange, RefusedChange,
+};
 pub use secret::{Secret, SecretError, Secrets, is_reference};

@@ -175,6 +175,7 @@ pub(crate) async fn overview(caller: Caller) -> Answer {
                 ("name", Value::from(Arc::clone(&one.name))),
                 ("changes", whole(one.changes)),
                 ("healed", whole(one.healed)),
+                ("refused", whole(one.refused)),
             ])
         })
         .collect();

@@ -7,10 +7,11 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use model::{ConnectionName, Value};
+use runtime::{NotReceived, Received, RefusedEvent};
 
 use crate::{Gateway, problem};
 
-/// Takes events; what is answered for with success is durable.
+/// Takes events; what is answered for with success is durable, except those that the answer names as refused.
 pub(crate) async fn take(
     State(gateway): State<Arc<Gateway>>,
     Path(connection): Path<String>,
@@ -21,13 +22,41 @@ pub(crate) async fn take(
         let remedy = "send the token that `events` in interlock.yaml names as `Authorization: Bearer TOKEN`";
         return problem::response(401, "IL-API-005", "The sender of these events is not known", remedy);
     }
-    match gateway.runtime.receive(&ConnectionName::from(connection), &headers, &body).await {
-        Ok(taken) => problem::json(202, &Value::object([("taken", Value::from(i64::try_from(taken).unwrap_or(0)))])),
-        // The sender tries again what was not kept, and must not try again what is no event.
-        Err(found) if matches!(found.code, "IL-FEED-003") => problem::of(404, &found),
-        Err(found) if matches!(found.code, "IL-FEED-004") => problem::of(400, &found),
-        Err(found) => problem::of(503, &found),
-    }
+    let received = gateway.runtime.receive(&ConnectionName::from(connection), &headers, &body).await;
+    let NotReceived { problem, refused } = match received {
+        Ok(Received { taken, refused }) => {
+            let mut answer = Value::object([("taken", number(taken))]);
+            if !refused.is_empty() {
+                answer.set("refused", list(&refused));
+            }
+            // Senders of CloudEvents know 200, 201, 202 and 204 as success; with 207 some would send all again.
+            return problem::json(202, &answer);
+        }
+        Err(found) => found,
+    };
+    // The sender tries again what was not kept, and must not try again what is no event.
+    let status = match problem.code {
+        "IL-FEED-003" => 404,
+        "IL-FEED-004" => 400,
+        _ => 503,
+    };
+    let more = if refused.is_empty() { Value::Null } else { Value::object([("refused", list(&refused))]) };
+    problem::details(status, problem.code, &problem.message, &problem.remedy, more)
+}
+
+/// Refused events, as the sender can tell them apart.
+fn list(refused: &[RefusedEvent]) -> Value {
+    Value::array(refused.iter().map(|event| {
+        Value::object([
+            ("index", number(event.index)),
+            ("id", event.id.as_ref().map_or(Value::Null, |id| Value::from(Arc::clone(id)))),
+            ("reason", Value::from(event.reason.as_str())),
+        ])
+    }))
+}
+
+fn number(number: usize) -> Value {
+    Value::from(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// The handshake of CloudEvents webhooks: the sender asks whether it may send. Source: CloudEvents HTTP 1.1 Web Hooks, chapter 4.

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use model::{Problem, Value, json};
+use model::{Value, json};
 
 /// An answer with this content.
 pub(crate) fn body(status: u16, content_type: &'static str, text: String) -> Response {
@@ -38,9 +38,4 @@ pub(crate) fn details(status: u16, code: &str, title: &str, remedy: &str, more: 
         }
     }
     body(status, "application/problem+json", json::to_string(&value))
-}
-
-/// A problem of ours.
-pub(crate) fn of(status: u16, problem: &Problem) -> Response {
-    response(status, problem.code, &problem.message, &problem.remedy)
 }

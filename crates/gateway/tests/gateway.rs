@@ -210,7 +210,31 @@ async fn pushed_events_need_the_token_and_are_kept_before_they_are_acknowledged(
     assert_eq!(push("events_token", "/events/erp", "{".into()).await.expect("an answer").status(), 400);
     let taken = push("events_token", "/events/erp", event.to_string()).await.expect("an answer");
     assert_eq!(taken.status(), 202);
-    assert_eq!(read(taken).await["taken"], 1);
+    assert_eq!(read(taken).await, json!({"taken": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_event_of_a_batch_is_named_and_the_others_are_kept() {
+    let world = World::start().await;
+    let event = |id: &str, time: &str| {
+        json!({"specversion": "1.0", "id": id, "source": "/s4", "time": time,
+        "type": "sap.s4.beh.billingdocument.v1.BillingDocument.Created.v1", "data": {"BillingDocument": "90000001"}})
+    };
+    let push = |batch: Value| {
+        let request = world.http.post(format!("{}/events/erp", world.url)).bearer_auth("events_token");
+        request.header("content-type", "application/cloudevents-batch+json").body(batch.to_string()).send()
+    };
+    let (good, bad) = (event("e-1", "2026-11-23T10:00:00Z"), event("e-2", "yesterday"));
+    let answer = push(json!([bad, good, 7])).await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (202, "application/json"));
+    let answer = read(answer).await;
+    assert_eq!(answer["taken"], 1, "{answer}");
+    assert_eq!(answer["refused"][0], json!({"index": 0, "id": "e-2", "reason": "the event's `time` is no instant"}));
+    assert_eq!((&answer["refused"][1]["index"], &answer["refused"][1]["id"]), (&json!(2), &Value::Null));
+    let answer = push(json!([bad, 7])).await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-type")), (400, "application/problem+json"));
+    let answer = read(answer).await;
+    assert_eq!((&answer["code"], answer["refused"].as_array().map(Vec::len)), (&json!("IL-FEED-004"), Some(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use model::{EventId, Value, json};
 use sha2::{Digest, Sha256};
 use store::{InboxRow, Mutation, RecordVersionRow};
 
+use crate::parking::{Parent, orphan_row};
 use crate::record::{Line, Versions};
 use crate::work::Work;
 use crate::{Batch, CanonicalEvent, Shared, Unreadable};
@@ -14,11 +15,17 @@ use crate::{Batch, CanonicalEvent, Shared, Unreadable};
 /// Most records that are read in one go.
 const GATHER_MAX: usize = 200;
 
-/// The records that have to wait: `(parent object, parent record id, work)`.
-pub(crate) type Parked = Vec<(Arc<str>, Arc<str>, Work)>;
+/// The records that wait, each with the parents that are not known.
+pub(crate) type Parked = Vec<(Vec<Parent>, Work)>;
 
-/// Canonical object and record id of a parent.
-type Parent = (Arc<str>, Arc<str>);
+/// What a record says of its parents.
+#[derive(Default)]
+struct Parents {
+    /// Whether it names any.
+    named: bool,
+    /// Those that are not known.
+    missing: Vec<Parent>,
+}
 
 impl Shared {
     /// Reads what waits in one line, for ever.
@@ -34,12 +41,13 @@ impl Shared {
             let mut batch = Batch::default();
             let parked = self.convert(&line, &mut versions, works, &mut batch).await;
             self.hand_over(batch).await;
+            self.park(&line, parked).await;
             drop(versions);
-            self.park(place, parked).await;
         }
     }
 
-    /// Reads records and adds what they lead to. Gives those whose parent is not known yet; their inbox rows stay.
+    /// Reads records and adds what they lead to. Gives those with a parent that is not known yet; their inbox rows stay. They
+    /// are to be parked within the same turn, so that no record is parked twice.
     pub(crate) async fn convert(
         &self,
         line: &Line,
@@ -52,7 +60,10 @@ impl Shared {
         let Some(dispatcher) = self.dispatchers.get(&feed.connection) else { return parked };
         let ids: Vec<Arc<str>> = works.iter().map(|work| Arc::clone(&work.id)).collect();
         let records = dispatcher.read(&feed.record, ids, &feed.select).await;
-        for (work, record) in works.into_iter().zip(records) {
+        for (mut work, record) in works.into_iter().zip(records) {
+            if let Some(waiting) = self.parking.take_record(line.place, &work.id) {
+                work.absorb(waiting);
+            }
             line.count(|counters| counters.last_change = Some(work.at));
             let record = match record {
                 Ok(record) => record,
@@ -76,26 +87,30 @@ impl Shared {
                 }
             };
             let mut object = canonical.object;
-            match self.resolve(line, &mut object, work.orphan) {
-                Ok(None) => {}
-                Ok(Some((parent, id))) => {
-                    parked.push((parent, id, work));
-                    continue;
-                }
+            let parents = match self.resolve(line, &mut object) {
+                Ok(parents) => parents,
                 Err(reason) => {
                     self.unreadable(line, versions, &work, record, reason, batch);
                     self.forget(line, &work, batch);
                     continue;
                 }
+            };
+            if !parents.missing.is_empty() && !work.orphan {
+                parked.push((parents.missing, work));
+                continue;
+            }
+            self.forget(line, &work, batch);
+            if !parents.missing.is_empty() {
+                let (row, orphan) = orphan_row(line, &work, &parents.missing, self.clock.now());
+                batch.mutations.push(Mutation::PutInbox(row));
+                parked.push((parents.missing, orphan));
             }
             if let Err(error) = feed.check(&object) {
                 self.unreadable(line, versions, &work, record, error.to_string(), batch);
-                self.forget(line, &work, batch);
                 continue;
             }
             let version = hash("", &object);
             let news = work.forced || !self.is_known(line, versions, &work.id, &version);
-            self.forget(line, &work, batch);
             if !news {
                 line.count(|counters| counters.dropped += 1);
                 continue;
@@ -119,13 +134,16 @@ impl Shared {
                 object: feed.object.clone(),
                 key: canonical.key,
                 arrived: work.arrived,
+                // What came before its parent was known has to reach the run that made the parent known.
+                complete: if parents.named { self.clock.now() } else { work.arrived },
             });
         }
         parked
     }
 
-    /// Adds the keys of parents. Gives the first parent that is not known, unless orphans are wanted.
-    fn resolve(&self, line: &Line, object: &mut Value, orphan: bool) -> Result<Option<Parent>, String> {
+    /// Adds the keys of parents; `null` for those that are not known.
+    fn resolve(&self, line: &Line, object: &mut Value) -> Result<Parents, String> {
+        let mut parents = Parents::default();
         for rule in &line.feed.resolve {
             let id = rule.id.evaluate(object, &[], expr::Limits::default()).map_err(|error| error.to_string())?;
             let id: Option<Arc<str>> = match &id {
@@ -137,14 +155,17 @@ impl Shared {
                 object.set(Arc::clone(&rule.member), Value::Null);
                 continue;
             };
+            parents.named = true;
             let known = self.store.reference_of_record(rule.object.as_str(), line.feed.connection.as_str(), &id);
             match known.map_err(|error| error.to_string())? {
                 Some(reference) => object.set(Arc::clone(&rule.member), Value::from(reference.key)),
-                None if orphan => object.set(Arc::clone(&rule.member), Value::Null),
-                None => return Ok(Some((rule.object.as_str().into(), id))),
+                None => {
+                    object.set(Arc::clone(&rule.member), Value::Null);
+                    parents.missing.push(Parent::new(&line.feed.connection, rule.object.as_str(), &id));
+                }
             };
         }
-        Ok(None)
+        Ok(parents)
     }
 
     fn is_known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: &str) -> bool {
@@ -209,7 +230,7 @@ impl Shared {
     }
 }
 
-/// The inbox row that keeps a record in mind.
+/// The inbox row that keeps a record in mind until it is read.
 pub(crate) fn inbox_row(
     line: &Line,
     row_id: Arc<str>,

@@ -20,6 +20,8 @@ pub struct FeedFigures {
     pub dropped: u64,
     /// Losses that a sweep or a gap event made good.
     pub healed: u64,
+    /// Pushed events that could not be used. One that does not even tell its type counts for every feed it may have been for.
+    pub refused: u64,
     /// When the last change came.
     pub last_change: Option<Timestamp>,
     /// Up to when everything is known to have been seen.

@@ -4,7 +4,7 @@
 //! A notification says that something changed, never what: the record is read again by its id, so that order, duplicates
 //! and gaps of notifications do not matter. A place in a feed, and a pushed notification, are given up only in the commit
 //! that holds what they led to. A change whose parent is not known yet is parked in the inbox and wakes when the
-//! cross-reference is learnt.
+//! cross-reference is learnt; also when it was handed over without its parent meanwhile.
 
 mod convert;
 mod figures;
@@ -28,8 +28,9 @@ use store::{Mutation, Store};
 use tokio::task::JoinHandle;
 
 pub use figures::FeedFigures;
+pub use inbox::{NotReceived, Received, RefusedEvent};
 
-use crate::parking::Parking;
+use crate::parking::{Parent, Parking};
 use crate::record::Line;
 use crate::work::Work;
 
@@ -46,6 +47,9 @@ pub struct CanonicalEvent {
     pub key: Arc<str>,
     /// When the system's notification reached this process.
     pub arrived: Timestamp,
+    /// From when on it can be heard: for a record that names parents, when these were looked up, which may be long after it
+    /// arrived; otherwise the same.
+    pub complete: Timestamp,
 }
 
 /// A record that cannot become a canonical object.
@@ -116,7 +120,7 @@ impl Intake {
         sink: Arc<dyn Sink>,
     ) -> Result<Self, Problem> {
         let feeds = release.connections.values().flat_map(|connection| connection.feeds.values());
-        let lines: Vec<Arc<Line>> = feeds.map(|feed| Arc::new(Line::new(Arc::clone(feed)))).collect();
+        let lines = feeds.enumerate().map(|(place, feed)| Arc::new(Line::new(place, Arc::clone(feed)))).collect();
         let (parking, tasks) = (Parking::default(), Mutex::default());
         let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, tasks });
         shared.recover().await?;
@@ -133,16 +137,16 @@ impl Intake {
         Ok(Self { shared })
     }
 
-    /// Takes what a system pushed; what this returns for is durable.
+    /// Takes what a system pushed, except what cannot be used of it; what this returns for is durable.
     ///
     /// # Errors
-    /// When it is not a notification of this connection, or cannot be stored now.
+    /// When none of it is a notification of this connection, or it cannot be stored now.
     pub async fn receive(
         &self,
         connection: &ConnectionName,
         headers: &http::HeaderMap,
         body: &Bytes,
-    ) -> Result<usize, Problem> {
+    ) -> Result<Received, NotReceived> {
         self.shared.receive(connection, headers, body).await
     }
 
@@ -165,11 +169,14 @@ impl Intake {
         Ok(())
     }
 
-    /// A cross-reference was learnt: changes that waited for it go on.
+    /// A cross-reference was learnt: changes that waited for it go on, and those that were handed over without it come again.
     pub fn referenced(&self, connection: &str, object: &str, record_id: &str) {
-        for (place, work) in self.shared.parking.take(connection, object, record_id) {
-            self.shared.lines[place].put([work]);
-        }
+        self.shared.wake(&Parent::new(&connection.into(), object, &record_id.into()));
+    }
+
+    /// Looks now whether parents have become known that changes wait for, as is done every 30 seconds by itself.
+    pub async fn look_for_parents(&self) {
+        self.shared.look_for_parents(true).await;
     }
 
     /// The counters.

@@ -17,6 +17,8 @@ const VERSIONS_MAX: usize = 200_000;
 /// One feed at work.
 pub(crate) struct Line {
     pub(crate) feed: Arc<Feed>,
+    /// Its place among the lines.
+    pub(crate) place: usize,
     waiting: Mutex<Waiting>,
     pub(crate) wake: Notify,
     /// Held from the reading of records until what they led to is durable: nothing of one feed overtakes itself.
@@ -57,14 +59,16 @@ pub(crate) struct Counters {
     pub(crate) changes: u64,
     pub(crate) dropped: u64,
     pub(crate) healed: u64,
+    pub(crate) refused: u64,
     pub(crate) last_change: Option<Timestamp>,
     pub(crate) covered_until: Option<Timestamp>,
 }
 
 impl Line {
-    pub(crate) fn new(feed: Arc<Feed>) -> Self {
+    pub(crate) fn new(place: usize, feed: Arc<Feed>) -> Self {
         Self {
             feed,
+            place,
             waiting: Mutex::default(),
             wake: Notify::new(),
             turn: tokio::sync::Mutex::default(),
@@ -116,6 +120,7 @@ impl Line {
             changes: counters.changes,
             dropped: counters.dropped,
             healed: counters.healed,
+            refused: counters.refused,
             last_change: counters.last_change,
             covered_until: counters.covered_until,
         }

@@ -96,10 +96,10 @@ impl Shared {
                 let mut versions = line.turn.lock().await;
                 let mut batch = Batch::default();
                 let mut parked = self.convert(line, &mut versions, works.collect(), &mut batch).await;
-                batch.mutations.extend(self.keep(place, &mut parked));
+                batch.mutations.extend(self.keep(line, &mut parked));
                 self.hand_over(batch).await;
+                self.park(line, parked).await;
                 drop(versions);
-                self.park(place, parked).await;
             }
             if seen.len() + new.len() > SEEN_MAX {
                 seen.clear();

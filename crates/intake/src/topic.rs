@@ -206,7 +206,7 @@ impl Shared {
                 let works = self.works(*place, &items, now);
                 let mut versions = line.turn.lock().await;
                 let mut waiting = self.convert(line, &mut versions, works, &mut batch).await;
-                batch.mutations.extend(self.keep(*place, &mut waiting));
+                batch.mutations.extend(self.keep(line, &mut waiting));
                 parked.push((*place, waiting));
                 turns.push(versions);
             }
@@ -220,10 +220,10 @@ impl Shared {
                 }));
             }
             self.hand_over(batch).await;
-            drop(turns);
             for (place, waiting) in parked {
-                self.park(place, waiting).await;
+                self.park(&self.lines[place], waiting).await;
             }
+            drop(turns);
             items.clear();
         }
         heard

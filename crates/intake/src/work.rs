@@ -19,7 +19,7 @@ pub(crate) struct Work {
     pub(crate) forced: bool,
     /// Whether a sweep found it.
     pub(crate) swept: bool,
-    /// Whether it is handed over although a cross-reference is missing.
+    /// Whether it has waited for a parent for long enough: it is handed over even without.
     pub(crate) orphan: bool,
 }
 
@@ -36,5 +36,16 @@ impl Work {
         self.forced |= other.forced;
         self.swept &= other.swept;
         self.orphan |= other.orphan;
+    }
+
+    /// What waited for a parent is done with by this reading too.
+    pub(crate) fn absorb(&mut self, parked: Self) {
+        if parked.orphan {
+            // It was handed over: when it was heard of says nothing of this change.
+            self.inbox.extend(parked.inbox);
+            self.orphan = true;
+        } else {
+            self.merge(parked);
+        }
     }
 }

@@ -62,7 +62,7 @@ use crate::work::{Answer, Work};
 
 pub use dispatch::{Clock, ConnectionFigures, ConnectionState, OpenConnection, Percentiles, SystemClock};
 pub use figures::Figures;
-pub use intake::FeedFigures;
+pub use intake::{FeedFigures, NotReceived, Received, RefusedEvent};
 
 /// How long a stop waits for a store that cannot be written.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
@@ -168,16 +168,16 @@ impl Runtime {
         }
     }
 
-    /// Takes what a system pushed; what this returns for is durable.
+    /// Takes what a system pushed, except what cannot be used of it; what this returns for is durable.
     ///
     /// # Errors
-    /// When it is not a notification of this connection, or cannot be stored now.
+    /// When none of it is a notification of this connection, or it cannot be stored now.
     pub async fn receive(
         &self,
         connection: &ConnectionName,
         headers: &http::HeaderMap,
         body: &Bytes,
-    ) -> Result<usize, Problem> {
+    ) -> Result<Received, NotReceived> {
         self.shared.intake.receive(connection, headers, body).await
     }
 

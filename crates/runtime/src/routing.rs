@@ -65,7 +65,7 @@ async fn take(core: &Arc<Core>, batch: Batch) -> Result<(), Problem> {
         if correlations.is_empty() {
             continue;
         }
-        let event = Event { id: event.id, envelope: event.envelope, arrived: event.arrived };
+        let event = Event { id: event.id, envelope: event.envelope, arrived: event.complete };
         core.recent.note(&correlations, core.clock.now());
         mutations.extend(rows(&event, &correlations));
         events.push((event, correlations));

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use connect::transport::Effect;
-use connect::{CallError, ChangePage, ErrorClass, Position, PushedChange};
+use connect::{CallError, ChangePage, ErrorClass, Position, PushedChange, RefusedChange};
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use model::{Value, json};
@@ -28,11 +28,15 @@ const PAGE: usize = 1_000;
 /// Dates without a time are of the ERP's own zone, which may be behind UTC.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// The events in one pushed request: CloudEvents 1.0 over HTTP in structured, batched or binary mode.
+/// What one pushed request holds.
+type Received = Vec<Result<PushedChange, RefusedChange>>;
+
+/// The events in one pushed request: CloudEvents 1.0 over HTTP in structured, batched or binary mode. An event of a batch
+/// that cannot be used does not keep the others from being used.
 ///
 /// # Errors
-/// Rejected when it is none of these.
-pub(crate) fn receive(headers: &HeaderMap, body: &Bytes) -> Result<Vec<PushedChange>, CallError> {
+/// Rejected when the request as a whole is none of these.
+pub(crate) fn receive(headers: &HeaderMap, body: &Bytes) -> Result<Received, CallError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(version) = header("ce-specversion") {
         let attributes = [
@@ -48,15 +52,15 @@ pub(crate) fn receive(headers: &HeaderMap, body: &Bytes) -> Result<Vec<PushedCha
                 json::parse(body).map_err(|error| refused(format!("the event's data is not JSON: {error}")))?,
             );
         }
-        return Ok(vec![read_event(&event)?]);
+        return Ok(vec![read_event(&event)]);
     }
     let document = json::parse(body).map_err(|error| refused(format!("the body is not JSON: {error}")))?;
     match &document {
         Value::Array(events) if events.len() > EVENTS_MAX => {
             Err(refused(format!("more than {EVENTS_MAX} events came in one request")))
         }
-        Value::Array(events) => events.iter().map(read_event).collect(),
-        event => Ok(vec![read_event(event)?]),
+        Value::Array(events) => Ok(events.iter().map(read_event).collect()),
+        event => Ok(vec![read_event(event)]),
     }
 }
 
@@ -64,29 +68,40 @@ fn refused(message: impl Into<String>) -> CallError {
     CallError::new(ErrorClass::Rejected, "not-an-event", message)
 }
 
-fn read_event(event: &Value) -> Result<PushedChange, CallError> {
-    let text = |name: &str| -> Result<&str, CallError> {
-        match event.get(name).as_str() {
-            Some(text) if !text.is_empty() && text.len() <= NAME_MAX => Ok(text),
-            _ => Err(refused(format!("the event has no attribute `{name}` that can be used"))),
-        }
+fn read_event(event: &Value) -> Result<PushedChange, RefusedChange> {
+    understand(event).map_err(|reason| RefusedChange {
+        id: attribute(event, "id").map(Arc::from),
+        event_type: attribute(event, "type").map(Arc::from),
+        reason,
+    })
+}
+
+/// An attribute of an event, when it can be used.
+fn attribute<'a>(event: &'a Value, name: &str) -> Option<&'a str> {
+    event.get(name).as_str().filter(|text| !text.is_empty() && text.len() <= NAME_MAX)
+}
+
+/// The event, or why it cannot be used.
+fn understand(event: &Value) -> Result<PushedChange, String> {
+    let text = |name: &str| {
+        attribute(event, name).ok_or_else(|| format!("the event has no attribute `{name}` that can be used"))
     };
     if !text("specversion")?.starts_with("1.") {
-        return Err(refused("the event is not of CloudEvents 1.0"));
+        return Err("the event is not of CloudEvents 1.0".to_owned());
     }
-    let at = match event.get("time").as_str() {
-        None => Timestamp::now(),
-        Some(time) => time.parse().map_err(|_| refused(format!("the event's time `{time}` is no instant")))?,
+    let at = match event.get("time") {
+        Value::Null => Timestamp::now(),
+        _ => text("time")?.parse().map_err(|_| "the event's `time` is no instant".to_owned())?,
     };
     let data = match event.get("data_base64").as_str() {
         Some(text) => {
-            let bytes = STANDARD.decode(text).map_err(|_| refused("the event's data is not base64"))?;
-            json::parse(&bytes).map_err(|error| refused(format!("the event's data is not JSON: {error}")))?
+            let bytes = STANDARD.decode(text).map_err(|_| "the event's data is not base64".to_owned())?;
+            json::parse(&bytes).map_err(|error| format!("the event's data is not JSON: {error}"))?
         }
         None => event.get("data").clone(),
     };
     if !matches!(data, Value::Object(_)) {
-        return Err(refused("the event's data holds no keys"));
+        return Err("the event's data holds no keys".to_owned());
     }
     Ok(PushedChange { id: text("id")?.into(), event_type: text("type")?.into(), at, keys: data })
 }
@@ -238,8 +253,9 @@ mod tests {
     #[test]
     fn all_modes_of_cloud_events_are_understood() {
         let structured = receive(&HeaderMap::new(), &Bytes::from_static(EVENT.as_bytes())).expect("an event");
-        assert_eq!(structured[0].keys, Value::object([("SalesOrder", "4711")]));
-        assert_eq!(&*structured[0].event_type, "sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1");
+        let event = structured[0].as_ref().expect("an event");
+        assert_eq!(event.keys, Value::object([("SalesOrder", "4711")]));
+        assert_eq!(&*event.event_type, "sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1");
         let batch = receive(&HeaderMap::new(), &Bytes::from(format!("[{EVENT},{EVENT}]"))).expect("events");
         assert_eq!((batch.len(), &batch[1]), (2, &structured[0]));
         let lines = [
@@ -254,17 +270,28 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_refused() {
-        for body in [
-            "",
-            "{}",
-            "[1]",
-            "{\"specversion\":\"1.0\"}",
-            "{\"specversion\":\"0.3\",\"id\":\"1\",\"type\":\"t\",\"data\":{}}",
-        ] {
-            let error = receive(&HeaderMap::new(), &Bytes::from_static(body.as_bytes())).expect_err(body);
-            assert_eq!(error.class, ErrorClass::Rejected);
+        let error = receive(&HeaderMap::new(), &Bytes::new()).expect_err("nothing");
+        assert_eq!(error.class, ErrorClass::Rejected);
+        let lines = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-type", "t")];
+        assert!(receive(&headers(&lines), &Bytes::from_static(b"{")).is_err());
+        for body in ["{}", "[1]", r#"{"specversion":"1.0"}"#, r#"{"specversion":"0.3","id":"1","type":"t","data":{}}"#]
+        {
+            let received = receive(&HeaderMap::new(), &Bytes::from_static(body.as_bytes())).expect(body);
+            assert!(matches!(&received[..], [Err(_)]), "{body}: {received:?}");
         }
-        assert!(receive(&headers(&[("ce-specversion", "1.0")]), &Bytes::new()).is_err());
+        let received = receive(&headers(&lines[..1]), &Bytes::new()).expect("a request");
+        assert!(received[0].is_err());
+    }
+
+    #[test]
+    fn a_bad_event_keeps_no_other_from_being_used() {
+        let bad = r#"{"specversion":"1.0","id":"QgQ9","type":"t","time":"yesterday","data":{}}"#;
+        let received = receive(&HeaderMap::new(), &Bytes::from(format!("[{EVENT},{bad},7,{EVENT}]"))).expect("events");
+        assert!(received[0].is_ok() && received[3].is_ok());
+        let refused = received[1].as_ref().expect_err("no instant");
+        assert_eq!((refused.id.as_deref(), refused.event_type.as_deref()), (Some("QgQ9"), Some("t")));
+        assert!(refused.reason.contains("`time`"), "{}", refused.reason);
+        assert_eq!(received[2].as_ref().expect_err("a number").id, None);
     }
 
     #[test]

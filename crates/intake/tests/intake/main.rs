@@ -1,12 +1,13 @@
 //! What comes in, over a system in memory, a real dispatcher and a real store.
 
+mod parents;
+mod pushed;
 mod world;
 
 use std::sync::Arc;
 
 use connect::ChangeKind;
 use model::Value;
-use store::Store;
 
 use crate::world::{System, World};
 
@@ -89,42 +90,6 @@ async fn a_lost_place_is_swept_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_pushed_is_durable_before_it_is_acknowledged() {
-    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
-    let world = World::start(folder.path(), &system).await;
-    *world.kept.refuse.lock().expect("lock") = u32::MAX;
-    world.refer("Q-1", "1").await;
-    system.write("Invoice", "9", r#"{"Number": "I-9", "QuoteId": "1"}"#);
-    assert_eq!(world.push("e1", "9").await.expect("kept"), 1);
-    assert_eq!(world.push("e1", "9").await.expect("kept"), 1, "the same one again is harmless");
-    assert_eq!(world.store.inbox().expect("rows").len(), 1);
-    world.kill().await;
-    let world = World::start(folder.path(), &system).await;
-    let event = world.events(1).await.remove(0);
-    assert_eq!(event.envelope.get("data").get("quote"), &Value::from("Q-1"));
-    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
-    assert_eq!(world.count(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_change_waits_for_its_parent_and_survives_a_restart_meanwhile() {
-    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
-    let world = World::start(folder.path(), &system).await;
-    system.write("Invoice", "9", r#"{"Number": "I-9", "QuoteId": "1"}"#);
-    system.write("Invoice", "10", r#"{"Number": "I-10"}"#);
-    world.push("e1", "9").await.expect("kept");
-    world.push("e2", "10").await.expect("kept");
-    let first = world.events(1).await;
-    assert_eq!(&*first[0].key, "I-10", "what names no parent waits for none");
-    world.kill().await;
-    let world = World::start(folder.path(), &system).await;
-    world.refer("Q-1", "1").await;
-    let event = world.events(1).await.remove(0);
-    assert_eq!((&*event.key, event.envelope.get("data").get("quote")), ("I-9", &Value::from("Q-1")));
-    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_told_once_and_read_again_when_asked() {
     let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
     let world = World::start(folder.path(), &system).await;
@@ -172,18 +137,6 @@ async fn what_cannot_be_kept_is_tried_again() {
     system.say("Quote", &["1"], ChangeKind::Updated);
     world.events(1).await;
     assert_eq!(world.count(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_notification_is_refused() {
-    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
-    let world = World::start(folder.path(), &system).await;
-    let body = bytes::Bytes::from_static(b"{");
-    let refused = world.intake.receive(&"sys".into(), &http::HeaderMap::new(), &body).await.expect_err("refused");
-    assert_eq!(refused.code, "IL-FEED-004");
-    let unknown = world.intake.receive(&"nosuch".into(), &http::HeaderMap::new(), &body).await.expect_err("refused");
-    assert_eq!(unknown.code, "IL-FEED-003");
-    assert_eq!(world.push("e1", "").await.expect_err("no id").code, "IL-FEED-004");
 }
 
 #[tokio::test(flavor = "multi_thread")]

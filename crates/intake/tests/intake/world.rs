@@ -8,13 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, Change, ChangeKind, ChangePage, Connection, Connector, ErrorClass, FeedError,
-    FeedItem, FeedRequest, Follows, Position, PushedChange, RecordDescription, SettingError, Settings,
+    FeedItem, FeedRequest, Follows, Position, PushedChange, RecordDescription, RefusedChange, SettingError, Settings,
 };
 use definitions::Release;
 use dispatch::{Clock, Dispatcher, OpenConnection, SystemClock};
 use futures::future::BoxFuture;
-use intake::{Batch, CanonicalEvent, Intake, Sink, Unreadable};
-use jiff::Timestamp;
+use intake::{Batch, CanonicalEvent, Intake, NotReceived, Received, Sink, Unreadable};
+use jiff::{SignedDuration, Timestamp};
 use model::{Problem, Value, json};
 use store::{Mutation, ReferenceRow, SqliteStore, Store};
 use tokio::sync::mpsc;
@@ -153,16 +153,26 @@ impl Connection for Wire {
             }
         })
     }
-    fn receive(&self, _: &http::HeaderMap, body: &Bytes) -> Result<Vec<PushedChange>, CallError> {
+    fn receive(
+        &self,
+        _: &http::HeaderMap,
+        body: &Bytes,
+    ) -> Result<Vec<Result<PushedChange, RefusedChange>>, CallError> {
         let value = json::parse(body).map_err(|_| CallError::new(ErrorClass::Rejected, "json", "not JSON"))?;
-        let text = |name: &str| value.get(name).as_str().unwrap_or_default();
-        let at = Timestamp::now();
-        Ok(vec![PushedChange {
-            id: text("id").into(),
-            event_type: text("type").into(),
-            at,
-            keys: value.get("data").clone(),
-        }])
+        let read = |event: &Value| {
+            let text = |name: &str| event.get(name).as_str().map(Arc::from);
+            let (id, event_type) = (text("id"), text("type"));
+            match (id, event_type) {
+                (Some(id), Some(event_type)) => {
+                    Ok(PushedChange { id, event_type, at: Timestamp::now(), keys: event.get("data").clone() })
+                }
+                (id, event_type) => Err(RefusedChange { id, event_type, reason: "it has no id or no type".into() }),
+            }
+        };
+        Ok(match &value {
+            Value::Array(events) => events.iter().map(read).collect(),
+            event => vec![read(event)],
+        })
     }
     fn changed_since<'a>(
         &'a self,
@@ -253,11 +263,22 @@ fn project(folder: &Path, sweep: &str) -> Arc<Release> {
     Arc::new(release)
 }
 
+/// The machine's clock, and what the tests let pass.
+#[derive(Default)]
+pub(crate) struct Passing(Mutex<SignedDuration>);
+
+impl Clock for Passing {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + *self.0.lock().expect("lock")
+    }
+}
+
 /// An intake over a store in a folder. Dropped without a word, it leaves what a killed process leaves.
 pub(crate) struct World {
     pub(crate) intake: Intake,
     pub(crate) kept: Arc<Kept>,
     pub(crate) store: Arc<SqliteStore>,
+    clock: Arc<Passing>,
 }
 
 impl World {
@@ -275,11 +296,11 @@ impl World {
     pub(crate) async fn unfollowed(folder: &Path, system: &Arc<System>, sweep: &str) -> Self {
         let release = project(folder, sweep);
         let store = Arc::new(SqliteStore::open(&folder.join("data/test.db")).expect("a store"));
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = Arc::new(Passing::default());
         let (reports, _) = mpsc::unbounded_channel();
         let dispatchers = release.connections.iter().map(|(name, definition)| {
             let open = OpenConnection { connection: Arc::new(Wire(Arc::clone(system))), actions: &ACTIONS };
-            let dispatcher = Dispatcher::start(Arc::clone(definition), open, Arc::clone(&clock), reports.clone());
+            let dispatcher = Dispatcher::start(Arc::clone(definition), open, Arc::new(SystemClock), reports.clone());
             (name.clone(), dispatcher)
         });
         let dispatchers = dispatchers.collect();
@@ -290,8 +311,9 @@ impl World {
             refuse: Mutex::default(),
             news: tokio::sync::Notify::new(),
         });
-        let intake = Intake::start(release, Arc::clone(&store) as _, dispatchers, clock, Arc::clone(&kept) as _).await;
-        Self { intake: intake.expect("an intake"), kept, store }
+        let time = Arc::clone(&clock) as _;
+        let intake = Intake::start(release, Arc::clone(&store) as _, dispatchers, time, Arc::clone(&kept) as _).await;
+        Self { intake: intake.expect("an intake"), kept, store, clock }
     }
 
     /// Waits until the topic is followed.
@@ -324,13 +346,23 @@ impl World {
         self.kept.events.lock().expect("lock").len()
     }
 
-    pub(crate) async fn push(&self, id: &str, invoice: &str) -> Result<usize, Problem> {
+    pub(crate) async fn push(&self, id: &str, invoice: &str) -> Result<usize, NotReceived> {
         let body = format!(r#"{{"id":"{id}","type":"erp.invoice.created","data":{{"Invoice":"{invoice}"}}}}"#);
+        self.push_text(body).await.map(|received| received.taken)
+    }
+
+    pub(crate) async fn push_text(&self, body: String) -> Result<Received, NotReceived> {
         self.intake.receive(&"sys".into(), &http::HeaderMap::new(), &Bytes::from(body)).await
     }
 
     /// Learns which quote a record is.
     pub(crate) async fn refer(&self, key: &str, record_id: &str) {
+        self.refer_silently(key, record_id).await;
+        self.intake.referenced("sys", "quote", record_id);
+    }
+
+    /// Learns it, and nobody tells the intake.
+    pub(crate) async fn refer_silently(&self, key: &str, record_id: &str) {
         let row = ReferenceRow {
             object: "quote".into(),
             key: key.into(),
@@ -338,7 +370,16 @@ impl World {
             record_id: record_id.into(),
         };
         self.store.commit(vec![Mutation::PutReference(row)]).durable().await.expect("durable");
-        self.intake.referenced("sys", "quote", record_id);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Time passes, and parents are looked for.
+    pub(crate) async fn pass(&self, minutes: i64) {
+        *self.clock.0.lock().expect("lock") += SignedDuration::from_mins(minutes);
+        self.intake.look_for_parents().await;
     }
 
     /// As a process that is killed: nothing is finished, the store is closed.

@@ -3,6 +3,7 @@
 mod crashes;
 mod events;
 mod failures;
+mod parents;
 mod people;
 mod project;
 mod records;

@@ -70,5 +70,5 @@ async fn events_are_pushed_and_not_subscribed() {
     assert_eq!(error.class, ErrorClass::Misconfigured);
     let body = r#"{"specversion":"1.0","id":"1","type":"sap.s4.beh.salesorder.v1.SalesOrder.Created.v1","data":{"SalesOrder":"4711"}}"#;
     let pushed = connection.receive(&http::HeaderMap::new(), &body.into()).expect("an event");
-    assert_eq!(pushed[0].keys.get("SalesOrder").as_str(), Some("4711"));
+    assert_eq!(pushed[0].as_ref().expect("an event").keys.get("SalesOrder").as_str(), Some("4711"));
 }
