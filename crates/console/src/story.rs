@@ -72,7 +72,8 @@ fn runs(
         let Some(row) = store.run(id)?.filter(|row| row.transaction == matter.id) else { continue };
         let live = matches!(row.status, RunStatus::Live | RunStatus::Suspended | RunStatus::Failed);
         // A state that this build cannot read is no reason to show no page.
-        let state: Option<RunState> = live.then(|| postcard::from_bytes(&row.state).ok()).flatten();
+        let parts = row.parts.iter().map(|part| (part.number, &*part.content));
+        let state = live.then(|| RunState::restore(&row.state, parts).ok()).flatten().map(|(state, _)| state);
         let waiting = state.map(|state| state.waiting()).unwrap_or_default();
         let own = if live {
             if intents.is_none() {

@@ -78,8 +78,12 @@ pub struct RunRow {
     pub transaction: TransactionId,
     /// Where it stands.
     pub status: RunStatus,
-    /// The machine's state, opaque here; empty once it has ended.
+    /// The machine's state, opaque here; empty once it has ended, which removes all its parts.
     pub state: Vec<u8>,
+    /// Parts of the state: when the row is written, those that are new; when it is read, all.
+    pub parts: Vec<RunPart>,
+    /// Numbers of the parts that go when the row is written.
+    pub removed_parts: Vec<u32>,
     /// When it was started: for a run that an event started, when that event arrived.
     pub started_at: Timestamp,
     /// When this row was written.
@@ -87,6 +91,15 @@ pub struct RunRow {
     /// Whether what it creates is looked for before it is sent: something that was given up, by this run or an earlier one
     /// for its key, may have happened.
     pub in_doubt: bool,
+}
+
+/// A part of a run's state that is stored on its own, because it stays the same while the rest changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPart {
+    /// Its number within the run.
+    pub number: u32,
+    /// Its bytes, opaque here.
+    pub content: Vec<u8>,
 }
 
 /// A recorded wish to change, read or ask something outside. The row goes when the outcome is known.

@@ -23,6 +23,8 @@ fn batch(number: u64) -> Vec<Mutation> {
         transaction: TransactionId::now(),
         status: RunStatus::Live,
         state: vec![7; 3_000],
+        parts: Vec::new(),
+        removed_parts: Vec::new(),
         started_at: at,
         updated_at: at,
         in_doubt: false,

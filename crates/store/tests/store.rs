@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use model::{EventId, IntentId, Money, RunId, TransactionId, Value, WorkItemId};
 use store::{
     EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation, Page, ReferenceRow,
-    RunRow, RunStatus, SqliteStore, Store, StoreError, TimerRow, TransactionRow, WorkItemFilter, WorkItemRow,
+    RunPart, RunRow, RunStatus, SqliteStore, Store, StoreError, TimerRow, TransactionRow, WorkItemFilter, WorkItemRow,
     WorkItemStatus,
 };
 
@@ -34,6 +34,8 @@ fn a_run(key: &str) -> RunRow {
         transaction: TransactionId::now(),
         status: RunStatus::Live,
         state: vec![1, 2, 3],
+        parts: Vec::new(),
+        removed_parts: Vec::new(),
         started_at: at(0),
         updated_at: at(1),
         in_doubt: false,
@@ -329,6 +331,31 @@ async fn a_failed_run_lives_until_it_is_cancelled_and_makes_room_when_it_is_remo
         .await
         .expect("durable");
     assert_eq!(store.run_of_key("quote-to-cash", "Q-1"), Ok(Some(again.id)));
+}
+
+#[tokio::test]
+async fn parts_of_a_run_stay_until_they_are_removed_or_the_run_is_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let part = |number: u32| RunPart { number, content: vec![7; number as usize] };
+    let first = RunRow { parts: vec![part(1), part(2)], ..a_run("Q-1") };
+    let other = RunRow { parts: vec![part(1)], ..a_run("Q-2") };
+    let batch = vec![Mutation::PutRun(first.clone()), Mutation::PutRun(other.clone())];
+    store.commit(batch).durable().await.expect("durable");
+    let next = RunRow { state: vec![4], parts: vec![part(3)], removed_parts: vec![1], ..first.clone() };
+    store.commit(vec![Mutation::PutRun(next.clone())]).durable().await.expect("durable");
+    drop(store);
+
+    let store = open(folder.path());
+    let parts = |id| store.run(id).expect("a read").expect("a run").parts;
+    assert_eq!(
+        store.run(first.id),
+        Ok(Some(RunRow { parts: vec![part(2), part(3)], removed_parts: Vec::new(), ..next.clone() }))
+    );
+    let over = RunRow { status: RunStatus::Completed, state: Vec::new(), parts: Vec::new(), ..next };
+    store.commit(vec![Mutation::PutRun(over)]).durable().await.expect("durable");
+    assert_eq!((parts(first.id), parts(other.id)), (Vec::new(), vec![part(1)]));
+    store.commit(vec![Mutation::RemoveRun(other.id), Mutation::PutRun(other)]).durable().await.expect("durable");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What a run is between two steps: its data and the tasks it is in the middle of, nothing of what is over.
 //!
-//! The state is stored whole after each step, so it must stay small: a value that several tasks hold is stored once, and
-//! what no later expression can reach is dropped. It is generic over how values are held: as values while the machine
-//! works, as numbers of values when it is stored.
+//! The state is stored after each step, so it must stay small: a value that several tasks hold is stored once, one that
+//! stays is not stored again, and what no later expression can reach is dropped. It is generic over how values are held: as
+//! values while the machine works, as numbers of values when it is stored.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::Flow;
 use crate::fault::Fault;
 use crate::step::Input;
-use crate::stored::{Block, Writer, read};
+use crate::stored::{Block, Parts, StoredState, Writer, read};
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,7 +39,18 @@ impl Status {
     }
 }
 
-/// A run between two steps. Serialisable; its encoding is compact with `postcard`.
+/// Why a state cannot be stored or read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// A value is nested too deep.
+    #[error("the run holds a value that is nested too deep to be stored")]
+    TooDeep,
+    /// It was not written by this, or a part is missing.
+    #[error("the stored run is damaged")]
+    Damaged,
+}
+
+/// A run between two steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunState(pub(crate) State<Value>);
 
@@ -307,27 +318,36 @@ impl<V> Listening<V> {
     }
 }
 
-impl Serialize for RunState {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut writer = Writer::default();
-        let stored = self.0.map(&mut |value| writer.hold(value));
-        let too_deep = || serde::ser::Error::custom("the run holds a value that is nested too deep to be stored");
-        (Block(writer.into_bytes().ok_or_else(too_deep)?), stored).serialize(serializer)
+impl RunState {
+    /// The state as it is to be stored after a step: what is stored already, as the parts know, is not written again.
+    ///
+    /// # Errors
+    /// When it holds a value that is nested too deep to be read back. The parts are of no use then.
+    pub fn store(&self, parts: &mut Parts) -> Result<StoredState, StateError> {
+        let mut writer = Writer::new(parts);
+        let state = self.0.map(&mut |value| writer.hold(value));
+        let values = writer.finish().ok_or(StateError::TooDeep)?;
+        let state = postcard::to_allocvec(&(Block(values.state), state)).map_err(|_| StateError::TooDeep)?;
+        Ok(StoredState { state, ..values })
     }
-}
 
-impl<'de> Deserialize<'de> for RunState {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let broken = || serde::de::Error::custom("the stored run is damaged");
-        let (values, stored) = <(Block, State<u32>)>::deserialize(deserializer)?;
-        let values = read(&values.0).ok_or_else(broken)?;
+    /// A stored state and its parts.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn restore<'a>(
+        state: &[u8],
+        parts: impl IntoIterator<Item = (u32, &'a [u8])>,
+    ) -> Result<(Self, Parts), StateError> {
+        let (values, stored): (Block, State<u32>) = postcard::from_bytes(state).map_err(|_| StateError::Damaged)?;
+        let (values, parts) = read(&values.0, parts).ok_or(StateError::Damaged)?;
         let mut missing = false;
         let state = stored.map(&mut |index| {
             let value = values.get(*index as usize);
             missing |= value.is_none();
             value.cloned().unwrap_or_default()
         });
-        if missing { Err(broken()) } else { Ok(Self(state)) }
+        if missing { Err(StateError::Damaged) } else { Ok((Self(state), parts)) }
     }
 }
 

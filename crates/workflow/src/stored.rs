@@ -1,8 +1,9 @@
-//! The values of a state as bytes: what several of them share, however deep inside, is written once, and so is the name of
-//! each member. A run whose context holds the order that also flows from task to task stores that order once.
+//! The values of a state as bytes, in parts: a list, object or text that is not small is a part of its own, which is written
+//! once for as long as the run holds it. A step that changes one member of its context writes that object anew, but not the
+//! order lines within it, and what several tasks hold is there once.
 //!
-//! One byte says what follows; counts and whole numbers are variable-length. A list or object may stand for an earlier one,
-//! counted in the order in which they end.
+//! One byte says what follows; counts and whole numbers are variable-length. A part is named by its number; parts within it
+//! have smaller numbers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use model::{Decimal, Number, Object, Value};
 
 /// Deepest nesting that is read back.
 const DEPTH_MAX: usize = 512;
+/// What takes as many bytes or more is a part of its own.
+const PART_MIN: usize = 256;
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -20,46 +23,118 @@ const DECIMAL: u8 = 4;
 const STRING: u8 = 5;
 const ARRAY: u8 = 6;
 const OBJECT: u8 = 7;
-const SAME: u8 = 8;
+const PART: u8 = 8;
 
-type Places<K> = HashMap<K, usize, foldhash::fast::RandomState>;
+/// The parts of a run's state that are stored, by the address of what they hold.
+#[derive(Debug, Default)]
+pub struct Parts {
+    known: HashMap<usize, Part, foldhash::fast::RandomState>,
+    /// The number of the last part.
+    last: u32,
+    /// Addresses of those that the state itself names.
+    named: Vec<usize>,
+}
 
-/// Writes values one after the other.
-#[derive(Default)]
+#[derive(Debug)]
+struct Part {
+    number: u32,
+    /// Held, so that nothing else can get its address.
+    #[expect(dead_code, reason = "holding it is what it is for")]
+    value: Value,
+    /// Addresses of the parts that it names.
+    named: Box<[usize]>,
+    /// How deep it is nested.
+    height: usize,
+    /// How many parts name it, and the state itself.
+    holders: u32,
+}
+
+impl Parts {
+    fn hold(&mut self, addresses: &[usize]) {
+        for address in addresses {
+            if let Some(part) = self.known.get_mut(address) {
+                part.holders += 1;
+            }
+        }
+    }
+
+    /// Gives parts up and tells the numbers of those that nothing holds any more.
+    fn give_up(&mut self, mut addresses: Vec<usize>) -> Vec<u32> {
+        let mut removed = Vec::new();
+        while let Some(address) = addresses.pop() {
+            let Some(part) = self.known.get_mut(&address) else { continue };
+            part.holders = part.holders.saturating_sub(1);
+            if part.holders == 0
+                && let Some(part) = self.known.remove(&address)
+            {
+                removed.push(part.number);
+                addresses.extend(part.named);
+            }
+        }
+        removed.sort_unstable();
+        removed
+    }
+}
+
+fn each_once(mut addresses: Vec<usize>) -> Vec<usize> {
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+/// What there is to store after a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredState {
+    /// The state, which names its parts.
+    pub state: Vec<u8>,
+    /// Parts that are new, with their numbers.
+    pub added: Vec<(u32, Vec<u8>)>,
+    /// Parts that the state does not have any more.
+    pub removed: Vec<u32>,
+}
+
+/// Writes the values of a state.
 pub(crate) struct Writer<'a> {
+    parts: &'a mut Parts,
     bytes: Vec<u8>,
-    /// Lists and objects by address: the state holds them while this writes, so an address is one of them only.
-    shared: Places<usize>,
-    names: Places<&'a str>,
+    added: Vec<(u32, Vec<u8>)>,
+    /// Addresses of the parts that what is being written names.
+    named: Vec<usize>,
     count: u32,
-    depth: usize,
     too_deep: bool,
 }
 
 impl<'a> Writer<'a> {
+    pub(crate) fn new(parts: &'a mut Parts) -> Self {
+        Self { parts, bytes: Vec::new(), added: Vec::new(), named: Vec::new(), count: 0, too_deep: false }
+    }
+
     /// Writes a value and gives its number.
-    pub(crate) fn hold(&mut self, value: &'a Value) -> u32 {
-        self.value(value);
+    pub(crate) fn hold(&mut self, value: &Value) -> u32 {
+        self.value(value, 0);
         self.count += 1;
         self.count - 1
     }
 
-    /// What was written; `None` when a value is nested so deep that it could not be read back.
-    pub(crate) fn into_bytes(self) -> Option<Vec<u8>> {
-        (!self.too_deep).then_some(self.bytes)
-    }
-
-    fn inside(&mut self, value: &'a Value) {
-        if self.depth >= DEPTH_MAX {
-            self.too_deep = true;
-            return;
+    /// The values, with the parts that are new and those that are gone; `None` when a value is nested so deep that it could
+    /// not be read back.
+    pub(crate) fn finish(self) -> Option<StoredState> {
+        if self.too_deep {
+            return None;
         }
-        self.depth += 1;
-        self.value(value);
-        self.depth -= 1;
+        let named = each_once(self.named);
+        self.parts.hold(&named);
+        let before = std::mem::replace(&mut self.parts.named, named);
+        let removed = self.parts.give_up(before);
+        Some(StoredState { state: self.bytes, added: self.added, removed })
     }
 
-    fn value(&mut self, value: &'a Value) {
+    /// Writes a value at a depth and gives how deep it is nested itself.
+    fn value(&mut self, value: &Value, depth: usize) -> usize {
+        if depth > DEPTH_MAX {
+            self.too_deep = true;
+            return 0;
+        }
         match value {
             Value::Null => self.bytes.push(NULL),
             Value::Bool(false) => self.bytes.push(FALSE),
@@ -73,51 +148,73 @@ impl<'a> Writer<'a> {
                 self.bytes.push(DECIMAL);
                 self.text(&number.to_string());
             }
-            Value::String(text) => {
+            Value::String(text) if text.len() < PART_MIN => {
                 self.bytes.push(STRING);
                 self.text(text);
             }
+            Value::String(text) => {
+                return self.container(text.as_ptr() as usize, value, depth, |writer| {
+                    writer.bytes.push(STRING);
+                    writer.text(text);
+                    0
+                });
+            }
             Value::Array(items) => {
-                let address = Arc::as_ptr(items) as usize;
-                if !self.same(address) {
-                    self.bytes.push(ARRAY);
-                    self.number(items.len() as u64);
-                    for item in items.iter() {
-                        self.inside(item);
-                    }
-                    self.shared.insert(address, self.shared.len());
-                }
+                return self.container(Arc::as_ptr(items) as usize, value, depth, |writer| {
+                    writer.bytes.push(ARRAY);
+                    writer.number(items.len() as u64);
+                    let heights = items.iter().map(|item| writer.value(item, depth + 1));
+                    heights.max().map_or(0, |height| height + 1)
+                });
             }
             Value::Object(members) => {
-                let address = Arc::as_ptr(members) as usize;
-                if !self.same(address) {
-                    self.bytes.push(OBJECT);
-                    self.number(members.len() as u64);
-                    for (name, member) in members.iter() {
-                        self.name(name);
-                        self.inside(member);
-                    }
-                    self.shared.insert(address, self.shared.len());
-                }
+                return self.container(Arc::as_ptr(members) as usize, value, depth, |writer| {
+                    writer.bytes.push(OBJECT);
+                    writer.number(members.len() as u64);
+                    let heights = members.iter().map(|(name, member)| {
+                        writer.text(name);
+                        writer.value(member, depth + 1)
+                    });
+                    heights.max().map_or(0, |height| height + 1)
+                });
             }
         }
+        0
     }
 
-    fn same(&mut self, address: usize) -> bool {
-        let Some(place) = self.shared.get(&address).copied() else { return false };
-        self.bytes.push(SAME);
-        self.number(place as u64);
-        true
-    }
-
-    /// A name by its number, which stands for an earlier one; the next number says that the name follows.
-    fn name(&mut self, name: &'a str) {
-        let next = self.names.len();
-        let place = *self.names.entry(name).or_insert(next);
-        self.number(place as u64);
-        if place == next {
-            self.text(name);
+    /// Names a part that is known, or writes what may become one.
+    fn container(
+        &mut self,
+        address: usize,
+        value: &Value,
+        depth: usize,
+        write: impl FnOnce(&mut Self) -> usize,
+    ) -> usize {
+        if let Some(part) = self.parts.known.get(&address) {
+            let (number, height) = (part.number, part.height);
+            self.too_deep |= depth + height > DEPTH_MAX;
+            self.name(number, address);
+            return height;
         }
+        let (begun, named) = (self.bytes.len(), self.named.len());
+        let height = write(self);
+        if self.bytes.len() - begun >= PART_MIN {
+            let (bytes, named) = (self.bytes.split_off(begun), each_once(self.named.split_off(named)));
+            self.parts.hold(&named);
+            self.parts.last += 1;
+            let number = self.parts.last;
+            let part = Part { number, value: value.clone(), named: named.into(), height, holders: 0 };
+            self.parts.known.insert(address, part);
+            self.added.push((number, bytes));
+            self.name(number, address);
+        }
+        height
+    }
+
+    fn name(&mut self, number: u32, address: usize) {
+        self.bytes.push(PART);
+        self.number(u64::from(number));
+        self.named.push(address);
     }
 
     fn text(&mut self, text: &str) {
@@ -134,30 +231,68 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Reads all values back; `None` when the bytes were not written by this.
-pub(crate) fn read(bytes: &[u8]) -> Option<Vec<Value>> {
-    let mut reader = Reader { bytes, shared: Vec::new(), names: Vec::new() };
+/// Reads the values of a state and the parts that they name; `None` when the bytes were not written by this.
+pub(crate) fn read<'a>(bytes: &[u8], parts: impl IntoIterator<Item = (u32, &'a [u8])>) -> Option<(Vec<Value>, Parts)> {
+    let mut ordered: Vec<(u32, &[u8])> = parts.into_iter().collect();
+    ordered.sort_unstable_by_key(|(number, _)| *number);
+    let mut library = Library { values: HashMap::default(), names: HashMap::default() };
+    let mut known = Parts::default();
+    for (number, bytes) in ordered {
+        let mut reader = Reader { bytes, library: &mut library, named: Vec::new() };
+        let (value, height) = reader.value(0)?;
+        if !reader.bytes.is_empty() {
+            return None;
+        }
+        let named = each_once(reader.named);
+        let address = address(&value)?;
+        library.values.insert(number, (value.clone(), address, height));
+        known.hold(&named);
+        known.known.insert(address, Part { number, value, named: named.into(), height, holders: 0 });
+        known.last = known.last.max(number);
+    }
+    let mut reader = Reader { bytes, library: &mut library, named: Vec::new() };
     let mut values = Vec::new();
     while !reader.bytes.is_empty() {
-        values.push(reader.value(0)?);
+        values.push(reader.value(0)?.0);
     }
-    Some(values)
+    known.named = each_once(reader.named);
+    let named = known.named.clone();
+    known.hold(&named);
+    Some((values, known))
+}
+
+/// Where a list, object or text is.
+fn address(value: &Value) -> Option<usize> {
+    match value {
+        Value::Array(items) => Some(Arc::as_ptr(items) as usize),
+        Value::Object(members) => Some(Arc::as_ptr(members) as usize),
+        Value::String(text) => Some(text.as_ptr() as usize),
+        _ => None,
+    }
+}
+
+/// What was read so far.
+struct Library {
+    values: HashMap<u32, (Value, usize, usize), foldhash::fast::RandomState>,
+    /// Each name is in memory once.
+    names: HashMap<Box<str>, Arc<str>, foldhash::fast::RandomState>,
 }
 
 struct Reader<'a> {
     bytes: &'a [u8],
-    shared: Vec<Value>,
-    names: Vec<Arc<str>>,
+    library: &'a mut Library,
+    named: Vec<usize>,
 }
 
 impl<'a> Reader<'a> {
-    fn value(&mut self, depth: usize) -> Option<Value> {
+    /// The next value and how deep it is nested.
+    fn value(&mut self, depth: usize) -> Option<(Value, usize)> {
         if depth > DEPTH_MAX {
             return None;
         }
         let (tag, rest) = self.bytes.split_first()?;
         self.bytes = rest;
-        Some(match *tag {
+        let plain = match *tag {
             NULL => Value::Null,
             FALSE => Value::Bool(false),
             TRUE => Value::Bool(true),
@@ -169,32 +304,35 @@ impl<'a> Reader<'a> {
             STRING => Value::from(self.text()?),
             ARRAY => {
                 let count = self.count()?;
-                let mut items = Vec::with_capacity(count);
+                let (mut items, mut height) = (Vec::with_capacity(count), 0);
                 for _ in 0..count {
-                    items.push(self.value(depth + 1)?);
+                    let (item, own) = self.value(depth + 1)?;
+                    items.push(item);
+                    height = height.max(own + 1);
                 }
-                self.share(Value::from(items))
+                return Some((Value::from(items), height));
             }
             OBJECT => {
                 let count = self.count()?;
                 let mut members = Object::with_capacity_and_hasher(count, foldhash::fast::RandomState::default());
+                let mut height = 0;
                 for _ in 0..count {
                     let name = self.name()?;
-                    members.insert(name, self.value(depth + 1)?);
+                    let (member, own) = self.value(depth + 1)?;
+                    members.insert(name, member);
+                    height = height.max(own + 1);
                 }
-                self.share(Value::from(members))
+                return Some((Value::from(members), height));
             }
-            SAME => {
-                let place = usize::try_from(self.number()?).ok()?;
-                self.shared.get(place)?.clone()
+            PART => {
+                let number = u32::try_from(self.number()?).ok()?;
+                let (value, address, height) = self.library.values.get(&number)?;
+                self.named.push(*address);
+                return (depth + height <= DEPTH_MAX).then(|| (value.clone(), *height));
             }
             _ => return None,
-        })
-    }
-
-    fn share(&mut self, value: Value) -> Value {
-        self.shared.push(value.clone());
-        value
+        };
+        Some((plain, 0))
     }
 
     /// A count of things, of which each takes at least a byte.
@@ -203,12 +341,13 @@ impl<'a> Reader<'a> {
     }
 
     fn name(&mut self) -> Option<Arc<str>> {
-        let place = usize::try_from(self.number()?).ok()?;
-        if place == self.names.len() {
-            let name: Arc<str> = self.text()?.into();
-            self.names.push(name);
+        let text = self.text()?;
+        if let Some(name) = self.library.names.get(text) {
+            return Some(Arc::clone(name));
         }
-        self.names.get(place).cloned()
+        let name: Arc<str> = text.into();
+        self.library.names.insert(text.into(), Arc::clone(&name));
+        Some(name)
     }
 
     fn text(&mut self) -> Option<&'a str> {
@@ -262,6 +401,8 @@ impl<'de> serde::Deserialize<'de> for Block {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -273,6 +414,7 @@ mod tests {
             any::<i64>().prop_map(Value::from),
             (any::<i64>(), 0_u8..10).prop_map(|(units, scale)| Value::from(Decimal::from_units(units, scale))),
             ".{0,12}".prop_map(Value::from),
+            "[a-z]{250,270}".prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 64, 8, |inner| {
             prop_oneof![
@@ -282,38 +424,118 @@ mod tests {
         })
     }
 
+    /// What a store keeps.
+    #[derive(Default)]
+    struct Kept {
+        state: Vec<u8>,
+        parts: BTreeMap<u32, Vec<u8>>,
+    }
+
+    impl Kept {
+        fn write(&mut self, parts: &mut Parts, values: &[Value]) -> usize {
+            let mut writer = Writer::new(parts);
+            for (index, value) in values.iter().enumerate() {
+                assert_eq!(writer.hold(value) as usize, index);
+            }
+            let StoredState { state, added, removed } = writer.finish().expect("not too deep");
+            let size = state.len() + added.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+            self.state = state;
+            for (number, bytes) in added {
+                assert!(self.parts.insert(number, bytes).is_none(), "a number is given once");
+            }
+            for number in removed {
+                assert!(self.parts.remove(&number).is_some(), "what is removed was there");
+            }
+            size
+        }
+
+        fn read(&self) -> (Vec<Value>, Parts) {
+            read(&self.state, self.parts.iter().map(|(number, bytes)| (*number, &**bytes))).expect("values")
+        }
+    }
+
+    fn texts(values: &[Value]) -> Vec<String> {
+        values.iter().map(Value::to_string).collect()
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn values_are_read_back(mut written in prop::collection::vec(values(), 1..5)) {
-            // Some of them hold another.
-            let first = written[0].clone();
-            written.push(Value::array([first.clone(), first]));
-            let mut writer = Writer::default();
-            for (index, value) in written.iter().enumerate() {
-                prop_assert_eq!(writer.hold(value) as usize, index);
+        fn what_changes_from_step_to_step_is_read_back(
+            steps in prop::collection::vec(prop::collection::vec(values(), 1..4), 1..5),
+            kept in any::<prop::sample::Index>(),
+            restarts in any::<u8>(),
+        ) {
+            let (mut store, mut parts) = (Kept::default(), Parts::default());
+            let mut earlier: Vec<Value> = Vec::new();
+            for (number, mut state) in steps.into_iter().enumerate() {
+                // Some of it holds what the state had before, and itself twice.
+                if !earlier.is_empty() {
+                    let held = earlier[kept.index(earlier.len())].clone();
+                    state.push(Value::object([("held", held.clone()), ("again", Value::array([held.clone(), held]))]));
+                }
+                store.write(&mut parts, &state);
+                let (read, fresh) = store.read();
+                prop_assert_eq!(texts(&read), texts(&state));
+                prop_assert_eq!(store.write(&mut parts, &state), store.state.len(), "nothing is written twice");
+                earlier = state;
+                if restarts & (1 << number) != 0 {
+                    parts = fresh;
+                    earlier = read;
+                    let (again, _) = store.read();
+                    prop_assert_eq!(store.write(&mut parts, &earlier), store.state.len(), "nor after a restart");
+                    prop_assert_eq!(texts(&again), texts(&earlier));
+                }
             }
-            let read = read(&writer.into_bytes().expect("bytes")).expect("values");
-            prop_assert_eq!(read.iter().map(Value::to_string).collect::<Vec<_>>(), written.iter().map(Value::to_string).collect::<Vec<_>>());
+            store.write(&mut parts, &[]);
+            prop_assert!(store.parts.is_empty(), "what nothing holds is gone");
         }
 
         #[test]
-        fn what_is_too_deep_is_not_written(more in 0_usize..3) {
-            let mut value = Value::from(1);
+        fn what_is_too_deep_is_not_written(more in 0_usize..3, wide in any::<bool>()) {
+            let mut value = if wide { Value::from("x".repeat(300)) } else { Value::array([1]) };
             for _ in 0..DEPTH_MAX - 1 + more {
                 value = Value::array([value]);
             }
-            let mut writer = Writer::default();
+            if wide {
+                value = Value::array([value]);
+            }
+            let mut parts = Parts::default();
+            let mut writer = Writer::new(&mut parts);
             writer.hold(&value);
-            let written = writer.into_bytes();
-            prop_assert_eq!(written.is_some(), more <= 1);
-            prop_assert!(written.is_none_or(|bytes| read(&bytes) == Some(vec![value])));
+            prop_assert_eq!(writer.finish().is_some(), more == 0);
         }
 
         #[test]
-        fn other_bytes_are_refused_or_read_but_never_panic(bytes in prop::collection::vec(0_u8..16, 0..64)) {
-            let _ = read(&bytes);
+        fn other_bytes_are_refused_or_read_but_never_panic(
+            bytes in prop::collection::vec(0_u8..16, 0..64),
+            part in prop::collection::vec(0_u8..16, 0..64),
+        ) {
+            let _ = read(&bytes, [(1, &*part), (2, &*part)]);
+        }
+    }
+
+    #[test]
+    fn depth_does_not_grow_unseen_from_step_to_step() {
+        for every in [1, 3, 64] {
+            let (mut store, mut parts) = (Kept::default(), Parts::default());
+            let mut value = Value::from("x".repeat(300));
+            for depth in 1..=DEPTH_MAX + 2 * every {
+                value = Value::array([value, Value::from("y".repeat(300))]);
+                if depth % every != 0 {
+                    continue;
+                }
+                let mut writer = Writer::new(&mut parts);
+                writer.hold(&value);
+                let fits = writer.finish();
+                assert_eq!(fits.is_some(), depth <= DEPTH_MAX, "{depth}");
+                let Some(StoredState { state, added, removed }) = fits else { break };
+                store.state = state;
+                store.parts.extend(added);
+                removed.iter().for_each(|number| drop(store.parts.remove(number)));
+            }
+            assert!(!store.state.is_empty() && !store.read().0.is_empty());
         }
     }
 }

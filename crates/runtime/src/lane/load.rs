@@ -234,7 +234,8 @@ impl LaneTask {
                 format!("The run {} is pinned to the workflow text {}, which is not known", row.id, row.definition);
             Problem::new("IL-RUN-010", message, "Start Interlock again, so that it reads the texts of live runs")
         })?;
-        let state: RunState = postcard::from_bytes(&row.state).map_err(|error| {
+        let parts = row.parts.iter().map(|part| (part.number, &*part.content));
+        let (state, parts) = RunState::restore(&row.state, parts).map_err(|error| {
             let message = format!("The state of the run {} cannot be read: {error}", row.id);
             Problem::new("IL-RUN-011", message, "Restore the store from a backup; keep the damaged file for support")
         })?;
@@ -246,6 +247,7 @@ impl LaneTask {
             started_at: row.started_at,
             in_doubt: row.in_doubt,
             state,
+            parts,
         }))
     }
 }

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use model::{ConnectionName, IntentId, RunId, TransactionId};
 use store::{IntentRow, TransactionRow};
 use tokio::sync::mpsc;
-use workflow::{Position, RunState};
+use workflow::{Parts, Position, RunState};
 
 use crate::core::Core;
 use crate::lane_id::LaneId;
@@ -49,6 +49,8 @@ pub(crate) struct Run {
     pub(crate) started_at: Timestamp,
     pub(crate) in_doubt: bool,
     pub(crate) state: RunState,
+    /// What of the state is in the store.
+    pub(crate) parts: Parts,
 }
 
 /// An intent whose outcome is not known.

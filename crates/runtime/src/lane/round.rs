@@ -9,8 +9,8 @@ use dispatch::Request;
 use indexmap::IndexSet;
 use jiff::Timestamp;
 use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId};
-use store::{Mutation, RunRow, RunStatus, TransactionRow, WorkItemRow};
-use workflow::{Input, Status};
+use store::{Mutation, RunPart, RunRow, RunStatus, TransactionRow, WorkItemRow};
+use workflow::{Input, Parts, Status, StoredState};
 
 use super::LaneTask;
 use crate::core::ToIntake;
@@ -161,7 +161,7 @@ impl LaneTask {
             }
         }
         for id in &round.touched {
-            let Some(run) = self.runs.get(id) else { continue };
+            let Some(run) = self.runs.get_mut(id) else { continue };
             let status = match run.state.status() {
                 Status::Running => RunStatus::Live,
                 Status::Suspended => RunStatus::Suspended,
@@ -169,17 +169,20 @@ impl LaneTask {
                 Status::Completed => RunStatus::Completed,
                 Status::Cancelled => RunStatus::Cancelled,
             };
-            let (status, state) = match run.state.status().is_over() {
-                true => (status, Vec::new()),
-                false => match postcard::to_allocvec(&run.state) {
-                    Ok(state) => (status, state),
+            let (status, stored) = match run.state.status().is_over() {
+                true => (status, StoredState::default()),
+                false => match run.state.store(&mut run.parts) {
+                    Ok(stored) => (status, stored),
                     Err(error) => {
                         // Without a state it can only be started again, after a person looked.
                         tracing::error!(run = %id, %error, "the state of a run cannot be stored: the run is closed");
-                        (RunStatus::Failed, Vec::new())
+                        // A row without a state has no parts.
+                        run.parts = Parts::default();
+                        (RunStatus::Failed, StoredState::default())
                     }
                 },
             };
+            let parts = stored.added.into_iter().map(|(number, content)| RunPart { number, content });
             round.mutations.push(Mutation::PutRun(RunRow {
                 id: run.id,
                 workflow: Arc::clone(run.pinned.name()),
@@ -187,7 +190,9 @@ impl LaneTask {
                 key: Arc::clone(&run.key),
                 transaction: run.matter,
                 status,
-                state,
+                state: stored.state,
+                parts: parts.collect(),
+                removed_parts: stored.removed,
                 started_at: run.started_at,
                 updated_at: round.now,
                 in_doubt: run.in_doubt,

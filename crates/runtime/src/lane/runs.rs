@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{Problem, RunId, Value};
 use store::{Mutation, RunStatus};
-use workflow::{Fault, FaultType, Input, Position, RunContext, Status, Stepped};
+use workflow::{Fault, FaultType, Input, Parts, Position, RunContext, Status, Stepped};
 
 use super::round::{Earlier, Other, Round};
 use super::{LaneTask, Run};
@@ -88,7 +88,10 @@ impl LaneTask {
         let context = RunContext { run: new.id.to_string().into(), started: round.now };
         let (state, stepped) = workflow::start(&pinned.definition.workflow, context, input, round.now);
         let NewRun { id, key, matter, started_at, in_doubt } = new;
-        self.runs.insert(id, Run { id, pinned: pinned.clone(), key, matter, started_at, in_doubt, state });
+        self.runs.insert(
+            id,
+            Run { id, pinned: pinned.clone(), key, matter, started_at, in_doubt, state, parts: Parts::default() },
+        );
         self.count_start();
         self.settle(round, id, stepped);
     }

@@ -10,8 +10,8 @@ use super::SqliteStore;
 use super::open::database_error;
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,
-    QueueTotal, RecordVersionRow, ReferenceRow, RunRow, RunStatus, StageTotal, TimerRow, TransactionRow, WorkItemRow,
-    WorkItemStatus,
+    QueueTotal, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, StageTotal, TimerRow, TransactionRow,
+    WorkItemRow, WorkItemStatus,
 };
 use crate::{Committed, Page, Store, StoreError, WorkItemFilter};
 
@@ -113,10 +113,17 @@ fn run(row: &Row<'_>) -> Decoded<RunRow> {
         transaction: TransactionId::new(columns.uuid(4)?),
         status: columns.state(5, RunStatus::from_code)?,
         state: columns.get(6)?,
+        parts: Vec::new(),
+        removed_parts: Vec::new(),
         started_at: columns.instant(7)?,
         updated_at: columns.instant(8)?,
         in_doubt: columns.get(9)?,
     })
+}
+
+fn run_part(row: &Row<'_>) -> Decoded<RunPart> {
+    let columns = Columns { row, what: "part of a run" };
+    Ok(RunPart { number: columns.get(0)?, content: columns.get(1)? })
 }
 
 fn intent(row: &Row<'_>) -> Decoded<IntentRow> {
@@ -246,7 +253,22 @@ impl Store for SqliteStore {
     }
 
     fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
-        self.one("select * from runs where id = ?1", params![id.uuid().into_bytes()], run)
+        let name = self.file.display().to_string();
+        let failed = |error: rusqlite::Error| database_error(&name, &error);
+        self.read(|connection| {
+            // Both are read as they were at one moment.
+            let snapshot = connection.unchecked_transaction().map_err(failed)?;
+            let id = params![id.uuid().into_bytes()];
+            let Some(mut row) = rows(&snapshot, "select * from runs where id = ?1", id, run, &name)?.pop() else {
+                return Ok(None);
+            };
+            if !row.state.is_empty() {
+                let parts = "select number, content from run_parts where run_id = ?1 order by number";
+                row.parts = rows(&snapshot, parts, id, run_part, &name)?;
+            }
+            snapshot.commit().map_err(failed)?;
+            Ok(Some(row))
+        })
     }
 
     fn run_of_key(&self, workflow: &str, key: &str) -> Result<Option<RunId>, StoreError> {

@@ -1,7 +1,7 @@
 //! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
 
 /// Each entry brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: [&str; 1] = [FIRST];
+pub(crate) const MIGRATIONS: [&str; 2] = [FIRST, RUN_PARTS];
 
 const FIRST: &str = "
 create table runs (
@@ -90,4 +90,10 @@ create table answers (
 ) strict, without rowid;
 
 create table definitions (hash text primary key, text text not null) strict, without rowid;
+";
+
+const RUN_PARTS: &str = "
+create table run_parts (
+    run_id blob not null, number integer not null, content blob not null, primary key (run_id, number)
+) strict, without rowid;
 ";

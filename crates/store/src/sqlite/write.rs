@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use super::Waiting;
 use super::open::database_error;
 use crate::StoreError;
-use crate::rows::{Mutation, WorkItemStatus};
+use crate::rows::{Mutation, RunRow, WorkItemStatus};
 
 /// How many mutations one commit gathers at most: beyond it a sync is no longer the cost, and waiting is.
 const GROUP_MUTATIONS_MAX: usize = 8_192;
@@ -136,27 +136,44 @@ fn execute(connection: &Connection, sql: &str, values: impl rusqlite::Params) ->
     connection.prepare_cached(sql)?.execute(values).map(|_| ())
 }
 
+fn put_run(connection: &Connection, row: &RunRow) -> rusqlite::Result<()> {
+    let id = row.id.uuid().into_bytes();
+    execute(
+        connection,
+        "insert into runs values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         on conflict (id) do update set definition = ?3, status = ?6, state = ?7, updated_at = ?9, in_doubt = ?10",
+        params![
+            id,
+            row.workflow,
+            row.definition,
+            row.key,
+            row.transaction.uuid().into_bytes(),
+            row.status.code(),
+            row.state,
+            micros(row.started_at),
+            micros(row.updated_at),
+            row.in_doubt
+        ],
+    )?;
+    if row.state.is_empty() {
+        return execute(connection, "delete from run_parts where run_id = ?1", params![id]);
+    }
+    for part in &row.parts {
+        execute(connection, "insert into run_parts values (?1, ?2, ?3)", params![id, part.number, part.content])?;
+    }
+    for number in &row.removed_parts {
+        execute(connection, "delete from run_parts where run_id = ?1 and number = ?2", params![id, number])?;
+    }
+    Ok(())
+}
+
 fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
     match mutation {
-        Mutation::PutRun(row) => execute(
-            connection,
-            "insert into runs values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             on conflict (id) do update set definition = ?3, status = ?6, state = ?7, updated_at = ?9, in_doubt = ?10",
-            params![
-                row.id.uuid().into_bytes(),
-                row.workflow,
-                row.definition,
-                row.key,
-                row.transaction.uuid().into_bytes(),
-                row.status.code(),
-                row.state,
-                micros(row.started_at),
-                micros(row.updated_at),
-                row.in_doubt
-            ],
-        ),
+        Mutation::PutRun(row) => put_run(connection, row),
         Mutation::RemoveRun(id) => {
-            execute(connection, "delete from runs where id = ?1", params![id.uuid().into_bytes()])
+            let id = id.uuid().into_bytes();
+            execute(connection, "delete from run_parts where run_id = ?1", params![id])?;
+            execute(connection, "delete from runs where id = ?1", params![id])
         }
         Mutation::ForgetRun(id) => {
             let id = id.uuid().into_bytes();

@@ -82,7 +82,7 @@ fn what_cannot_be_reached_any_more_is_dropped() {
     let large = "x".repeat(50_000);
     let rest = "do: [ { small: { set: { n: 1 } } }, { wait: { do: [ { inner: { wait: PT1S } } ] } }, { again: { call: x:1@erp } } ]";
     let mut run = Run::of(rest, &format!(r#"{{"large": "{large}"}}"#));
-    let size = |run: &Run| postcard::to_allocvec(&run.state).expect("a state is stored").len();
+    let size = Run::stored_size;
     assert!(size(&run) < 250, "{}", size(&run));
     run.sleep();
     assert!(size(&run) < 200, "{}", size(&run));
@@ -94,7 +94,7 @@ fn what_cannot_be_reached_any_more_is_dropped() {
 fn what_several_tasks_hold_is_stored_once() {
     let large = "x".repeat(10_000);
     let rest = "do: [ { a: { try: [ { b: { try: [ { c: { call: x:1@erp } } ], catch: { } } } ], catch: { } } } ]";
-    let stored = |run: &Run| postcard::to_allocvec(&run.state).expect("a state is stored").len();
+    let stored = Run::stored_size;
     let shared = "do: [ { a: { set: '${ . }', export: { as: '{ order: . }' } } }, { b: { call: x:1@erp } } ]";
     let run = Run::of(shared, &format!(r#"{{"large": "{large}"}}"#));
     assert!(stored(&run) < 10_500, "{}", stored(&run));
