@@ -8,10 +8,7 @@ use jiff::Timestamp;
 use model::{ConnectionName, Problem, Value};
 use tokio::sync::mpsc;
 
-use crate::{
-    Action, Call, CallError, ChangePage, FeedError, FeedItem, FeedRequest, Position, PushedChange, RefusedChange,
-    Secrets,
-};
+use crate::{Action, Call, CallError, ChangePage, FeedError, FeedItem, FeedRequest, Position, PushedChanges, Secrets};
 
 /// What a connector can do with an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,11 +127,7 @@ pub trait Connection: Send + Sync {
     ///
     /// # Errors
     /// [`crate::ErrorClass::Rejected`] when the request as a whole cannot be read.
-    fn receive(
-        &self,
-        headers: &http::HeaderMap,
-        body: &Bytes,
-    ) -> Result<Vec<Result<PushedChange, RefusedChange>>, CallError>;
+    fn receive(&self, headers: &http::HeaderMap, body: &Bytes) -> Result<PushedChanges, CallError>;
 
     /// Ids of the records of a kind that changed at or after an instant, page by page.
     fn changed_since<'a>(

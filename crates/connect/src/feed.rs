@@ -118,6 +118,9 @@ pub struct RefusedChange {
     pub reason: String,
 }
 
+/// What one pushed request holds, in its order.
+pub type PushedChanges = Vec<Result<PushedChange, RefusedChange>>;
+
 /// One page of the records changed since an instant: how a sweep finds what a feed lost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangePage {

@@ -25,7 +25,7 @@ pub(crate) async fn take(
     let received = gateway.runtime.receive(&ConnectionName::from(connection), &headers, &body).await;
     let NotReceived { problem, refused } = match received {
         Ok(Received { taken, refused }) => {
-            let mut answer = Value::object([("taken", number(taken))]);
+            let mut answer = Value::object([("taken", Value::from(taken))]);
             if !refused.is_empty() {
                 answer.set("refused", list(&refused));
             }
@@ -48,15 +48,11 @@ pub(crate) async fn take(
 fn list(refused: &[RefusedEvent]) -> Value {
     Value::array(refused.iter().map(|event| {
         Value::object([
-            ("index", number(event.index)),
-            ("id", event.id.as_ref().map_or(Value::Null, |id| Value::from(Arc::clone(id)))),
+            ("index", Value::from(event.index)),
+            ("id", Value::from(event.id.clone())),
             ("reason", Value::from(event.reason.as_str())),
         ])
     }))
-}
-
-fn number(number: usize) -> Value {
-    Value::from(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// The handshake of CloudEvents webhooks: the sender asks whether it may send. Source: CloudEvents HTTP 1.1 Web Hooks, chapter 4.

@@ -108,11 +108,7 @@ impl Shared {
             let change = match change {
                 Ok(change) => change,
                 Err(RefusedChange { id, event_type, reason }) => {
-                    let concerns = |line: &&Arc<Line>| match &event_type {
-                        Some(event_type) => line.feed.matches_push(event_type),
-                        None => matches!(line.feed.source, FeedSource::Push(_)),
-                    };
-                    lines().filter(concerns).for_each(|line| line.count(|counters| counters.refused += 1));
+                    self.count_refused(connection, event_type.as_deref());
                     refused.push(RefusedEvent { index, id, reason });
                     continue;
                 }
@@ -153,12 +149,20 @@ impl Shared {
         Ok(Received { taken, refused })
     }
 
+    /// Counts for the feeds that it may have been for: all that are pushed, when it does not tell its type.
+    fn count_refused(&self, connection: &ConnectionName, event_type: Option<&str>) {
+        let concerns = |line: &&Arc<Line>| match event_type {
+            Some(event_type) => line.feed.matches_push(event_type),
+            None => matches!(line.feed.source, FeedSource::Push(_)),
+        };
+        let own = self.lines.iter().filter(|line| line.feed.connection == *connection);
+        own.filter(concerns).for_each(|line| line.count(|counters| counters.refused += 1));
+    }
+
     fn not_a_notification(&self, connection: &ConnectionName, reason: &str, refused: Vec<RefusedEvent>) -> NotReceived {
         if refused.is_empty() {
             tracing::warn!(%connection, %reason, "a pushed request is refused: it cannot be read");
-            let pushed = self.lines.iter().filter(|line| line.feed.connection == *connection);
-            let pushed = pushed.filter(|line| matches!(line.feed.source, FeedSource::Push(_)));
-            pushed.for_each(|line| line.count(|counters| counters.refused += 1));
+            self.count_refused(connection, None);
         }
         tell_of(connection, &refused);
         let message = match refused.len() {

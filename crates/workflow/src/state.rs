@@ -45,6 +45,9 @@ pub enum StateError {
     /// A value is nested too deep.
     #[error("the run holds a value that is nested too deep to be stored")]
     TooDeep,
+    /// It does not fit the stored form.
+    #[error("the run cannot be written in its stored form")]
+    Unwritable,
     /// It was not written by this, or a part is missing.
     #[error("the stored run is damaged")]
     Damaged,
@@ -322,12 +325,12 @@ impl RunState {
     /// The state as it is to be stored after a step: what is stored already, as the parts know, is not written again.
     ///
     /// # Errors
-    /// When it holds a value that is nested too deep to be read back. The parts are of no use then.
+    /// When it could not be read back, as it holds a value that is nested too deep. The parts are of no use then.
     pub fn store(&self, parts: &mut Parts) -> Result<StoredState, StateError> {
         let mut writer = Writer::new(parts);
         let state = self.0.map(&mut |value| writer.hold(value));
         let values = writer.finish().ok_or(StateError::TooDeep)?;
-        let state = postcard::to_allocvec(&(Block(values.state), state)).map_err(|_| StateError::TooDeep)?;
+        let state = postcard::to_allocvec(&(Block(values.state), state)).map_err(|_| StateError::Unwritable)?;
         Ok(StoredState { state, ..values })
     }
 

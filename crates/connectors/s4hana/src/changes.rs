@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use connect::transport::Effect;
-use connect::{CallError, ChangePage, ErrorClass, Position, PushedChange, RefusedChange};
+use connect::{CallError, ChangePage, ErrorClass, Position, PushedChange, PushedChanges, RefusedChange};
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 use model::{Value, json};
@@ -28,15 +28,12 @@ const PAGE: usize = 1_000;
 /// Dates without a time are of the ERP's own zone, which may be behind UTC.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// What one pushed request holds.
-type Received = Vec<Result<PushedChange, RefusedChange>>;
-
 /// The events in one pushed request: CloudEvents 1.0 over HTTP in structured, batched or binary mode. An event of a batch
 /// that cannot be used does not keep the others from being used.
 ///
 /// # Errors
 /// Rejected when the request as a whole is none of these.
-pub(crate) fn receive(headers: &HeaderMap, body: &Bytes) -> Result<Received, CallError> {
+pub(crate) fn receive(headers: &HeaderMap, body: &Bytes) -> Result<PushedChanges, CallError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(version) = header("ce-specversion") {
         let attributes = [

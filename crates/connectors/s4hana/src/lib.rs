@@ -28,7 +28,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, ChangePage, Connection, Connector, ErrorClass, FeedError, FeedItem,
-    FeedRequest, Follows, Position, PushedChange, RecordDescription, RefusedChange, SettingError, Settings,
+    FeedRequest, Follows, Position, PushedChanges, RecordDescription, SettingError, Settings,
 };
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -128,11 +128,7 @@ impl Connection for Erp {
         Box::pin(async move { Err(FeedError::Call(CallError::new(ErrorClass::Misconfigured, "push-only", message))) })
     }
 
-    fn receive(
-        &self,
-        headers: &http::HeaderMap,
-        body: &Bytes,
-    ) -> Result<Vec<Result<PushedChange, RefusedChange>>, CallError> {
+    fn receive(&self, headers: &http::HeaderMap, body: &Bytes) -> Result<PushedChanges, CallError> {
         changes::receive(headers, body)
     }
 

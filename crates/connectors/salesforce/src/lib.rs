@@ -29,7 +29,7 @@ use bytes::Bytes;
 use connect::transport::Effect;
 use connect::{
     Action, ActionInfo, Call, CallError, ChangePage, Connection, Connector, ErrorClass, FeedError, FeedItem,
-    FeedRequest, Follows, Position, PushedChange, RecordDescription, RefusedChange, SettingError, Settings,
+    FeedRequest, Follows, Position, PushedChanges, RecordDescription, SettingError, Settings,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -215,11 +215,7 @@ impl Connection for SalesforceConnection {
         async move { self.feeds().await?.subscribe(&self.org, request, items).await }.boxed()
     }
 
-    fn receive(
-        &self,
-        _headers: &http::HeaderMap,
-        _body: &Bytes,
-    ) -> Result<Vec<Result<PushedChange, RefusedChange>>, CallError> {
+    fn receive(&self, _headers: &http::HeaderMap, _body: &Bytes) -> Result<PushedChanges, CallError> {
         let message = format!("connection `{}` gets its changes from the Pub/Sub API, not by requests", self.name);
         Err(CallError::new(ErrorClass::Rejected, "not-pushed", message))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, ChangePage, Connection, ErrorClass, FeedError, FeedItem, FeedRequest,
-    Position, PushedChange, RecordDescription, RefusedChange, Selection,
+    Position, PushedChanges, RecordDescription, Selection,
 };
 use definitions::{ConnectionDefinition, ConnectionLimits, Effect, Function, ReferenceRule, RetryPolicy};
 use dispatch::{Dispatcher, OpenConnection, Outcome, Report, Request, SystemClock};
@@ -194,7 +194,7 @@ impl Connection for System {
         async { Ok(()) }.boxed()
     }
 
-    fn receive(&self, _: &http::HeaderMap, _: &Bytes) -> Result<Vec<Result<PushedChange, RefusedChange>>, CallError> {
+    fn receive(&self, _: &http::HeaderMap, _: &Bytes) -> Result<PushedChanges, CallError> {
         Ok(Vec::new())
     }
 

@@ -33,7 +33,7 @@ async fn orphaned(world: &World, system: &System) {
 async fn a_change_waits_for_its_parent_and_survives_a_restart_meanwhile() {
     let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
     let world = World::start(folder.path(), &system).await;
-    system.write("Invoice", "9", r#"{"Number": "I-9", "QuoteId": "1"}"#);
+    system.write("Invoice", "9", INVOICE);
     system.write("Invoice", "10", r#"{"Number": "I-10"}"#);
     world.push("e1", "9").await.expect("kept");
     world.push("e2", "10").await.expect("kept");
@@ -43,7 +43,7 @@ async fn a_change_waits_for_its_parent_and_survives_a_restart_meanwhile() {
     let world = World::start(folder.path(), &system).await;
     world.refer("Q-1", "1").await;
     let event = world.events(1).await.remove(0);
-    assert_eq!((&*event.key, event.envelope.get("data").get("quote")), ("I-9", &Value::from("Q-1")));
+    assert_eq!(quote(&event), ("I-9", &Value::from("Q-1")));
     world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
 }
 

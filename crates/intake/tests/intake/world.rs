@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, Change, ChangeKind, ChangePage, Connection, Connector, ErrorClass, FeedError,
-    FeedItem, FeedRequest, Follows, Position, PushedChange, RecordDescription, RefusedChange, SettingError, Settings,
+    FeedItem, FeedRequest, Follows, Position, PushedChange, PushedChanges, RecordDescription, RefusedChange,
+    SettingError, Settings,
 };
 use definitions::Release;
 use dispatch::{Clock, Dispatcher, OpenConnection, SystemClock};
@@ -153,11 +154,7 @@ impl Connection for Wire {
             }
         })
     }
-    fn receive(
-        &self,
-        _: &http::HeaderMap,
-        body: &Bytes,
-    ) -> Result<Vec<Result<PushedChange, RefusedChange>>, CallError> {
+    fn receive(&self, _: &http::HeaderMap, body: &Bytes) -> Result<PushedChanges, CallError> {
         let value = json::parse(body).map_err(|_| CallError::new(ErrorClass::Rejected, "json", "not JSON"))?;
         let read = |event: &Value| {
             let text = |name: &str| event.get(name).as_str().map(Arc::from);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, Change, ChangeKind, ChangePage, Connection, Connector, ErrorClass, FeedError,
-    FeedItem, FeedRequest, Follows, Position, PushedChange, RecordDescription, RefusedChange, SettingError, Settings,
+    FeedItem, FeedRequest, Follows, Position, PushedChanges, RecordDescription, SettingError, Settings,
 };
 use definitions::Release;
 use futures::future::BoxFuture;
@@ -284,7 +284,7 @@ impl Connection for Wire {
             }
         })
     }
-    fn receive(&self, _: &http::HeaderMap, _: &Bytes) -> Result<Vec<Result<PushedChange, RefusedChange>>, CallError> {
+    fn receive(&self, _: &http::HeaderMap, _: &Bytes) -> Result<PushedChanges, CallError> {
         Err(CallError::new(ErrorClass::Rejected, "no", "not in these tests"))
     }
     fn changed_since<'a>(
