@@ -107,7 +107,7 @@ fn feeds(definition: &ConnectionDefinition, figures: &Figures, now: Timestamp) -
                 table.feeds {
                     thead { tr {
                         th scope="col" { "Feed" } th scope="col" { "State" } th.number scope="col" { "Changes" } th.number.hide-small scope="col" title="Changes that told nothing new, such as our own" { "No news" }
-                        th.number.hide-small scope="col" title="Changes that the system never told, found by sweeps" { "Healed" } th.number.hide-small scope="col" title="Pushed events that could not be used; the log says why" { "Refused" } th.number scope="col" { "Last change" } th.number scope="col" title="Up to then every change is proven to be seen" { "Covered until" }
+                        th.number.hide-small scope="col" title="Changes that the system never told, found by sweeps" { "Healed" } th.number.hide-small scope="col" title="Pushed events that could not be used; the log says why" { "Unusable" } th.number scope="col" { "Last change" } th.number scope="col" title="Up to then every change is proven to be seen" { "Covered until" }
                     } }
                     tbody {
                         @for feed in own {
@@ -118,7 +118,7 @@ fn feeds(definition: &ConnectionDefinition, figures: &Figures, now: Timestamp) -
                                 td.number { (count(feed.changes)) }
                                 td.number.hide-small { (count(feed.dropped)) }
                                 td.number.hide-small { (count(feed.healed)) }
-                                td.number.hide-small { (count(feed.refused)) }
+                                td.number.hide-small { @if let Some(FeedSource::Push(_)) = source { (count(feed.refused)) } @else { span.faint { "–" } } }
                                 td.number { @match feed.last_change { Some(at) => (time(at, now)), None => span.faint { "–" } } }
                                 td.number { @match feed.covered_until { Some(at) => (time(at, now)), None => span.faint { "–" } } }
                             }
