@@ -13,7 +13,7 @@ use model::{Decimal, Number, Object, Value};
 /// Deepest nesting that is read back.
 const DEPTH_MAX: usize = 512;
 /// What takes as many bytes or more is a part of its own.
-const PART_MIN: usize = 256;
+const PART_MIN: usize = 1_024;
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -414,7 +414,7 @@ mod tests {
             any::<i64>().prop_map(Value::from),
             (any::<i64>(), 0_u8..10).prop_map(|(units, scale)| Value::from(Decimal::from_units(units, scale))),
             ".{0,12}".prop_map(Value::from),
-            "[a-z]{250,270}".prop_map(Value::from),
+            (PART_MIN - 5..PART_MIN + 5).prop_map(|length| Value::from("x".repeat(length))),
         ];
         leaf.prop_recursive(4, 64, 8, |inner| {
             prop_oneof![
@@ -494,7 +494,7 @@ mod tests {
 
         #[test]
         fn what_is_too_deep_is_not_written(more in 0_usize..3, wide in any::<bool>()) {
-            let mut value = if wide { Value::from("x".repeat(300)) } else { Value::array([1]) };
+            let mut value = if wide { Value::from("x".repeat(PART_MIN)) } else { Value::array([1]) };
             for _ in 0..DEPTH_MAX - 1 + more {
                 value = Value::array([value]);
             }
@@ -520,9 +520,9 @@ mod tests {
     fn depth_does_not_grow_unseen_from_step_to_step() {
         for every in [1, 3, 64] {
             let (mut store, mut parts) = (Kept::default(), Parts::default());
-            let mut value = Value::from("x".repeat(300));
+            let mut value = Value::from("x".repeat(PART_MIN));
             for depth in 1..=DEPTH_MAX + 2 * every {
-                value = Value::array([value, Value::from("y".repeat(300))]);
+                value = Value::array([value, Value::from("y".repeat(PART_MIN))]);
                 if depth % every != 0 {
                     continue;
                 }
