@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contract::Schema;
 use model::{Diagnostics, Source, Value};
-use workflow::{Catalog, FunctionReference, FunctionSignature, Permissions, SchemaCheck, Workflow};
+use workflow::{Catalog, FunctionReference, FunctionSignature, SchemaCheck, Workflow};
 
 use crate::load::schemas::WorkflowSchema;
 use crate::release::{Release, Target};
@@ -17,6 +17,8 @@ pub(crate) struct ReleaseCatalog<'a> {
     pub(crate) release: &'a Release,
     /// Namespace, name and version of the workflows that may be run; `None` for any.
     pub(crate) workflows: Option<&'a [[Arc<str>; 3]]>,
+    /// Whether workflows that are not there may come.
+    pub(crate) workflows_may_come: bool,
     /// Functions that are defined, even those with mistakes of their own: `name@connection`.
     pub(crate) functions: &'a [String],
     /// Connections and workflows whose files could not be read at all.
@@ -62,6 +64,10 @@ impl Catalog for ReleaseCatalog<'_> {
             || self.unreadable.iter().any(|known| known == name)
     }
 
+    fn workflows_may_come(&self) -> bool {
+        self.workflows_may_come
+    }
+
     fn schema(&self, document: &Value) -> Result<Option<Arc<dyn SchemaCheck>>, String> {
         Schema::compile(document).map(|schema| Some(Arc::new(WorkflowSchema(schema)) as Arc<dyn SchemaCheck>))
     }
@@ -77,10 +83,12 @@ impl Release {
         let catalog = ReleaseCatalog {
             release: self,
             workflows: None,
+            workflows_may_come: false,
             functions: &[],
             unreadable: Vec::new(),
             queues: Vec::new(),
         };
-        Workflow::load(&source, &catalog, Permissions::default()).map(|(workflow, _)| workflow)
+        let (workflow, _) = Workflow::load(&source, &catalog, self.permissions)?;
+        Ok(workflow.with_environment(self.environment.clone()))
     }
 }

@@ -11,6 +11,7 @@ mod queue;
 mod release;
 mod settings;
 mod sources;
+mod standalone;
 
 pub use api::{Api, ApiSource, CachePolicy};
 pub use call::{FunctionError, FunctionSide, LearntReference};
@@ -23,5 +24,6 @@ pub use load::load;
 pub use object::ObjectDefinition;
 pub use queue::{ActionStyle, Queue, QueueAction};
 pub use release::{Release, Target, WorkflowDefinition};
-pub use settings::{Client, ProjectSettings, User};
+pub use settings::{Client, DirectCalls, ProjectSettings, User};
 pub use sources::{LoadError, Sources};
+pub use standalone::{Purpose, Standalone, standalone};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use mapping::Mapping;
 use model::{ConnectionName, ObjectName, QueueName, WorkflowName};
-use workflow::{FunctionReference, Workflow};
+use workflow::{Environment, FunctionReference, Permissions, Workflow};
 
 use crate::api::Api;
 use crate::connection::{ConnectionDefinition, Function};
@@ -24,6 +24,10 @@ pub struct Release {
     pub folder: PathBuf,
     /// What `interlock.yaml` says.
     pub settings: ProjectSettings,
+    /// What its workflows may do besides calling connections.
+    pub permissions: Permissions,
+    /// What expressions in workflows see of the deployment.
+    pub environment: Environment,
     /// The connections.
     pub connections: IndexMap<ConnectionName, Arc<ConnectionDefinition>>,
     /// The canonical objects.
@@ -63,6 +67,31 @@ pub enum Target {
 }
 
 impl Release {
+    /// The same release in this environment.
+    #[must_use]
+    pub fn with_environment(mut self, environment: Environment) -> Self {
+        for definition in self.workflows.values_mut() {
+            // Nothing else refers to a definition before the release is in use.
+            if let Some(definition) = Arc::get_mut(definition) {
+                definition.workflow.set_environment(environment.clone());
+            }
+        }
+        self.environment = environment;
+        self
+    }
+
+    /// The workflow that a task runs: by namespace, name, and version, of which `latest` is the highest there is.
+    #[must_use]
+    pub fn workflow(&self, namespace: &str, name: &str, version: &str) -> Option<&Arc<WorkflowDefinition>> {
+        let fits = |definition: &&Arc<WorkflowDefinition>| {
+            let own = &definition.workflow;
+            &**own.namespace() == namespace
+                && &**own.name() == name
+                && (version == "latest" || &**own.version() == version)
+        };
+        self.workflows.values().filter(fits).max_by_key(|definition| version_order(definition.workflow.version()))
+    }
+
     /// What a call means; `None` when there is no such function in this release.
     #[must_use]
     pub fn target(&self, function: &FunctionReference) -> Option<Target> {
@@ -77,4 +106,11 @@ impl Release {
             }
         }
     }
+}
+
+/// Orders versions by their numbers: major, minor, patch, and a release after its candidates.
+pub(crate) fn version_order(version: &str) -> (Vec<u64>, bool) {
+    let core = version.split(['-', '+']).next().unwrap_or(version);
+    let numbers = core.split('.').map(|part| part.parse().unwrap_or(0)).collect();
+    (numbers, !version.contains('-'))
 }

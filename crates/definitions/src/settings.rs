@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 /// What `interlock.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProjectSettings {
@@ -21,6 +23,22 @@ pub struct ProjectSettings {
     pub events_token: Option<Arc<str>>,
     /// Who may call process APIs.
     pub clients: Vec<Client>,
+    /// What workflows may reach without a connection.
+    pub direct: DirectCalls,
+    /// Secrets that workflows name under `use.secrets`: the reference of each.
+    pub secrets: IndexMap<Arc<str>, Arc<str>>,
+}
+
+/// What workflows may reach without a connection. Nothing by default: a connection has limits, and its writes are looked for
+/// when their fate is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DirectCalls {
+    /// Whether they may call addresses: http, openapi, grpc, asyncapi, functions by address.
+    pub calls: bool,
+    /// The commands that `run: shell` may start, by name.
+    pub shell: Vec<Arc<str>>,
+    /// The languages that `run: script` may use, each with the command that runs a file of it.
+    pub scripts: IndexMap<Arc<str>, Vec<Arc<str>>>,
 }
 
 /// A person.

@@ -10,7 +10,7 @@ use connect::{Connector, Secret, SecretError, Secrets, Settings};
 use connector_s4hana::S4Hana;
 use connector_salesforce::Salesforce;
 use reqwest::{Method, Response};
-use runtime::{OpenConnection, Parts, Runtime, SystemClock};
+use runtime::{OpenConnection, Parts, Runtime};
 use serde_json::{Value, json};
 use store::SqliteStore;
 
@@ -77,8 +77,7 @@ impl World {
             connections.insert(name.clone(), OpenConnection { connection, actions: connector.actions() });
         }
         let store = SqliteStore::open(&folder.path().join("data/interlock.db")).expect("a store");
-        let parts =
-            Parts { release: Arc::new(release), store: Arc::new(store), connections, clock: Arc::new(SystemClock) };
+        let parts = Parts::new(Arc::new(release), Arc::new(store), connections);
         let runtime = Runtime::start(parts).await.expect("a runtime");
         let router = gateway::router(runtime.clone(), &Known).expect("a router");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

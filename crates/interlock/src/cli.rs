@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::demo::Faults;
+use crate::workflow::WorkflowCommand;
 
 /// Keeps Salesforce and a company's ERPs in agreement, and runs the workflows that cross them.
 #[derive(Debug, Parser)]
@@ -32,6 +33,11 @@ pub(crate) enum Command {
     },
     /// Runs a project.
     Run(RunArgs),
+    /// Runs or checks one workflow document by itself.
+    Workflow {
+        #[command(subcommand)]
+        command: WorkflowCommand,
+    },
     /// Runs a simulated system on real sockets, for tests and demonstrations.
     Sandbox {
         #[command(subcommand)]

@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Shown,
     /// The closing account does not close; it has been shown: exit status 1.
     AccountOpen,
+    /// A workflow ended with an error, which has been printed: exit status 1.
+    Ended,
 }
 
 impl Failure {
@@ -22,10 +24,10 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         match self {
             Self::Problem(problem) | Self::Wrong(problem) => eprintln!("interlock: {problem}"),
-            Self::Shown | Self::AccountOpen => {}
+            Self::Shown | Self::AccountOpen | Self::Ended => {}
         }
         match self {
-            Self::Problem(_) | Self::AccountOpen => ExitCode::from(1),
+            Self::Problem(_) | Self::AccountOpen | Self::Ended => ExitCode::from(1),
             Self::Wrong(_) | Self::Shown => ExitCode::from(2),
         }
     }

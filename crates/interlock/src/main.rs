@@ -11,6 +11,7 @@ mod run;
 mod sandbox;
 mod stop;
 mod wiring;
+mod workflow;
 
 use std::process::ExitCode;
 
@@ -66,5 +67,6 @@ async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Check { folder, environment } => run::check(&folder, environment.as_deref()),
         Command::Run(arguments) => run::run(arguments).await,
+        Command::Workflow { command } => workflow::command(command).await,
     }
 }

@@ -12,7 +12,7 @@ use connector_s4hana::S4Hana;
 use connector_salesforce::Salesforce;
 use definitions::{LoadError, Release};
 use model::{ConnectionName, Problem};
-use runtime::{OpenConnection, Parts, Runtime, SystemClock};
+use runtime::{OpenConnection, Parts, Runtime};
 use store::SqliteStore;
 
 use crate::environment::{Environment, ProjectSecrets};
@@ -129,12 +129,7 @@ impl Interlock {
                 Problem::new("IL-RUN-003", format!("the store could not be opened: {error}"), "Start it again")
             })?
             .map_err(|error| error.problem_at_start())?;
-        let parts = Parts {
-            release: Arc::clone(&project.release),
-            store: Arc::new(store),
-            connections,
-            clock: Arc::new(SystemClock),
-        };
+        let parts = Parts::new(Arc::clone(&project.release), Arc::new(store), connections);
         let runtime = Runtime::start(parts).await?;
         let secrets = project.secrets.as_ref();
         let mut listeners = Listeners::default();

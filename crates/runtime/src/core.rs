@@ -11,12 +11,15 @@ use store::{Mutation, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::correlation::{Correlations, Recent};
+use crate::direct::{DirectAccess, UnderWay};
 use crate::figures::Counters;
 use crate::lane_id::LaneId;
+use crate::launching::Waiters;
 use crate::once::Once;
 use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
 use crate::timers::Timers;
+use crate::watching::Happening;
 use crate::work::{Pinned, Work};
 
 /// How long to wait after the store failed, before it is tried again.
@@ -53,6 +56,10 @@ pub(crate) struct Core {
     pub(crate) to_intake: mpsc::UnboundedSender<ToIntake>,
     pub(crate) trouble: StoreTrouble,
     pub(crate) changed: Notify,
+    pub(crate) direct: Option<DirectAccess>,
+    pub(crate) direct_under_way: Arc<UnderWay>,
+    pub(crate) waiters: Waiters,
+    pub(crate) watch: Option<mpsc::UnboundedSender<Happening>>,
 }
 
 impl Core {
@@ -138,10 +145,7 @@ impl Core {
 
     /// The workflow of the release with this name, as a task that runs another one names it.
     pub(crate) fn workflow(&self, namespace: &str, name: &str, version: &str) -> Option<Pinned> {
-        let definition = self.release.workflows.get(name)?;
-        let own = &definition.workflow;
-        let fits = &**own.namespace() == namespace && (version == "latest" || &**own.version() == version);
-        fits.then(|| Pinned::new(Arc::clone(definition)))
+        self.release.workflow(namespace, name, version).map(|definition| Pinned::new(Arc::clone(definition)))
     }
 }
 

@@ -26,10 +26,12 @@
 
 mod core;
 mod correlation;
+mod direct;
 mod figures;
 mod journal;
 mod lane;
 mod lane_id;
+mod launching;
 mod matter;
 mod once;
 mod recovery;
@@ -39,6 +41,7 @@ mod starts;
 mod store_trouble;
 mod timers;
 mod upkeep;
+mod watching;
 mod work;
 
 use std::collections::HashMap;
@@ -49,7 +52,7 @@ use bytes::Bytes;
 use definitions::{Effect, Release, Target};
 use dispatch::Dispatcher;
 use intake::Intake;
-use model::{ConnectionName, Problem, RunId, Value, WorkItemId};
+use model::{ConnectionName, EventId, Problem, RunId, Value, WorkItemId};
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -58,11 +61,15 @@ use workflow::{Fault, FaultType, FunctionReference};
 
 use crate::core::Core;
 use crate::lane_id::LaneId;
-use crate::work::{Answer, Work};
+use crate::launching::Launch;
+use crate::work::{Answer, Event, Pinned, Work};
 
+pub use direct::{DirectAccess, DirectCalls, DirectFailure, InDoubt};
 pub use dispatch::{Clock, ConnectionFigures, ConnectionState, OpenConnection, Percentiles, SystemClock};
 pub use figures::Figures;
 pub use intake::{FeedFigures, NotReceived, Received, RefusedEvent};
+pub use launching::Launched;
+pub use watching::Happening;
 
 /// How long a stop waits for a store that cannot be written.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
@@ -80,6 +87,22 @@ pub struct Parts {
     pub connections: HashMap<ConnectionName, OpenConnection>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// What workflows may reach without a connection, where the deployment allows that.
+    pub direct: Option<DirectAccess>,
+    /// Who watches what happens to runs and their tasks.
+    pub watch: Option<mpsc::UnboundedSender<Happening>>,
+}
+
+impl Parts {
+    /// With connections only: no direct calls, and nobody watches.
+    #[must_use]
+    pub fn new(
+        release: Arc<Release>,
+        store: Arc<dyn Store>,
+        connections: HashMap<ConnectionName, OpenConnection>,
+    ) -> Self {
+        Self { release, store, connections, clock: Arc::new(SystemClock), direct: None, watch: None }
+    }
 }
 
 /// A running runtime. Cheap to clone.
@@ -146,6 +169,7 @@ impl Runtime {
         let end = Instant::now() + within;
         shared.intake.stop().await;
         futures::future::join_all(shared.dispatchers.values().map(|dispatcher| dispatcher.stop(within))).await;
+        shared.core.direct_under_way.stop(end.saturating_duration_since(Instant::now())).await;
         let (sorted, done) = oneshot::channel();
         if shared.sorting.send(sorted).await.is_ok() {
             let _ = done.await;
@@ -199,6 +223,61 @@ impl Runtime {
             Some(dispatcher) => dispatcher.call(&found, input, within).await,
             None => Err(Fault::new(FaultType::Configuration, format!("{} is not open", found.connection))),
         }
+    }
+
+    /// Starts a run of a workflow of the release; durable when this returns. The same key gives the same run while that lives or
+    /// when it has completed; without a key, each call starts a run of its own.
+    ///
+    /// # Errors
+    /// When there is no such workflow, or the run cannot be stored now.
+    pub async fn launch(&self, workflow: [&str; 3], key: Option<Arc<str>>, input: Value) -> Result<Launched, Problem> {
+        let core = &self.shared.core;
+        let [namespace, name, version] = workflow;
+        let definition = core.workflow(namespace, name, version).ok_or_else(|| {
+            let message = format!("There is no workflow {namespace}/{name}:{version} in this release");
+            Problem::new("IL-RUN-014", message, "Name a workflow of the release, or `latest` as its version")
+        })?;
+        self.launch_pinned(definition, key, input).await
+    }
+
+    async fn launch_pinned(
+        &self,
+        definition: Pinned,
+        key: Option<Arc<str>>,
+        input: Value,
+    ) -> Result<Launched, Problem> {
+        let core = &self.shared.core;
+        let lane = match &key {
+            Some(key) => LaneId::of_matter(&launching::matter_object(definition.name()), key),
+            None => LaneId::of(EventId::now().uuid()),
+        };
+        let (end, ended) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
+        let launch = Launch { definition, key, run: RunId::new(lane.id()), input, end };
+        core.send(lane, Work::Launch(Box::new(launch), answer));
+        let (run, is_new) = answered.await.unwrap_or_else(|_| Err(routing::stopping()))?;
+        Ok(Launched { run, is_new, end: ended })
+    }
+
+    /// Takes an event in: it starts what it starts, and is told to the runs that wait for it, now and later. Durable when this
+    /// returns.
+    ///
+    /// # Errors
+    /// When it is no CloudEvent with an id, a source and a type, or cannot be stored now.
+    pub async fn publish(&self, envelope: Value) -> Result<(), Problem> {
+        let missing =
+            ["id", "source", "type"].into_iter().find(|name| envelope.get(name).as_str().is_none_or(str::is_empty));
+        if let Some(name) = missing {
+            let message = format!("The event has no `{name}`");
+            return Err(Problem::new(
+                "IL-RUN-015",
+                message,
+                "Give a CloudEvents 1.0 envelope with `id`, `source` and `type`",
+            ));
+        }
+        let core = &self.shared.core;
+        let event = Event { id: EventId::now(), envelope, arrived: core.clock.now() };
+        routing::publish(core, event).await
     }
 
     /// Resolves a work item; durable when this returns.

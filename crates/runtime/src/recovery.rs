@@ -11,10 +11,11 @@ use definitions::Target;
 use dispatch::{Dispatcher, Request};
 use model::{ConnectionName, Problem, RunId, TransactionId};
 use store::{IntentRow, Page, Store, StoreError, WorkItemFilter, WorkItemStatus};
-use workflow::{Fault, FaultType, FunctionReference, Position};
+use workflow::{Fault, FaultType, FunctionReference, Position, Protocol};
 
 use crate::core::Core;
-use crate::lane::{Held, LaneTask};
+use crate::direct::{DIRECT, DirectFailure};
+use crate::lane::{Held, LaneTask, Performed};
 use crate::lane_id::LaneId;
 use crate::once::{Entered, business_key};
 use crate::work::Work;
@@ -85,6 +86,23 @@ pub(crate) fn take_up(
             catalog: Some(Arc::clone(&row.connection)),
         };
         let intent = row.id;
+        if &*row.connection == DIRECT {
+            take_up_direct(
+                core,
+                task,
+                Held {
+                    row,
+                    function: None,
+                    position,
+                    matter: *matter,
+                    class: None,
+                    once: None,
+                    submitted: true,
+                    abandoned: false,
+                },
+            );
+            continue;
+        }
         let Some(Target::Connection(function)) = core.release.target(&reference) else {
             let detail =
                 format!("`{reference}` is not in this release any more, and what it was asked is not known to be done");
@@ -112,6 +130,28 @@ pub(crate) fn take_up(
         let (function, matter, submitted, abandoned) = (Some(function), *matter, !waits, false);
         task.hold(Held { row, function, position, matter, class: None, once, submitted, abandoned });
     }
+}
+
+/// A direct call that may have been made: made again where that changes nothing more, else its fate is for a person.
+fn take_up_direct(core: &Core, task: &mut LaneTask, held: Held) {
+    let intent = held.row.id;
+    let lane = LaneId::of(held.row.run.uuid());
+    let protocol = Protocol::from_word(&held.row.function);
+    let repeatable = core
+        .direct
+        .as_ref()
+        .zip(protocol)
+        .is_some_and(|(access, protocol)| access.calls.is_repeatable(protocol, &held.row.request));
+    task.hold(held);
+    if repeatable {
+        core.send(lane, Work::PerformAgain(intent));
+        return;
+    }
+    let detail = "Interlock ended while the call was under way, so no answer came";
+    let failure = DirectFailure { fault: Fault::new(FaultType::Communication, detail), may_have_happened: true };
+    let now = core.clock.now();
+    let performed = Performed { intent, sent_at: now, finished_at: now, result: Err(failure) };
+    core.send(lane, Work::Performed(Box::new(performed)));
 }
 
 /// The connections of a release that were not opened.

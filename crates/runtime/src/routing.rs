@@ -28,6 +28,8 @@ use crate::work::{Event, Start, Work};
 
 /// Events of workflows that have not started what they start yet.
 pub(crate) const EMITTED: &[u8] = b"emitted";
+/// The object of the runs that such events start.
+const EVENT: &str = "event";
 
 /// Takes what the intake hands over.
 pub(crate) struct Router(pub(crate) Arc<Core>);
@@ -176,26 +178,43 @@ pub(crate) async fn replay(core: Arc<Core>, runs: Vec<RunId>) {
     }
 }
 
-/// What a workflow emitted and what it starts, as it is kept until that has started.
-pub(crate) fn pending(event: &Event, matter: TransactionId) -> Mutation {
-    let envelope = Value::object([("transaction", Value::from(matter.to_string())), ("event", event.envelope.clone())]);
+/// Takes in an event from outside that belongs to no feed. It is durable first, with what it starts still to be done.
+pub(crate) async fn publish(core: &Arc<Core>, event: Event) -> Result<(), Problem> {
+    Counters::add(&core.counters.events, 1);
+    let correlations = core.correlations.of_event(&event.envelope);
+    let starts = core.starts.of(&event.envelope).next().is_some();
+    let mut mutations: Vec<Mutation> = rows(&event, &correlations).collect();
+    if starts {
+        mutations.push(pending(&event, None));
+    }
+    core.recent.note(&correlations, core.clock.now());
+    core.commit(mutations, None).await?;
+    if !correlations.is_empty() {
+        deliver(core, vec![(event.clone(), correlations)]).await;
+    }
+    if starts {
+        start_emitted(Arc::clone(core), event, None).await;
+    }
+    Ok(())
+}
+
+/// An event of a workflow, or from outside, and what it starts, as it is kept until that has started.
+pub(crate) fn pending(event: &Event, matter: Option<TransactionId>) -> Mutation {
+    let matter = matter.map(|matter| matter.to_string());
+    let envelope = Value::object([("transaction", Value::from(matter)), ("event", event.envelope.clone())]);
     Mutation::AppendEvent(EventRow { id: event.id, correlation: EMITTED.to_vec(), envelope, at: event.arrived })
 }
 
-/// Starts what an emitted event starts; each such event starts a run of its own in the matter of the run that emitted it.
-pub(crate) async fn start_emitted(core: Arc<Core>, event: Event, matter: TransactionId) {
+/// Starts what an emitted event starts; each such event starts a run of its own, in the matter of the run that emitted it or
+/// in one of its own.
+pub(crate) async fn start_emitted(core: Arc<Core>, event: Event, matter: Option<TransactionId>) {
     let mut answers = Vec::new();
     for workflow in core.starts.of(&event.envelope) {
         let (answer, answered) = oneshot::channel();
         let key = event.envelope.get("id").as_str().map_or_else(|| event.id.to_string().into(), Arc::from);
-        let start = Start {
-            definition: workflow.clone(),
-            object: "event".into(),
-            key,
-            event: event.clone(),
-            matter: Some(matter),
-        };
-        core.send(LaneId::of(matter.uuid()), Work::Start(start, answer));
+        let lane = matter.map_or_else(|| LaneId::of_matter(EVENT, &key), |matter| LaneId::of(matter.uuid()));
+        let start = Start { definition: workflow.clone(), object: EVENT.into(), key, event: event.clone(), matter };
+        core.send(lane, Work::Start(start, answer));
         answers.push(answered);
     }
     for answer in answers {
@@ -216,7 +235,6 @@ pub(crate) async fn resume(core: Arc<Core>) {
     let emitted = core.read(|store| store.events(EMITTED)).await.unwrap_or_default();
     for row in emitted {
         let matter = row.envelope.get("transaction").as_str().and_then(|text| text.parse::<TransactionId>().ok());
-        let Some(matter) = matter else { continue };
         let event = Event { id: row.id, envelope: row.envelope.get("event").clone(), arrived: row.at };
         start_emitted(Arc::clone(&core), event, matter).await;
     }

@@ -15,6 +15,7 @@ use crate::correlation::{Correlations, Recent};
 use crate::figures::Counters;
 use crate::lane::LaneTask;
 use crate::lane_id::LaneId;
+use crate::launching::Waiters;
 use crate::routing::{self, Router};
 use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
@@ -31,7 +32,7 @@ const REPORTS_AT_ONCE: usize = 256;
 pub(crate) type Sorted = oneshot::Sender<()>;
 
 pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
-    let Parts { release, store, connections, clock } = parts;
+    let Parts { release, store, connections, clock, direct, watch } = parts;
     if let Some(problem) = recovery::missing(release.connections.keys(), |name| connections.contains_key(name)) {
         return Err(problem);
     }
@@ -73,6 +74,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         to_intake,
         trouble: StoreTrouble::default(),
         changed: Notify::new(),
+        direct,
+        direct_under_way: Arc::default(),
+        waiters: Waiters::default(),
+        watch,
     });
 
     let (reports, told) = mpsc::unbounded_channel();

@@ -10,6 +10,8 @@ use model::{EventId, Problem, RunId, TransactionId, Value, WorkItemId};
 use tokio::sync::oneshot;
 use workflow::{Fault, Position};
 
+use crate::lane::{LaunchAnswer, Performed};
+use crate::launching::Launch;
 use crate::{Decision, RunOperation};
 
 /// Whoever asked is told when it is durable.
@@ -50,6 +52,12 @@ pub(crate) enum Work {
     Unreadable(Box<Unreadable>, Answer),
     /// A record that needed one can be read now.
     Readable { key: Arc<str> },
+    /// Somebody asks for a run.
+    Launch(Box<Launch>, LaunchAnswer),
+    /// A direct call that is made once more.
+    PerformAgain(model::IntentId),
+    /// What came of a direct call.
+    Performed(Box<Performed>),
     /// Stop, after everything before.
     Stop(oneshot::Sender<()>),
 }

@@ -75,6 +75,11 @@ pub trait Catalog {
         true
     }
 
+    /// Whether a workflow that is not there may be there when it is run: then it is only warned of.
+    fn workflows_may_come(&self) -> bool {
+        false
+    }
+
     /// Compiles an inline JSON Schema; `Ok(None)` when this catalog checks no schemas.
     ///
     /// # Errors

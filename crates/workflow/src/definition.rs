@@ -128,6 +128,25 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    const ALL: [Self; 10] = [
+        Self::Http,
+        Self::Grpc,
+        Self::OpenApi,
+        Self::AsyncApi,
+        Self::A2a,
+        Self::Mcp,
+        Self::Function,
+        Self::Container,
+        Self::Script,
+        Self::Shell,
+    ];
+
+    /// The protocol of this name in the DSL.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.as_str() == word)
+    }
+
     /// Its name in the DSL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -147,6 +147,20 @@ impl Fault {
         self
     }
 
+    /// From what [`Self::to_value`] gave; `None` for anything else.
+    #[must_use]
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let text = |name: &str| value.get(name).as_str().map(Arc::from);
+        Some(Self {
+            fault_type: text("type")?,
+            status: u16::try_from(value.get("status").as_i64()?).ok()?,
+            title: text("title"),
+            detail: text("detail"),
+            instance: text("instance").unwrap_or_else(|| "".into()),
+            data: value.get("data").clone(),
+        })
+    }
+
     /// As expressions see it.
     #[must_use]
     pub fn to_value(&self) -> Value {

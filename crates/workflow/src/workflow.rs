@@ -70,6 +70,11 @@ impl Workflow {
         self
     }
 
+    /// Puts the workflow into this environment.
+    pub fn set_environment(&mut self, environment: Environment) {
+        self.environment = environment;
+    }
+
     /// `document.namespace`
     #[must_use]
     pub const fn namespace(&self) -> &Arc<str> {
@@ -123,6 +128,14 @@ impl Workflow {
         interests.sort();
         interests.dedup();
         interests
+    }
+
+    /// Namespace, name and version of the workflows that its tasks run.
+    pub fn subflows(&self) -> impl Iterator<Item = [&Arc<str>; 3]> {
+        self.tasks.all.iter().filter_map(|task| match &task.kind {
+            Kind::Subflow(subflow) => Some([&subflow.namespace, &subflow.name, &subflow.version]),
+            _ => None,
+        })
     }
 
     /// The secrets that the document says it needs.

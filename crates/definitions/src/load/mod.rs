@@ -25,6 +25,7 @@ use indexmap::IndexMap;
 use mapping::{Mapping, ValueMap};
 use model::{ConnectionName, Diagnostics, ObjectName, Source};
 use workflow::yaml::{self, Node};
+use workflow::{Environment, Permissions};
 
 use crate::connection::{ConnectionDefinition, Function};
 use crate::object::ObjectDefinition;
@@ -184,7 +185,9 @@ impl<'a> Loader<'a> {
         let mut release = Release {
             hash,
             folder: folder.to_path_buf(),
+            permissions: settings.as_ref().map_or_else(Permissions::default, settings::permissions),
             settings: settings.unwrap_or_default(),
+            environment: Environment::default(),
             connections: known.connections,
             objects: known.objects,
             mappings: known.mappings,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use model::{QueueName, nearest};
+use workflow::Permissions;
 use workflow::yaml::Node;
 
 use super::files::Room;
@@ -13,7 +14,7 @@ use super::reader::{Fields, Reader};
 use super::{Loader, environment, secrets};
 use crate::api::Api;
 use crate::queue::Queue;
-use crate::settings::{Client, ProjectSettings, User};
+use crate::settings::{Client, DirectCalls, ProjectSettings, User};
 
 const STORE: &str = "data/interlock.db";
 /// The role that may do everything.
@@ -31,7 +32,7 @@ pub(super) fn read(
     for written in [&document.node, &node] {
         secrets::blot(reader, Room::Project, written, &[]);
     }
-    let known = ["name", "store", "listeners", "users", "events", "clients"];
+    let known = ["name", "store", "listeners", "users", "events", "clients", "direct", "secrets"];
     let fields = reader.fields(&node, node.span, "interlock.yaml", &known)?;
     let name = fields.required_text("name");
     let store = store(reader, &fields);
@@ -53,8 +54,49 @@ pub(super) fn read(
         reader.secret(inner.required("token")?, "`token`")
     });
     let clients = clients(loader, reader, &fields, apis);
+    let direct = direct(reader, &fields);
+    let secrets = workflow_secrets(reader, &fields);
     roles(loader, reader, &fields, &users, queues);
-    Some(ProjectSettings { name: name?, store: store?, api, console, users, events_token, clients })
+    Some(ProjectSettings { name: name?, store: store?, api, console, users, events_token, clients, direct, secrets })
+}
+
+/// What the settings allow to workflows.
+pub(super) fn permissions(settings: &ProjectSettings) -> Permissions {
+    let DirectCalls { calls, shell, scripts } = &settings.direct;
+    Permissions { direct_calls: *calls, processes: !shell.is_empty() || !scripts.is_empty() }
+}
+
+fn direct<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> DirectCalls {
+    let mut direct = DirectCalls::default();
+    let Some(node) = fields.get("direct") else { return direct };
+    let known = ["calls", "shell", "scripts"];
+    let Some(inner) = reader.fields(node, fields.key_span("direct"), "`direct`", &known) else { return direct };
+    if let Some(node) = inner.get("calls") {
+        match node.to_value().as_bool() {
+            Some(calls) => direct.calls = calls,
+            None => reader.error(node.span, "IL-DEF-005", "`calls` is true or false"),
+        }
+    }
+    if let Some(node) = inner.get("shell") {
+        direct.shell = reader.texts(node, "`shell`");
+    }
+    for (key, node) in inner.get("scripts").and_then(Node::map).unwrap_or_default() {
+        let command = reader.texts(node, "the command of a language");
+        if command.is_empty() {
+            let help = "write the command and its options as a list, such as `[python3]`";
+            reader.error_with(node.span, "IL-DEF-005", format!("`{}` has no command", key.name), help);
+        }
+        direct.scripts.insert(Arc::clone(&key.name), command);
+    }
+    direct
+}
+
+fn workflow_secrets<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> IndexMap<Arc<str>, Arc<str>> {
+    let members = fields.get("secrets").and_then(Node::map).unwrap_or_default();
+    members
+        .iter()
+        .filter_map(|(key, node)| Some((Arc::clone(&key.name), reader.secret(node, &format!("`{}`", key.name))?)))
+        .collect()
 }
 
 fn store<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> Option<PathBuf> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use model::{QueueName, WorkflowName};
 use workflow::yaml::Node;
-use workflow::{FunctionReference, Permissions, Workflow};
+use workflow::{FunctionReference, Workflow};
 
 use super::files::Room;
 use super::reader::Reader;
@@ -28,6 +28,7 @@ pub(super) fn read(
     let catalog = ReleaseCatalog {
         release,
         workflows: Some(&names),
+        workflows_may_come: false,
         functions,
         unreadable: [unreadable(Room::Connections), unreadable(Room::Workflows)].concat(),
         queues: loader.names_of(Room::Queues).map(str::to_owned).collect(),
@@ -37,7 +38,7 @@ pub(super) fn read(
         let reader = Reader { source: document.source, findings: loader.findings };
         decisions(reader, &document.node, &release.queues);
         schedule(reader, &document.node);
-        let loaded = Workflow::load(document.source, &catalog, Permissions::default());
+        let loaded = Workflow::load(document.source, &catalog, release.permissions);
         let (workflow, warnings) = match loaded {
             Ok(loaded) => loaded,
             Err(problems) => {

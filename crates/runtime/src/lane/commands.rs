@@ -10,6 +10,7 @@ use workflow::{Command, EventFilter, Fault, FaultType, Input, Position};
 
 use super::LaneTask;
 use super::round::{After, Other, Round};
+use crate::direct::DIRECT;
 use crate::journal::{line, summary};
 use crate::routing;
 use crate::work::Event;
@@ -23,12 +24,8 @@ impl LaneTask {
         };
         match command {
             Command::Call { position, function, input } => self.call(round, id, position, &function, input, answers),
-            Command::Request { position, protocol, .. } => {
-                let detail = format!(
-                    "this deployment allows only connections, and this task makes a call by `{}` on its own",
-                    protocol.as_str()
-                );
-                refuse(answers, position, detail);
+            Command::Request { position, protocol, call } => {
+                self.request(round, id, position, protocol, call, answers);
             }
             Command::Sleep { position, until } => set_timer(round, id, &position, until),
             Command::CancelSleep { position } => {
@@ -61,7 +58,10 @@ impl LaneTask {
                 }
                 self.ended(round, id, Ok(output));
             }
-            Command::Fail { fault } => self.failed(round, id, &fault),
+            Command::Fail { fault } => {
+                self.failed(round, id, &fault);
+                self.told_waiters(round, id, &Err(fault));
+            }
             Command::Cancelled { reason } => {
                 if let Some(run) = self.runs.get(&id) {
                     let title = format!("{} was cancelled", run.pinned.name());
@@ -78,7 +78,10 @@ impl LaneTask {
     /// Nobody waits for this any more.
     fn abandon(&mut self, round: &mut Round, id: RunId, matter: TransactionId, position: &Position) {
         if let Some(intent) = self.waiting.get(&(id, position.attempt)).copied() {
-            self.give_up(round, intent);
+            match self.intents.get(&intent).is_some_and(|held| &*held.row.connection == DIRECT) {
+                true => self.give_up_direct(round, intent),
+                false => self.give_up(round, intent),
+            }
             return;
         }
         round.mutations.push(Mutation::WithdrawWorkItems {
@@ -118,7 +121,7 @@ impl LaneTask {
             round.mutations.extend(routing::rows(&event, &correlations));
         }
         if starts {
-            round.mutations.push(routing::pending(&event, matter));
+            round.mutations.push(routing::pending(&event, Some(matter)));
         }
         round.after.push(After::Emitted { event, correlations, starts, matter });
     }

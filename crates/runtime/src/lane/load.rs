@@ -98,10 +98,21 @@ impl LaneTask {
                 }
                 Work::Report(dispatch::Report::Done(outcome)) => intent(&mut needs, &outcome.intent),
                 Work::Lost { intent: id, .. } => intent(&mut needs, id),
+                Work::Performed(performed) => intent(&mut needs, &performed.intent),
+                Work::Launch(launch, _) => {
+                    // One without a key is the first of its kind.
+                    if launch.key.is_some() {
+                        let (object, key) = (launch.object(), launch.matter_key());
+                        let workflow = Arc::clone(launch.definition.name());
+                        needs.earlier.insert((workflow, run_key(&object, &key)));
+                        needs.matters.insert((object, key));
+                    }
+                }
                 Work::Report(dispatch::Report::Delayed { .. })
                 | Work::Replay { .. }
                 | Work::Replayed { .. }
                 | Work::Go(_)
+                | Work::PerformAgain(_)
                 | Work::Stop(_) => {}
                 Work::Decide(item, ..) => {
                     needs.items.insert(*item);
@@ -132,6 +143,7 @@ impl LaneTask {
             Work::Hear { run, .. } | Work::Fire { run, .. } | Work::Operate { run, .. } => Some(*run),
             Work::Report(dispatch::Report::Done(outcome)) => Some(self.intents.get(&outcome.intent)?.row.run),
             Work::Lost { intent, .. } => Some(self.intents.get(intent)?.row.run),
+            Work::Performed(performed) => Some(self.intents.get(&performed.intent)?.row.run),
             _ => None,
         }
     }

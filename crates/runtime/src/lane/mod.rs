@@ -6,6 +6,8 @@
 
 mod calls;
 mod commands;
+mod direct;
+mod launch;
 mod load;
 mod milestones;
 mod people;
@@ -25,6 +27,7 @@ use jiff::Timestamp;
 use model::{ConnectionName, IntentId, RunId, TransactionId};
 use store::{IntentRow, TransactionRow};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use workflow::{Parts, Position, RunState};
 
 use crate::core::Core;
@@ -33,6 +36,8 @@ use crate::once::BusinessKey;
 use crate::work::{Pinned, Work};
 use round::{After, Round};
 
+pub(crate) use direct::Performed;
+pub(crate) use launch::LaunchAnswer;
 pub(crate) use queues::UNREADABLE;
 
 /// How many things one round takes on.
@@ -56,7 +61,7 @@ pub(crate) struct Run {
 /// An intent whose outcome is not known.
 pub(crate) struct Held {
     pub(crate) row: IntentRow,
-    /// `None` when this release does not have it any more.
+    /// `None` for a direct call, and when this release does not have it any more.
     pub(crate) function: Option<Arc<Function>>,
     pub(crate) position: Position,
     pub(crate) matter: TransactionId,
@@ -79,6 +84,8 @@ pub(crate) struct LaneTask {
     intents: HashMap<IntentId, Held, foldhash::fast::RandomState>,
     /// The intents by the waiting point that they answer.
     waiting: HashMap<(RunId, u32), IntentId, foldhash::fast::RandomState>,
+    /// The direct calls under way.
+    performing: HashMap<IntentId, AbortHandle, foldhash::fast::RandomState>,
     /// Runs that are being told of stored events, and whether another event came meanwhile.
     replaying: HashMap<RunId, bool, foldhash::fast::RandomState>,
 }
@@ -92,6 +99,7 @@ impl LaneTask {
             matters: IndexMap::default(),
             intents: HashMap::default(),
             waiting: HashMap::default(),
+            performing: HashMap::default(),
             replaying: HashMap::default(),
         }
     }
@@ -187,6 +195,9 @@ impl LaneTask {
                 round.answer(answer, result);
             }
             Work::Readable { key } => self.readable(round, &key),
+            Work::Launch(launch, answer) => self.launch(round, *launch, answer),
+            Work::PerformAgain(intent) => round.after.push(After::Perform { intent }),
+            Work::Performed(performed) => self.performed(round, *performed),
             Work::Stop(_) => {}
         }
         self.settle_others(round);

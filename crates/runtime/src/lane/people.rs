@@ -7,6 +7,7 @@ use store::{Mutation, WorkItemRow, WorkItemStatus};
 use workflow::{Input, Position};
 
 use super::LaneTask;
+use super::direct::DOUBT;
 use super::queues::{FAILED, NOTICE, UNREADABLE};
 use super::round::Round;
 use super::runs::Told;
@@ -61,6 +62,13 @@ impl LaneTask {
             FAILED => self.decide_failure(round, &item, &decision)?,
             UNREADABLE => self.decide_record(round, &item, &decision.action),
             NOTICE => {}
+            DOUBT => {
+                let place = place_of(&item).ok_or_else(|| not_open(&item))?;
+                let record = decision.record.clone();
+                if !self.decide_doubt(round, place, &decision.action, &item.content, record) {
+                    return Err(not_open(&item));
+                }
+            }
             _ => self.decide_task(round, &item, &decision, note.as_ref())?,
         }
         // What a person did stands in front of what follows from it.
@@ -95,12 +103,13 @@ impl LaneTask {
                 Some(Allowed { edit: false, note_required: false })
             }
             (NOTICE, "dismiss") => Some(Allowed { edit: false, note_required: false }),
-            (FAILED, "correct") => Some(Allowed { edit: true, note_required: false }),
+            (FAILED, "correct") | (DOUBT, "answer") => Some(Allowed { edit: true, note_required: false }),
+            (DOUBT, "again" | "fail") => Some(Allowed { edit: false, note_required: false }),
             _ => None,
         };
         let allowed = match (known, own) {
             (Some(known), Some(own)) => Some(Allowed { edit: own.edit, note_required: known.note_required }),
-            (Some(known), None) if ![FAILED, UNREADABLE, NOTICE].contains(&kind) => {
+            (Some(known), None) if ![FAILED, UNREADABLE, NOTICE, DOUBT].contains(&kind) => {
                 Some(Allowed { edit: known.edit, note_required: known.note_required })
             }
             (None, own) => own,
@@ -128,11 +137,7 @@ impl LaneTask {
         decision: &Decision,
         note: Option<&Arc<str>>,
     ) -> Result<(), Problem> {
-        let place = item
-            .run
-            .as_ref()
-            .and_then(|(run, position)| Some((*run, std::str::from_utf8(position).ok()?.parse::<Position>().ok()?)));
-        let (run, position) = place.ok_or_else(|| not_open(item))?;
+        let (run, position) = place_of(item).ok_or_else(|| not_open(item))?;
         let record = decision.record.clone().unwrap_or_else(|| item.content.get("record").clone());
         let answer = Value::object([
             ("action", Value::from(Arc::clone(&decision.action))),
@@ -202,6 +207,12 @@ impl LaneTask {
         round.mutations.insert(place, line(matter, round.now, "operated", None, title, Value::Null));
         Ok(())
     }
+}
+
+/// The run that waits for the item, and where.
+fn place_of(item: &WorkItemRow) -> Option<(RunId, Position)> {
+    let (run, position) = item.run.as_ref()?;
+    Some((*run, std::str::from_utf8(position).ok()?.parse().ok()?))
 }
 
 fn not_open(item: &WorkItemRow) -> Problem {

@@ -10,15 +10,16 @@ use indexmap::IndexSet;
 use jiff::Timestamp;
 use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId};
 use store::{Mutation, RunPart, RunRow, RunStatus, TransactionRow, WorkItemRow};
-use workflow::{Input, Parts, Status, StoredState};
+use workflow::{Fault, Input, Parts, Status, StoredState};
 
-use super::LaneTask;
+use super::{LaneTask, LaunchAnswer};
 use crate::core::ToIntake;
 use crate::correlation::Correlation;
 use crate::figures::Counters;
 use crate::lane_id::LaneId;
 use crate::matter::RECORD;
 use crate::routing;
+use crate::watching::Happening;
 use crate::work::{Answer, Event, Pinned, Work};
 
 /// How long a person waits for a store that cannot be written.
@@ -30,6 +31,10 @@ pub(super) enum After {
         connection: ConnectionName,
         request: Request,
         arrived: Option<Timestamp>,
+    },
+    /// A direct call.
+    Perform {
+        intent: IntentId,
     },
     /// The intent waits for another one with the same business key.
     Wait {
@@ -71,6 +76,13 @@ pub(super) enum After {
     },
     Intake(ToIntake),
     Answer(Answer, Result<(), Problem>),
+    Launched(LaunchAnswer, Result<(RunId, bool), Problem>),
+    /// A run has ended or failed.
+    Ended {
+        run: RunId,
+        result: Result<Value, Fault>,
+    },
+    Happened(Happening),
     CancelChild {
         run: RunId,
         reason: Arc<str>,
@@ -226,8 +238,11 @@ impl LaneTask {
                     After::Submit { request, .. } => {
                         self.release(request.intent);
                     }
-                    After::Wait { intent } => {
+                    After::Wait { intent } | After::Perform { intent } => {
                         self.release(intent);
+                    }
+                    After::Launched(answer, _) => {
+                        let _ = answer.send(Err(problem.clone()));
                     }
                     // The run must not stay deaf.
                     After::ReplayAgain { run } => self.look_up(vec![run]),
@@ -242,6 +257,17 @@ impl LaneTask {
             match after {
                 After::Submit { connection, request, arrived } => self.submit(&connection, request, arrived),
                 After::Wait { .. } => {}
+                After::Perform { intent } => self.perform(intent),
+                After::Launched(answer, result) => {
+                    let _ = answer.send(result);
+                }
+                After::Ended { run, result } => self.core.waiters.tell(run, &result),
+                After::Happened(happening) => {
+                    if let Some(watch) = &self.core.watch {
+                        // Whoever watched may be gone.
+                        let _ = watch.send(happening);
+                    }
+                }
                 After::Withdraw { connection, intent, function } => {
                     if let Some(dispatcher) = self.dispatchers.get(&connection) {
                         dispatcher.withdraw(intent, &function);
@@ -265,7 +291,7 @@ impl LaneTask {
                             routing::deliver(&core, vec![(event.clone(), correlations)]).await;
                         }
                         if starts {
-                            routing::start_emitted(core, event, matter).await;
+                            routing::start_emitted(core, event, Some(matter)).await;
                         }
                     });
                 }

@@ -7,11 +7,12 @@ use model::{Problem, RunId, Value};
 use store::{Mutation, RunStatus};
 use workflow::{Fault, FaultType, Input, Parts, Position, RunContext, Status, Stepped};
 
-use super::round::{Earlier, Other, Round};
+use super::round::{After, Earlier, Other, Round};
 use super::{LaneTask, Run};
 use crate::journal::line;
 use crate::matter;
 use crate::routing::{connection_of, started_it};
+use crate::watching::Happening;
 use crate::work::{Event, Pinned, Start, child_key, parent_of, run_key};
 
 /// How often one input may be followed by others in the same round, such as milestones in a loop that never waits.
@@ -84,7 +85,7 @@ impl LaneTask {
         Ok(())
     }
 
-    fn begin(&mut self, round: &mut Round, new: NewRun, pinned: &Pinned, input: Value) {
+    pub(super) fn begin(&mut self, round: &mut Round, new: NewRun, pinned: &Pinned, input: Value) {
         let context = RunContext { run: new.id.to_string().into(), started: round.now };
         let (state, stepped) = workflow::start(&pinned.definition.workflow, context, input, round.now);
         let NewRun { id, key, matter, started_at, in_doubt } = new;
@@ -141,6 +142,7 @@ impl LaneTask {
         let mut answers = Answers { due: VecDeque::new(), given: 0 };
         round.touched.insert(id);
         loop {
+            self.watched(round, id, stepped.trace);
             for command in stepped.commands {
                 self.command(round, id, command, &mut answers.due);
             }
@@ -164,6 +166,18 @@ impl LaneTask {
                     return;
                 }
             }
+        }
+    }
+
+    fn watched(&self, round: &mut Round, id: RunId, trace: Vec<workflow::TraceEntry>) {
+        if self.core.watch.is_none() {
+            return;
+        }
+        let Some(run) = self.runs.get(&id) else { return };
+        let workflow = &run.pinned.definition.workflow;
+        for entry in trace {
+            let workflow = [workflow.namespace(), workflow.name(), workflow.version()].map(Arc::clone);
+            round.after.push(After::Happened(Happening { at: round.now, run: id, workflow, entry }));
         }
     }
 
@@ -237,6 +251,7 @@ impl LaneTask {
     pub(super) fn ended(&mut self, round: &mut Round, id: RunId, result: Result<Value, Fault>) {
         round.mutations.push(Mutation::ForgetRun(id));
         crate::figures::Counters::one_less(&self.core.counters.live);
+        self.told_waiters(round, id, &result);
         let Some(run) = self.runs.get(&id) else { return };
         let cancelled = result.is_err();
         if !cancelled {
@@ -257,6 +272,15 @@ impl LaneTask {
     }
 }
 
+impl LaneTask {
+    /// Whoever waits for the end of a run is told once it is durable.
+    pub(super) fn told_waiters(&self, round: &mut Round, run: RunId, result: &Result<Value, Fault>) {
+        if self.core.waiters.has(run) {
+            round.after.push(After::Ended { run, result: result.clone() });
+        }
+    }
+}
+
 /// What became of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
@@ -266,12 +290,13 @@ pub(super) enum Told {
     Ignored,
 }
 
-struct NewRun {
-    id: RunId,
-    key: Arc<str>,
-    matter: model::TransactionId,
-    started_at: jiff::Timestamp,
-    in_doubt: bool,
+/// A run to be begun.
+pub(super) struct NewRun {
+    pub(super) id: RunId,
+    pub(super) key: Arc<str>,
+    pub(super) matter: model::TransactionId,
+    pub(super) started_at: jiff::Timestamp,
+    pub(super) in_doubt: bool,
 }
 
 fn heard(matter: model::TransactionId, now: jiff::Timestamp, event: &Event) -> Mutation {

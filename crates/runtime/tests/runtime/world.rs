@@ -14,7 +14,7 @@ use definitions::Release;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use model::{Problem, Value, WorkItemId, json};
-use runtime::{Decision, OpenConnection, Parts, Runtime, SystemClock};
+use runtime::{Decision, OpenConnection, Parts, Runtime};
 use store::{Page, SqliteStore, Store, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
 use tokio::sync::{Notify, mpsc};
 
@@ -316,7 +316,7 @@ pub(crate) async fn try_start(
 ) -> Result<Runtime, Problem> {
     let connection: Arc<dyn Connection> = Arc::new(Wire(Arc::clone(system)));
     let connections = HashMap::from([("sys".into(), OpenConnection { connection, actions: &ACTIONS })]);
-    let parts = Parts { release: Arc::clone(release), store, connections, clock: Arc::new(SystemClock) };
+    let parts = Parts::new(Arc::clone(release), store, connections);
     Runtime::start(parts).await
 }
 

@@ -350,7 +350,12 @@ impl Loader<'_> {
         let subflow = Subflow { namespace: namespace?, name: name?, version: version?, input, awaited };
         if !self.catalog.has_workflow(&subflow.namespace, &subflow.name, &subflow.version) {
             let message = format!("there is no workflow {}/{}:{}", subflow.namespace, subflow.name, subflow.version);
-            self.error(workflow.span, "IL-WF-005", message);
+            match self.catalog.workflows_may_come() {
+                true => {
+                    self.warn(workflow.span, "IL-WF-005", message).help("put its document beside this one to run it")
+                }
+                false => drop(self.error(workflow.span, "IL-WF-005", message)),
+            }
         }
         Some(Kind::Subflow(Box::new(subflow)))
     }
