@@ -1,7 +1,7 @@
 //! What all parts of a running runtime share.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use definitions::{Release, WorkflowDefinition};
@@ -42,7 +42,7 @@ pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Compiled workflows by hash: those of the release, and older ones that live runs are pinned to.
-    pub(crate) pinned: HashMap<Arc<str>, Pinned>,
+    pub(crate) pinned: PinnedTexts,
     pub(crate) starts: Starts,
     pub(crate) correlations: Correlations,
     pub(crate) recent: Recent,
@@ -60,6 +60,25 @@ pub(crate) struct Core {
     pub(crate) direct_under_way: Arc<UnderWay>,
     pub(crate) waiters: Waiters,
     pub(crate) watch: Option<mpsc::UnboundedSender<Happening>>,
+}
+
+/// Compiled workflows by the hash of their text.
+#[derive(Default)]
+pub(crate) struct PinnedTexts(RwLock<HashMap<Arc<str>, Pinned>>);
+
+impl PinnedTexts {
+    pub(crate) fn new(pinned: HashMap<Arc<str>, Pinned>) -> Self {
+        Self(RwLock::new(pinned))
+    }
+
+    pub(crate) fn get(&self, hash: &str) -> Option<Pinned> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+    }
+
+    pub(crate) fn add(&self, pinned: &Pinned) {
+        let mut texts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        texts.entry(Arc::clone(&pinned.hash)).or_insert_with(|| pinned.clone());
+    }
 }
 
 impl Core {

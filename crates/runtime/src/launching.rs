@@ -1,15 +1,16 @@
 //! Runs that somebody asks for, and those who wait for their end.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{RunId, Value};
+use model::{EventId, Problem, RunId, Value};
 use tokio::sync::oneshot;
 use workflow::Fault;
 
-use std::sync::Arc;
-
-use crate::work::Pinned;
+use crate::core::Core;
+use crate::lane_id::LaneId;
+use crate::routing;
+use crate::work::{Pinned, Work};
 
 /// A run that was asked for.
 #[derive(Debug)]
@@ -52,6 +53,28 @@ impl Launch {
 /// The object of the matters of runs of this workflow that somebody asked for.
 pub(crate) fn matter_object(workflow: &str) -> Arc<str> {
     format!("workflow/{workflow}").into()
+}
+
+/// Starts a run, durably.
+///
+/// # Errors
+/// When it cannot be stored now.
+pub(crate) async fn launch(
+    core: &Core,
+    definition: Pinned,
+    key: Option<Arc<str>>,
+    input: Value,
+) -> Result<Launched, Problem> {
+    let lane = match &key {
+        Some(key) => LaneId::of_matter(&matter_object(definition.name()), key),
+        None => LaneId::of(EventId::now().uuid()),
+    };
+    let (end, ended) = oneshot::channel();
+    let (answer, answered) = oneshot::channel();
+    let launch = Launch { definition, key, run: RunId::new(lane.id()), input, end };
+    core.send(lane, Work::Launch(Box::new(launch), answer));
+    let (run, is_new) = answered.await.unwrap_or_else(|_| Err(routing::stopping()))?;
+    Ok(Launched { run, is_new, end: ended })
 }
 
 type Waiter = oneshot::Sender<Result<Value, Fault>>;

@@ -28,6 +28,7 @@ mod core;
 mod correlation;
 mod direct;
 mod figures;
+mod functions;
 mod journal;
 mod lane;
 mod lane_id;
@@ -36,6 +37,7 @@ mod matter;
 mod once;
 mod recovery;
 mod routing;
+mod schedules;
 mod starting;
 mod starts;
 mod store_trouble;
@@ -61,8 +63,7 @@ use workflow::{Fault, FaultType, FunctionReference};
 
 use crate::core::Core;
 use crate::lane_id::LaneId;
-use crate::launching::Launch;
-use crate::work::{Answer, Event, Pinned, Work};
+use crate::work::{Answer, Event, Work};
 
 pub use direct::{DirectAccess, DirectCalls, DirectFailure, InDoubt};
 pub use dispatch::{Clock, ConnectionFigures, ConnectionState, OpenConnection, Percentiles, SystemClock};
@@ -237,26 +238,7 @@ impl Runtime {
             let message = format!("There is no workflow {namespace}/{name}:{version} in this release");
             Problem::new("IL-RUN-014", message, "Name a workflow of the release, or `latest` as its version")
         })?;
-        self.launch_pinned(definition, key, input).await
-    }
-
-    async fn launch_pinned(
-        &self,
-        definition: Pinned,
-        key: Option<Arc<str>>,
-        input: Value,
-    ) -> Result<Launched, Problem> {
-        let core = &self.shared.core;
-        let lane = match &key {
-            Some(key) => LaneId::of_matter(&launching::matter_object(definition.name()), key),
-            None => LaneId::of(EventId::now().uuid()),
-        };
-        let (end, ended) = oneshot::channel();
-        let (answer, answered) = oneshot::channel();
-        let launch = Launch { definition, key, run: RunId::new(lane.id()), input, end };
-        core.send(lane, Work::Launch(Box::new(launch), answer));
-        let (run, is_new) = answered.await.unwrap_or_else(|_| Err(routing::stopping()))?;
-        Ok(Launched { run, is_new, end: ended })
+        launching::launch(core, definition, key, input).await
     }
 
     /// Takes an event in: it starts what it starts, and is told to the runs that wait for it, now and later. Durable when this

@@ -10,7 +10,7 @@ use store::Mutation;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::core::{Core, ToIntake, compile};
+use crate::core::{Core, PinnedTexts, ToIntake, compile};
 use crate::correlation::{Correlations, Recent};
 use crate::figures::Counters;
 use crate::lane::LaneTask;
@@ -21,7 +21,7 @@ use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
 use crate::timers::{self, Timers};
 use crate::work::{Pinned, Work};
-use crate::{Parts, Shared, recovery, upkeep};
+use crate::{Parts, Shared, recovery, schedules, upkeep};
 
 /// How many tasks share the lanes.
 const LANE_TASKS: usize = 2;
@@ -62,7 +62,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         release: Arc::clone(&release),
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
-        pinned,
+        pinned: PinnedTexts::new(pinned),
         starts,
         correlations,
         recent: Recent::new(now),
@@ -101,6 +101,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     let mut running = vec![
         tokio::spawn(sort_reports(Arc::clone(&core), told, asked)),
         tokio::spawn(timers::run(Arc::clone(&core))),
+        tokio::spawn(schedules::run(Arc::clone(&core))),
         tokio::spawn(upkeep::tell_changes(Arc::clone(&core), changes)),
         tokio::spawn(upkeep::remove_old_events(Arc::clone(&core))),
     ];

@@ -19,6 +19,7 @@
 
 mod catalog;
 mod code;
+mod cron;
 mod definition;
 mod duration;
 mod event;
@@ -35,6 +36,7 @@ mod workflow;
 pub mod yaml;
 
 pub use catalog::{Catalog, FunctionReference, FunctionReferenceError, FunctionSignature, Permissions, SchemaCheck};
+pub use cron::Cron;
 pub use definition::{Protocol, Read};
 pub use event::{Correlation, DataCondition, EventFilter, Interest};
 pub use fault::{Fault, FaultType};

@@ -1,9 +1,8 @@
 //! What starts runs of a workflow.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 
+use crate::cron::Cron;
 use crate::definition::Read;
 use crate::event::EventFilter;
 
@@ -16,8 +15,8 @@ pub struct Starts {
     pub read: Read,
     /// A run each time so much time has passed.
     pub every: Option<SignedDuration>,
-    /// A run at these times, as a cron expression of five fields.
-    pub cron: Option<Arc<str>>,
+    /// A run at these times.
+    pub cron: Option<Cron>,
     /// A run so long after the one before has ended.
     pub after: Option<SignedDuration>,
 }

@@ -37,7 +37,6 @@ pub(super) fn read(
     for document in loader.documents_of(Room::Workflows) {
         let reader = Reader { source: document.source, findings: loader.findings };
         decisions(reader, &document.node, &release.queues);
-        schedule(reader, &document.node);
         let loaded = Workflow::load(document.source, &catalog, release.permissions);
         let (workflow, warnings) = match loaded {
             Ok(loaded) => loaded,
@@ -65,16 +64,6 @@ fn name(document: &Document<'_>) -> Option<[Arc<str>; 3]> {
     let about = document.node.get("document")?;
     let text = |name: &str| about.get(name)?.text().cloned();
     Some([text("namespace")?, text("name")?, text("version")?])
-}
-
-/// Refuses what would start runs by the clock: the runtime starts them by events only.
-fn schedule(reader: Reader<'_>, node: &Node) {
-    let members = node.get("schedule").and_then(Node::map).unwrap_or_default();
-    for (key, _) in members.iter().filter(|(key, _)| matches!(&*key.name, "every" | "cron" | "after")) {
-        let message = format!("`schedule.{}` would start nothing: runs are started by events only", key.name);
-        let help = "name the event that starts the workflow under `schedule.on`, or remove this";
-        reader.error_with(key.span, "IL-WF-007", message, help);
-    }
 }
 
 /// Checks that a work item is offered only actions that its queue has.

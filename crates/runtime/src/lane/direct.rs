@@ -9,9 +9,10 @@ use store::{IntentRow, IntentState, Mutation};
 use workflow::{Fault, FaultType, Input, Position, Protocol};
 
 use super::queues::{INTEGRATION, NewItem};
-use super::round::{After, Round};
+use super::round::{After, Other, Round};
 use super::{Held, LaneTask};
 use crate::direct::{DIRECT, DirectFailure, InDoubt};
+use crate::functions;
 use crate::journal::{line, summary};
 use crate::work::Work;
 
@@ -86,7 +87,10 @@ impl LaneTask {
             // Closed when Interlock stops: the intent stays, and is looked at when it starts again.
             let Some(turn) = core.direct_under_way.turn().await else { return };
             let sent_at = core.clock.now();
-            let result = access.calls.perform(protocol, &call, intent).await;
+            let result = match protocol {
+                Protocol::Function => fetch(&*access.calls, &call).await,
+                _ => access.calls.perform(protocol, &call, intent).await,
+            };
             drop(turn);
             let performed = Performed { intent, sent_at, finished_at: core.clock.now(), result };
             core.send_to_run(run, Work::Performed(Box::new(performed)));
@@ -113,6 +117,15 @@ impl LaneTask {
             }
             result => result.map_err(|failure| failure.fault),
         };
+        let result = match result {
+            Ok(text) if &*held.row.function == Protocol::Function.as_str() => {
+                match self.run_function(round, &held, text.as_str().unwrap_or_default()) {
+                    Ok(()) => return,
+                    Err(fault) => Err(fault),
+                }
+            }
+            result => result,
+        };
         let milliseconds = finished_at.duration_since(sent_at).as_millis();
         let mut detail = Value::object([
             ("call", summary(&held.row.request)),
@@ -132,6 +145,22 @@ impl LaneTask {
         };
         round.mutations.push(line(held.matter, round.now, kind, None, title, detail));
         self.tell(round, held.row.run, Input::Returned { position: held.position, result });
+    }
+
+    /// Runs a function whose text is there, as a workflow of its own.
+    fn run_function(&mut self, round: &mut Round, held: &Held, text: &str) -> Result<(), Fault> {
+        let called = held.row.request.get("function").as_str().unwrap_or_default();
+        let workflow = functions::compile(&self.core.release, called, text)?;
+        self.core.pinned.add(&workflow);
+        let (hash, text) = (Arc::clone(&workflow.hash), Arc::clone(&workflow.definition.text));
+        round.mutations.push(Mutation::PutDefinition { hash, text });
+        let (parent, position) = (held.row.run, held.position.clone());
+        let input = match held.row.request.get("with") {
+            Value::Null => Value::empty_object(),
+            input => input.clone(),
+        };
+        round.others.push_back(Other::Child { parent, position, workflow, input });
+        Ok(())
     }
 
     fn is_for_people(&self, held: &Held) -> bool {
@@ -219,6 +248,12 @@ impl LaneTask {
         let title = format!("{} was given up; what it did stands", described(&held.row));
         round.mutations.push(line(held.matter, round.now, "abandoned", None, title, detail));
     }
+}
+
+/// The text of a called function.
+async fn fetch(calls: &dyn crate::DirectCalls, call: &Value) -> Result<Value, DirectFailure> {
+    let endpoint = functions::endpoint(call).map_err(DirectFailure::known)?;
+    calls.fetch(&endpoint).await.map(Value::from)
 }
 
 /// A direct call in a few words, without what an address may hold after its path.

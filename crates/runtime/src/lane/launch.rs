@@ -39,8 +39,11 @@ impl LaneTask {
                     round.mutations.push(Mutation::RemoveRun(run));
                     in_doubt = true;
                 }
-                Some(Earlier { run, .. }) => {
-                    self.core.waiters.add(run, launch.end);
+                Some(Earlier { run, status }) => {
+                    // Nobody is told of the end of one that has ended.
+                    if status != RunStatus::Completed {
+                        self.core.waiters.add(run, launch.end);
+                    }
                     return Ok((run, false));
                 }
             }

@@ -241,7 +241,7 @@ impl LaneTask {
         if row.state.is_empty() {
             return Ok(None);
         }
-        let pinned = self.core.pinned.get(&row.definition).cloned().ok_or_else(|| {
+        let pinned = self.core.pinned.get(&row.definition).ok_or_else(|| {
             let message =
                 format!("The run {} is pinned to the workflow text {}, which is not known", row.id, row.definition);
             Problem::new("IL-RUN-010", message, "Start Interlock again, so that it reads the texts of live runs")

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use model::{Diagnostic, Diagnostics, Source, Span};
 
 use crate::catalog::{Catalog, Permissions};
+use crate::cron::Cron;
 use crate::definition::{Flow, Kind, Read, Shape, Task, TaskId, Tasks};
 use crate::duration::Duration;
 use crate::schedule::Starts;
@@ -269,13 +270,17 @@ impl<'a> Loader<'a> {
             }
         }
         if let Some(node) = fields.get("cron") {
-            starts.cron = self.text(node, "cron");
-            if let Some(cron) = &starts.cron
-                && cron.split_whitespace().count() != 5
-            {
-                let message = format!("`{cron}` is not a cron expression of five fields");
-                self.error(node.span, "IL-WF-009", message).help("such as `0 6 * * 1` for Mondays at six");
-            }
+            starts.cron = self.text(node, "cron").and_then(|text| {
+                let help = "write minute, hour, day, month and weekday, such as `0 6 * * 1` for Mondays at six";
+                match Cron::parse(&text) {
+                    Ok(cron) => Some(cron),
+                    Err(cause) => {
+                        let message = format!("`{text}` is no cron expression: {cause}");
+                        self.error(node.span, "IL-WF-009", message).help(help);
+                        None
+                    }
+                }
+            });
         }
         if let Some(node) = fields.get("read") {
             starts.read = self.read(node);
