@@ -179,6 +179,31 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Durable workflow steps per second, beside what the disk allows in the same run.
+    Workflow {
+        /// How many runs of a workflow of five steps.
+        #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count)]
+        runs: usize,
+        /// How many at the same time.
+        #[arg(long, value_name = "N", default_value_t = 256, value_parser = count)]
+        concurrent: usize,
+        /// How many one after the other, for the time that one takes.
+        #[arg(long, value_name = "N", default_value_t = 500, value_parser = count)]
+        singles: usize,
+        /// Where the store is put; a temporary folder when not given.
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+        /// Prints the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count) if (1..=100_000_000).contains(&count) => Ok(count),
+        _ => Err("give a number from 1 to 100000000".to_owned()),
+    }
 }
 
 fn fault(text: &str) -> Result<(String, f64), String> {

@@ -1,5 +1,6 @@
 //! `interlock`: the command line.
 
+mod bench;
 mod cli;
 mod demo;
 mod environment;
@@ -64,6 +65,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Sandbox { system } => sandbox::run(system).await,
         Command::Bench { what: BenchCommand::Orders { data, orders, idle, json } } => {
             demo::bench::orders(demo::bench::Bench { data, orders, idle, json }).await
+        }
+        Command::Bench { what: BenchCommand::Workflow { runs, concurrent, singles, dir, json } } => {
+            bench::workflow(bench::WorkflowBench { runs, concurrent, singles, folder: dir, json }).await
         }
         Command::Check { folder, environment } => run::check(&folder, environment.as_deref()),
         Command::Run(arguments) => run::run(arguments).await,

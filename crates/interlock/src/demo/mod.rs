@@ -22,7 +22,7 @@ mod crm;
 mod erp;
 mod input;
 mod middleware;
-mod processes;
+pub(crate) mod processes;
 mod progress;
 mod report;
 mod sales;
