@@ -41,7 +41,9 @@ fn raw(root: &str) -> String {
     let parts: Vec<&str> = path.splitn(5, '/').collect();
     match parts.as_slice() {
         [owner, name] => format!("https://raw.githubusercontent.com/{owner}/{name}/refs/heads/main"),
-        [owner, name, "tree", branch] => format!("https://raw.githubusercontent.com/{owner}/{name}/refs/heads/{branch}"),
+        [owner, name, "tree", branch] => {
+            format!("https://raw.githubusercontent.com/{owner}/{name}/refs/heads/{branch}")
+        }
         [owner, name, "tree", branch, rest] => {
             format!("https://raw.githubusercontent.com/{owner}/{name}/refs/heads/{branch}/{rest}")
         }
@@ -110,7 +112,8 @@ mod tests {
         let raw = "https://raw.githubusercontent.com/acme/catalog/refs/heads/main/functions/log/1.0.0/function.yaml";
         assert_eq!(found.as_deref(), Ok(raw));
         let found = at("log:1.0.0@global", Some("https://github.com/acme/catalog/tree/next/deep"));
-        let raw = "https://raw.githubusercontent.com/acme/catalog/refs/heads/next/deep/functions/log/1.0.0/function.yaml";
+        let raw =
+            "https://raw.githubusercontent.com/acme/catalog/refs/heads/next/deep/functions/log/1.0.0/function.yaml";
         assert_eq!(found.as_deref(), Ok(raw));
         assert!(at("log@global", Some("https://a.example")).is_err(), "a version is needed");
     }

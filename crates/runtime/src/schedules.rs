@@ -98,7 +98,8 @@ async fn follow(core: Arc<Core>, workflow: Pinned, kind: &'static str, rule: Rul
     };
     while let Some(at) = due {
         until(&core, at).await;
-        let launched = launch(&core, workflow.clone(), Some(format!("{kind} {at}").into()), Value::empty_object()).await;
+        let launched =
+            launch(&core, workflow.clone(), Some(format!("{kind} {at}").into()), Value::empty_object()).await;
         let last = match (launched, &rule) {
             (Err(problem), _) => {
                 tracing::warn!(workflow = %feed, code = problem.code, %problem, "a scheduled run waits to be started");

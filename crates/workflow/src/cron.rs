@@ -29,7 +29,7 @@ impl Cron {
             Ok(expression) => Ok(Self { text: text.into(), expression: Arc::new(expression) }),
             Err(error) => {
                 let cause = error.to_string();
-                Err(cause.lines().last().unwrap_or("it cannot be read").trim().to_owned())
+                Err(cause.lines().last().unwrap_or("it cannot be read").trim_start_matches(['^', ' ']).to_owned())
             }
         }
     }

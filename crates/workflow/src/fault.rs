@@ -113,6 +113,25 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// The type of the error that only a `catch` which takes something back can see: the run is cancelled.
+    pub const CANCELLED: &'static str = "urn:interlock:error:cancelled";
+
+    pub(crate) fn cancelled() -> Self {
+        Self {
+            fault_type: Self::CANCELLED.into(),
+            // Of the statuses that are in use, the one for a request whose asker has gone.
+            status: 499,
+            title: Some("Cancelled".into()),
+            detail: None,
+            instance: "".into(),
+            data: Value::Null,
+        }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        &*self.fault_type == Self::CANCELLED
+    }
+
     /// A fault of a standard type.
     pub fn new(fault_type: FaultType, detail: impl Into<Arc<str>>) -> Self {
         Self {

@@ -75,6 +75,8 @@ pub(crate) struct State<V> {
     pub(crate) fault: Option<Fault>,
     /// What arrived while it was halted.
     pub(crate) held: Vec<Input>,
+    /// Why it is being cancelled, while what it did is taken back.
+    pub(crate) cancelling: Option<Value>,
 }
 
 /// An instant at which the driver wakes the run.
@@ -209,6 +211,7 @@ impl<V> State<V> {
             root: self.root.as_ref().map(|root| Box::new(root.map(hold))),
             fault: self.fault.clone(),
             held: self.held.clone(),
+            cancelling: self.cancelling.clone(),
         }
     }
 }

@@ -32,7 +32,11 @@ pub(super) struct Ceiling {
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Problem {
-    Problem::new("IL-BENCH-001", format!("the disk cannot be measured: {error}"), "Look at the disk of the folder given by --dir")
+    Problem::new(
+        "IL-BENCH-001",
+        format!("the disk cannot be measured: {error}"),
+        "Look at the disk of the folder given by --dir",
+    )
 }
 
 /// Writes `runs` workflows of `writes` durable rows each, `concurrent` at a time.
@@ -76,12 +80,7 @@ pub(super) async fn measure(folder: &Path, runs: usize, concurrent: usize, write
         // What is left goes with the folder.
         let _ = std::fs::remove_file(file.with_extension(extension));
     }
-    Ok(Ceiling {
-        per_second: took.len() as f64 / seconds,
-        took,
-        commits,
-        commits_per_second: commits as f64 / seconds,
-    })
+    Ok(Ceiling { per_second: took.len() as f64 / seconds, took, commits, commits_per_second: commits as f64 / seconds })
 }
 
 fn open(file: &Path) -> rusqlite::Result<Connection> {

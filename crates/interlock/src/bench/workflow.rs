@@ -43,12 +43,7 @@ pub(crate) struct WorkflowBench {
 struct Step;
 
 impl DirectCalls for Step {
-    fn perform<'a>(
-        &'a self,
-        _: Protocol,
-        call: &'a Value,
-        _: IntentId,
-    ) -> BoxFuture<'a, Result<Value, DirectFailure>> {
+    fn perform<'a>(&'a self, _: Protocol, call: &'a Value, _: IntentId) -> BoxFuture<'a, Result<Value, DirectFailure>> {
         let number = call.get("body").get("n").as_i64().unwrap_or(0);
         Box::pin(std::future::ready(Ok(Value::object([("n", number + 1)]))))
     }
@@ -207,8 +202,15 @@ impl Measured<'_> {
         let mut text = String::new();
         let ms = |took: &[Duration], percent| percentile(took, percent);
         // Writing into a string does not fail.
-        let _ = writeln!(text, "A workflow of {STEPS} steps, each durable before the next begins; embedded store, every commit synced.\n");
-        let _ = writeln!(text, "{:>12} {:>10} {:>10} {:>9} {:>9} {:>12} {:>9}", "runs", "runs/s", "steps/s", "p50 ms", "p99 ms", "CPU ms/run", "peak MB");
+        let _ = writeln!(
+            text,
+            "A workflow of {STEPS} steps, each durable before the next begins; embedded store, every commit synced.\n"
+        );
+        let _ = writeln!(
+            text,
+            "{:>12} {:>10} {:>10} {:>9} {:>9} {:>12} {:>9}",
+            "runs", "runs/s", "steps/s", "p50 ms", "p99 ms", "CPU ms/run", "peak MB"
+        );
         for (from, to, took) in &self.marks {
             let runs = to - from;
             let rate = runs as f64 / took.seconds;

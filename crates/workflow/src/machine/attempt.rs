@@ -163,6 +163,11 @@ impl<'w> Machine<'w, '_> {
         outcome: Outcome,
     ) -> Outcome {
         match outcome {
+            Outcome::Done { .. }
+                if self.state.cancelling.is_some() && error.get("type").as_str() == Some(Fault::CANCELLED) =>
+            {
+                self.taken_back(frame)
+            }
             Outcome::Done { output, flow } => {
                 let flow = if flow == Flow::End { Flow::End } else { catch.then.unwrap_or(task.then) };
                 self.complete(task, frame, output, flow)
@@ -188,6 +193,9 @@ impl<'w> Machine<'w, '_> {
         error: &Value,
         round: Round,
     ) -> Result<Decision, Fault> {
+        if self.unwinds(fault) {
+            return Ok(if Self::takes_back(catch) { Decision::Handle } else { Decision::Pass });
+        }
         let view = self.view(task, frame, &NULL);
         let wanted = |when: &Option<crate::code::Code>, except: &Option<crate::code::Code>| {
             let when = when.as_ref().map_or(Ok(true), |when| when.holds(error, &view))?;

@@ -106,6 +106,17 @@ impl Machine<'_, '_> {
                 branches[index] = Branch::Running(child);
                 Ok((frame, branches))
             }
+            Outcome::Failed { fault, .. } if self.unwinds(&fault) => {
+                branches[index] = Branch::Done(Value::Null);
+                let busy = branches.iter().any(|branch| matches!(branch, Branch::Running(_)));
+                Err(match busy {
+                    true => {
+                        frame.body = Body::Fork(branches);
+                        self.park(task, frame, false, false)
+                    }
+                    false => self.taken_back(frame),
+                })
+            }
             Outcome::Failed { fault, frame: child } => {
                 branches[index] = Branch::Running(child);
                 let idle = branches.iter().any(|branch| matches!(branch, Branch::Idle));

@@ -10,6 +10,7 @@ mod listening;
 mod outside;
 mod rounds;
 mod task;
+mod unwinding;
 
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ enum Signal {
     Heard(Value),
     /// To the failed task.
     Retry(Option<Value>),
+    /// To all tasks under way: the run is cancelled.
+    Unwind,
 }
 
 struct Machine<'w, 's> {
@@ -72,6 +75,7 @@ pub fn start(workflow: &Workflow, context: RunContext, input: Value, now: Timest
         root: None,
         fault: None,
         held: Vec::new(),
+        cancelling: None,
     };
     let mut machine = Machine::new(workflow, &mut state, now);
     let outcome = machine.enter(ROOT, input);
@@ -230,15 +234,6 @@ impl<'w, 's> Machine<'w, 's> {
         Ok(())
     }
 
-    fn cancel(&mut self, reason: Value) {
-        if let Some(root) = self.state.root.take() {
-            self.abandon(&root);
-            self.record(&root.pointer, TraceEvent::Cancelled);
-        }
-        self.close(Status::Cancelled);
-        self.commands.push(Command::Cancelled { reason });
-    }
-
     /// Puts what came of the whole run into the state.
     fn settle(&mut self, outcome: Outcome) {
         match outcome {
@@ -246,6 +241,11 @@ impl<'w, 's> Machine<'w, 's> {
             Outcome::Done { output, .. } => {
                 self.close(Status::Completed);
                 self.commands.push(Command::Complete { output });
+            }
+            Outcome::Failed { fault, frame } if self.unwinds(&fault) => {
+                self.record(&frame.pointer, TraceEvent::Cancelled);
+                let reason = self.state.cancelling.take().unwrap_or_default();
+                self.cancelled(reason);
             }
             Outcome::Failed { fault, frame } => {
                 self.state.root = Some(frame);
@@ -262,6 +262,7 @@ impl<'w, 's> Machine<'w, 's> {
         self.state.context = Value::Null;
         self.state.fault = None;
         self.state.held = Vec::new();
+        self.state.cancelling = None;
     }
 
     fn task(&self, frame: &Frame<Value>) -> Option<(TaskId, &'w Task)> {
@@ -417,6 +418,7 @@ fn find(frame: &Frame<Value>, attempt: u32) -> Option<&Frame<Value>> {
 fn concerns(frame: &Frame<Value>, attempt: u32, signal: &Signal) -> bool {
     match signal {
         Signal::Retry(_) => frame.failed().is_some(),
+        Signal::Unwind => true,
         _ => frame.holds(attempt),
     }
 }

@@ -9,7 +9,7 @@ use crate::definition::{Flow, Kind, Task, TaskId};
 use crate::duration::later;
 use crate::fault::{Fault, FaultType};
 use crate::state::{Body, Frame};
-use crate::step::TraceEvent;
+use crate::step::{Command, TraceEvent};
 
 impl<'w> Machine<'w, '_> {
     /// Begins a task with the output of the one before it.
@@ -139,8 +139,27 @@ impl<'w> Machine<'w, '_> {
             let detail = format!("it was not done by {}", deadline.until);
             return self.fail(frame, Fault::new(FaultType::Timeout, detail));
         }
+        if matches!(signal, Signal::Unwind) {
+            self.cancel_timer(&task.pointer, frame.deadline.take());
+            match &mut frame.body {
+                Body::Ready(_) | Body::Outside { .. } | Body::Sleeping(_) | Body::Pausing { .. } | Body::Failed => {
+                    return self.give_up(frame);
+                }
+                Body::Listening(listening) if listening.turn.is_none() => return self.give_up(frame),
+                Body::Listening(listening) => {
+                    // The event in hand may have something to take back; no more are taken.
+                    let (open, attempt) = (!std::mem::replace(&mut listening.closed, true), listening.attempt);
+                    if open {
+                        let position = self.position(&task.pointer, attempt);
+                        self.commands.push(Command::StopListening { position });
+                    }
+                }
+                _ => {}
+            }
+        }
         let body = std::mem::replace(&mut frame.body, Body::Failed);
         match (body, &task.kind, signal) {
+            (Body::Fork(branches), _, Signal::Unwind) => self.unwind_fork(task, frame, branches),
             (Body::Failed, _, Signal::Retry(input)) => {
                 self.record(&task.pointer, TraceEvent::RetriedByHand);
                 self.enter(id, input.or(frame.raw).unwrap_or_default())

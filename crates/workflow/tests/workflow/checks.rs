@@ -113,7 +113,7 @@ fn forms_are_checked() {
         &["the case `x` has no `when`, so the cases after it are never reached"],
     );
     says("do: [ { a: { raise: { error: { type: t, status: 42 } } } } ]", &["42 is no status"]);
-    says("schedule: { cron: '* *' }\ndo: []", &["not a cron expression of five fields"]);
+    says("schedule: { cron: '* *' }\ndo: []", &["is no cron expression: missing days of month"]);
     says("input: { schema: { document: 5 } }\ndo: []", &["this is no JSON Schema"]);
     says("do: [ { a: 5 } ]", &["the task `a` is a mapping, not a number"]);
     says(

@@ -30,6 +30,97 @@ do:
     assert_eq!(run.ignored, Some(Ignored::Over));
 }
 
+/// Three things are done, two of them with a way to take them back; the third is under way.
+const TAKES_BACK: &str = r"
+do:
+  - order:
+      try:
+        - create: { call: create:1@erp }
+        - each:
+            for: { each: line, in: '[1, 2]' }
+            do:
+              - line:
+                  try:
+                    - ship: { call: ship:1@erp, with: { line: '${ $line }' } }
+                    - wait: { wait: PT1H }
+                  catch:
+                    errors: { with: { type: 'urn:interlock:error:cancelled' } }
+                    as: why
+                    do:
+                      - unship: { call: unship:1@erp, with: { line: '${ $line }', why: '${ $why.title }' } }
+      catch:
+        errors: { with: { type: 'urn:interlock:error:cancelled' } }
+        do:
+          - remove: { call: remove:1@erp }
+          - say: { set: { taken: back } }
+  - after: { call: after:1@erp }";
+
+#[test]
+fn a_cancelled_run_takes_back_from_the_inside_out_and_goes_no_further() {
+    let mut run = Run::of(TAKES_BACK, "{}");
+    run.answer("1");
+    run.answer("2");
+    run.step(Input::Cancel { reason: Value::from("customer asked") });
+    assert_eq!(run.state.status(), Status::Running, "something is taken back");
+    assert_eq!(run.answer("3"), value(r#"{"line": 1, "why": "Cancelled"}"#));
+    assert_eq!(run.state.status(), Status::Running);
+    run.answer("4");
+    assert_eq!(run.state.status(), Status::Cancelled);
+    assert_eq!(run.commands, [Command::Cancelled { reason: Value::from("customer asked") }]);
+    assert!(!run.trace.iter().any(|entry| entry.pointer.contains("/after")), "nothing goes on");
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_for_a_person_who_tries_again_or_cancels_at_once() {
+    for tries_again in [true, false] {
+        let mut run = Run::of(TAKES_BACK, "{}");
+        run.answer("1");
+        run.answer("2");
+        run.step(Input::Cancel { reason: Value::Null });
+        run.answer_fault(Fault::new(FaultType::Communication, "the warehouse is closed"));
+        assert_eq!(run.state.status(), Status::Failed);
+        match tries_again {
+            true => {
+                run.step(Input::Retry { pointer: None, input: None });
+                run.answer("3");
+                run.answer("4");
+            }
+            false => drop(run.step(Input::Cancel { reason: Value::Null })),
+        }
+        assert_eq!(run.state.status(), Status::Cancelled);
+    }
+}
+
+#[test]
+fn branches_take_back_what_each_of_them_did() {
+    let mut run = Run::of(
+        r"
+do:
+  - fork:
+      fork:
+        branches:
+          - a:
+              try: [ { x: { call: x:1@erp } } ]
+              catch: { errors: { with: { type: 'urn:interlock:error:cancelled' } }, do: [ { unx: { call: unx:1@erp } } ] }
+          - b: { wait: PT1M }
+          - c:
+              try: [ { y: { wait: PT1M } } ]
+              catch: { errors: { with: { type: 'urn:interlock:error:cancelled' } }, do: [ { uny: { call: uny:1@erp } } ] }
+          - d:
+              try: [ { z: { call: z:1@erp } } ]
+              catch: { do: [ { swallow: { set: { a: 1 } } } ] }",
+        "{}",
+    );
+    run.step(Input::Cancel { reason: Value::Null });
+    assert_eq!(run.state.status(), Status::Running);
+    let calls = run.commands.iter().filter(|command| matches!(command, Command::Call { .. })).count();
+    assert_eq!((calls, run.commands.len()), (2, 2), "{:?}", run.commands);
+    run.answer("1");
+    assert_eq!(run.state.status(), Status::Running);
+    run.answer("2");
+    assert_eq!(run.state.status(), Status::Cancelled);
+}
+
 #[test]
 fn a_suspended_run_keeps_what_arrives() {
     let mut run = Run::of(TWO, r#"{"n": 1}"#);
