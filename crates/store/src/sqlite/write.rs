@@ -136,6 +136,51 @@ fn execute(connection: &Connection, sql: &str, values: impl rusqlite::Params) ->
     connection.prepare_cached(sql)?.execute(values).map(|_| ())
 }
 
+/// Deletes the rows of a run one by one: a statement that deletes several of a table without row ids builds a table of its own
+/// for them first, which costs more than the rows, of which there are few or none.
+fn delete_of_run(connection: &Connection, table: OfRun, run: &[u8; 16]) -> rusqlite::Result<()> {
+    let (find, delete) = match table {
+        OfRun::Parts => (
+            "select number from run_parts where run_id = ?1",
+            "delete from run_parts where run_id = ?1 and number = ?2",
+        ),
+        OfRun::Timers => {
+            ("select position from timers where run_id = ?1", "delete from timers where run_id = ?1 and position = ?2")
+        }
+        OfRun::Heard => {
+            ("select event_id from heard where run_id = ?1", "delete from heard where run_id = ?1 and event_id = ?2")
+        }
+    };
+    let keys: Vec<rusqlite::types::Value> =
+        connection.prepare_cached(find)?.query_map(params![run], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    keys.into_iter().try_for_each(|key| execute(connection, delete, params![run, key]))
+}
+
+/// Tables whose rows go with their run.
+#[derive(Clone, Copy)]
+enum OfRun {
+    Parts,
+    Timers,
+    Heard,
+}
+
+/// The same for the listeners of a run, at one place or at all.
+fn delete_listeners(connection: &Connection, run: &[u8; 16], place: Option<&[u8]>) -> rusqlite::Result<()> {
+    let key = |row: &rusqlite::Row<'_>| Ok::<(Vec<u8>, Vec<u8>), _>((row.get(0)?, row.get(1)?));
+    let found: Vec<(Vec<u8>, Vec<u8>)> = match place {
+        Some(place) => connection
+            .prepare_cached("select position, correlation from listeners where run_id = ?1 and position = ?2")?
+            .query_map(params![run, place], key)?
+            .collect::<Result<_, _>>()?,
+        None => connection
+            .prepare_cached("select position, correlation from listeners where run_id = ?1")?
+            .query_map(params![run], key)?
+            .collect::<Result<_, _>>()?,
+    };
+    let delete = "delete from listeners where run_id = ?1 and position = ?2 and correlation = ?3";
+    found.iter().try_for_each(|(place, correlation)| execute(connection, delete, params![run, place, correlation]))
+}
+
 fn put_run(connection: &Connection, row: &RunRow) -> rusqlite::Result<()> {
     let id = row.id.uuid().into_bytes();
     execute(
@@ -156,7 +201,7 @@ fn put_run(connection: &Connection, row: &RunRow) -> rusqlite::Result<()> {
         ],
     )?;
     if row.state.is_empty() {
-        return execute(connection, "delete from run_parts where run_id = ?1", params![id]);
+        return delete_of_run(connection, OfRun::Parts, &id);
     }
     for part in &row.parts {
         execute(connection, "insert into run_parts values (?1, ?2, ?3)", params![id, part.number, part.content])?;
@@ -172,14 +217,14 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
         Mutation::PutRun(row) => put_run(connection, row),
         Mutation::RemoveRun(id) => {
             let id = id.uuid().into_bytes();
-            execute(connection, "delete from run_parts where run_id = ?1", params![id])?;
+            delete_of_run(connection, OfRun::Parts, &id)?;
             execute(connection, "delete from runs where id = ?1", params![id])
         }
         Mutation::ForgetRun(id) => {
             let id = id.uuid().into_bytes();
-            execute(connection, "delete from timers where run_id = ?1", params![id])?;
-            execute(connection, "delete from listeners where run_id = ?1", params![id])?;
-            execute(connection, "delete from heard where run_id = ?1", params![id])
+            delete_of_run(connection, OfRun::Timers, &id)?;
+            delete_listeners(connection, &id, None)?;
+            delete_of_run(connection, OfRun::Heard, &id)
         }
         Mutation::PutIntent(row) => execute(
             connection,
@@ -302,11 +347,9 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
             "insert into listeners values (?1, ?2, ?3) on conflict do nothing",
             params![row.run.uuid().into_bytes(), row.position, row.correlation],
         ),
-        Mutation::RemoveListeners { run, position } => execute(
-            connection,
-            "delete from listeners where run_id = ?1 and position = ?2",
-            params![run.uuid().into_bytes(), position],
-        ),
+        Mutation::RemoveListeners { run, position } => {
+            delete_listeners(connection, &run.uuid().into_bytes(), Some(position))
+        }
         Mutation::PutHeard { run, event } => execute(
             connection,
             "insert into heard values (?1, ?2) on conflict do nothing",
