@@ -20,6 +20,7 @@
 mod catalog;
 mod code;
 mod definition;
+pub mod draw;
 mod duration;
 mod event;
 mod fault;

@@ -3,6 +3,7 @@
 mod catching;
 mod checks;
 mod concurrency;
+mod drawing;
 mod events;
 mod flow;
 mod interleavings;
