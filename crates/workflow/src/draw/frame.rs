@@ -49,10 +49,8 @@ impl Painter<'_> {
         whole.nodes.push(node);
         let mut inside = inside;
         let exits = std::mem::take(&mut inside.exits);
-        whole.exits = exits
-            .into_iter()
-            .map(|exit| Exit { at: (exit.at.0, exit.at.1 + header.height), ..exit })
-            .collect();
+        whole.exits =
+            exits.into_iter().map(|exit| Exit { at: (exit.at.0, exit.at.1 + header.height), ..exit }).collect();
         if inside.bottom.is_some() {
             whole.axis(header.height + inside.height, whole.height, false);
         }
@@ -117,7 +115,7 @@ impl Painter<'_> {
             .into_iter()
             .map(|line| {
                 y += 16;
-                let cut = Face::Plain.cut(&line, left + right - 28);
+                let cut = Face::Strong.cut(&line, left + right - 28);
                 let title = (cut != line).then_some(line);
                 Text { at: (-left + 14, y), anchor: Anchor::Start, class: "catches", text: cut, title }
             })
@@ -244,7 +242,7 @@ impl Painter<'_> {
     fn part(&self, list: &List, heading: String) -> Block {
         let inside = self.list(list, false);
         let (left, right) = (inside.left.max(HALF) + 12, inside.right.max(HALF) + 12);
-        let cut = Face::Plain.cut(&heading, left + right - 28);
+        let cut = Face::Strong.cut(&heading, left + right - 28);
         let title = (cut != heading).then_some(heading);
         let text = Text { at: (-left + 14, 20), anchor: Anchor::Start, class: "catches", text: cut, title };
         let height = 28 + inside.height + 4;
@@ -268,6 +266,7 @@ fn region(kind: &'static str, name: &str, (x, y, width, height): (i32, i32, i32,
         name: name.into(),
         about: Vec::new(),
         texts,
+        header: 0,
         marked: Marked::default(),
         lively: false,
     }

@@ -1,11 +1,12 @@
 //! A list of tasks as a column, and the ways that its jumps take beside it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::plan::{Item, Plan};
 use super::shape::{Block, Exit, Go, Line, Mark, Point, Side};
 use super::task::Painter;
-use crate::definition::{Flow, TaskId};
+use crate::definition::{Flow, TaskId, Tasks};
 
 /// From a box to the next.
 const GAP: i32 = 28;
@@ -45,6 +46,15 @@ impl Place<'_> {
             item if item == after => Go::Next,
             item if item > after => Go::Ahead(item),
             item => Go::Back(item),
+        }
+    }
+
+    /// What the flow goes to that is far away: a task's name.
+    pub(super) fn aim(&self, tasks: &Tasks, go: Go) -> Option<Arc<str>> {
+        let (Go::Ahead(item) | Go::Back(item)) = go else { return None };
+        match self.items.get(item)? {
+            Item::Task(id) => tasks.get(*id).map(|task| Arc::clone(&task.name)),
+            Item::Rest(_) => None,
         }
     }
 

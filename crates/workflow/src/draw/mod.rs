@@ -208,7 +208,8 @@ const fn contains(outer: &Rect, inner: &Rect) -> bool {
 impl Node {
     /// The node in words, line by line.
     fn said(&self) -> Vec<String> {
-        let mut lines = vec![if self.kind == "rest" { self.name.to_string() } else { format!("{} ({})", self.name, self.kind) }];
+        let mut lines =
+            vec![if self.kind == "rest" { self.name.to_string() } else { format!("{} ({})", self.name, self.kind) }];
         lines.extend(self.about.iter().cloned());
         match self.marked.done {
             0 => {}
@@ -235,6 +236,7 @@ impl Text {
             "name" => Face::Name,
             "case-name" => Face::Case,
             "code" => Face::Code,
+            "catches" | "now" => Face::Strong,
             _ => Face::Plain,
         };
         let width = face.width(&self.text);

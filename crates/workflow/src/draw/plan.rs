@@ -112,7 +112,9 @@ pub(super) fn children(kind: &Kind) -> Vec<TaskId> {
     match kind {
         Kind::Do(list) | Kind::Fork { branches: list, .. } | Kind::Function { body: list, .. } => list.to_vec(),
         Kind::For(each) => each.body.to_vec(),
-        Kind::Try(attempt) => attempt.body.iter().chain(attempt.handler.iter().flat_map(|list| list.iter())).copied().collect(),
+        Kind::Try(attempt) => {
+            attempt.body.iter().chain(attempt.handler.iter().flat_map(|list| list.iter())).copied().collect()
+        }
         Kind::Listen(listen) => listen.each.iter().flat_map(|each| each.body.iter()).copied().collect(),
         Kind::Extended(extended) => {
             let before = extended.extensions.iter().filter_map(|extension| extension.before.as_ref());

@@ -83,6 +83,8 @@ pub(super) struct Node {
     /// What it does, whole, line by line.
     pub(super) about: Vec<String>,
     pub(super) texts: Vec<Text>,
+    /// Height of the part above what is inside; 0 when nothing is.
+    pub(super) header: i32,
     pub(super) marked: Marked,
     /// Whether something goes on in it.
     pub(super) lively: bool,

@@ -112,19 +112,31 @@ fn outlined(out: &mut String, node: &Node) {
             let (inner, lower) = (height - 4, y + 4);
             put(
                 out,
-                format_args!("<rect class=\"behind\" x=\"{}\" y=\"{lower}\" width=\"{}\" height=\"{inner}\" rx=\"9\"/>", x + 5, width - 10),
+                format_args!(
+                    "<rect class=\"behind\" x=\"{}\" y=\"{lower}\" width=\"{}\" height=\"{inner}\" rx=\"9\"/>",
+                    x + 5,
+                    width - 10
+                ),
             );
             put(
                 out,
-                format_args!("<rect class=\"outline\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{inner}\" rx=\"9\"/>"),
+                format_args!(
+                    "<rect class=\"outline\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{inner}\" rx=\"9\"/>"
+                ),
             );
         }
         Outline::Task | Outline::Frame | Outline::Region => {
             let radius = if node.outline == Outline::Task { 9 } else { 12 };
             put(
                 out,
-                format_args!("<rect class=\"outline\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{radius}\"/>"),
+                format_args!(
+                    "<rect class=\"outline\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{radius}\"/>"
+                ),
             );
+            if node.header > 0 {
+                let line = y + node.header;
+                put(out, format_args!("<path class=\"under\" d=\"M{x} {line}h{width}\"/>"));
+            }
         }
     }
 }
@@ -142,7 +154,10 @@ fn badge(out: &mut String, node: &Node) {
         _ => (node.rect.right() - 16, node.rect.y + 16),
     };
     put(out, format_args!("<g class=\"badge\"><circle cx=\"{x}\" cy=\"{y}\" r=\"8\"/>"));
-    put(out, format_args!("<path transform=\"translate({} {}) scale(.75)\" d=\"{}\"/>", x - 6, y - 6, Glyph::Done.path()));
+    put(
+        out,
+        format_args!("<path transform=\"translate({} {}) scale(.75)\" d=\"{}\"/>", x - 6, y - 6, Glyph::Done.path()),
+    );
     if node.marked.done > 1 {
         let (x, anchor) = if node.outline == Outline::Diamond { (x + 11, "start") } else { (x - 11, "end") };
         put(out, format_args!("<text x=\"{x}\" y=\"{}\" text-anchor=\"{anchor}\">{}×</text>", y + 4, node.marked.done));
@@ -168,7 +183,12 @@ fn text(out: &mut String, text: &Text, label: bool) {
 fn mark(out: &mut String, mark: Mark) {
     match mark {
         Mark::Start((x, y)) => {
-            put(out, format_args!("<circle class=\"terminal\" cx=\"{x}\" cy=\"{y}\" r=\"{START_RADIUS}\"><title>Start</title></circle>"));
+            put(
+                out,
+                format_args!(
+                    "<circle class=\"terminal\" cx=\"{x}\" cy=\"{y}\" r=\"{START_RADIUS}\"><title>Start</title></circle>"
+                ),
+            );
         }
         Mark::End((x, y)) => {
             put(
@@ -184,7 +204,9 @@ fn mark(out: &mut String, mark: Mark) {
             let Rect { x, y, width, height } = rect;
             put(
                 out,
-                format_args!("<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"2\"/>"),
+                format_args!(
+                    "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"2\"/>"
+                ),
             );
         }
     }
@@ -196,7 +218,7 @@ fn edge(out: &mut String, edge: &Edge) {
     points.dedup();
     let (Some(first), Some(last)) = (points.first().copied(), points.last().copied()) else { return };
     let Some(before) = points.len().checked_sub(2).and_then(|place| points.get(place)).copied() else { return };
-    put(out, format_args!("<g class=\"edge {}\"><path d=\"M{} {}", edge.line.class(), first.0, first.1));
+    put(out, format_args!("<g class=\"edge {}\"><path class=\"line\" d=\"M{} {}", edge.line.class(), first.0, first.1));
     for three in points.windows(3) {
         let [from, corner, to] = three else { continue };
         let radius = CORNER.min(apart(*from, *corner) / 2).min(apart(*corner, *to) / 2);

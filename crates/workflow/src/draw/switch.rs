@@ -18,8 +18,8 @@ const ROW: i32 = 40;
 const TRUNK: i32 = 12;
 const TEXT: i32 = 20;
 /// Widest text of a case.
-const LABEL: i32 = 200;
-const LABEL_BELOW: i32 = 260;
+const LABEL: i32 = 250;
+const LABEL_BELOW: i32 = 320;
 /// From one line below the diamond to the next.
 const LEADING: i32 = 18;
 /// Most cases that are drawn.
@@ -41,10 +41,13 @@ impl Painter<'_> {
         let mut rows: Vec<Row> = cases
             .iter()
             .take(CASES_MAX)
-            .map(|case| Row {
-                name: case.name.to_string(),
-                condition: case.when.as_ref().map(code).unwrap_or_default(),
-                go: place.go(case.then),
+            .map(|case| {
+                let go = place.go(case.then);
+                let name = match place.aim(self.tasks, go) {
+                    Some(aim) if aim != case.name => format!("{} → {aim}", case.name),
+                    _ => case.name.to_string(),
+                };
+                Row { name, condition: case.when.as_ref().map(code).unwrap_or_default(), go }
             })
             .collect();
         if cases.iter().all(|case| case.when.is_some()) {
@@ -108,7 +111,7 @@ impl Painter<'_> {
             None => vec![at(middle + 4, "name", Face::Name.cut(&task.name, 164))],
             Some(now) => vec![
                 at(middle - 4, "name", Face::Name.cut(&task.name, 136)),
-                at(middle + 13, "now", Face::Plain.cut(&now.line, 130)),
+                at(middle + 13, "now", Face::Strong.cut(&now.line, 130)),
             ],
         };
         block.nodes.push(node);

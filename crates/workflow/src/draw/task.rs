@@ -20,6 +20,8 @@ const MARGIN: i32 = 14;
 const BADGE: i32 = 40;
 /// From one line of text to the next.
 const LEADING: i32 = 16;
+/// Most lines about how a task stands.
+const NOW_LINES: usize = 3;
 
 /// Turns tasks into blocks.
 pub(super) struct Painter<'a> {
@@ -95,6 +97,7 @@ impl Painter<'_> {
                 text: name.to_string(),
                 title: None,
             }],
+            header: 0,
             marked: Marked::default(),
             lively,
         };
@@ -102,7 +105,15 @@ impl Painter<'_> {
     }
 
     /// The node of a box that reaches so far to both sides, with its texts; its height is that of the texts.
-    pub(super) fn header(&self, id: TaskId, task: &Task, words: &Words, outline: Outline, left: i32, right: i32) -> Header {
+    pub(super) fn header(
+        &self,
+        id: TaskId,
+        task: &Task,
+        words: &Words,
+        outline: Outline,
+        left: i32,
+        right: i32,
+    ) -> Header {
         let marked = self.marks.get(&task.pointer).cloned().unwrap_or_default();
         let width = left + right - INDENT - MARGIN;
         let named = if marked.done > 0 { width - BADGE } else { width };
@@ -114,13 +125,14 @@ impl Painter<'_> {
             text: face.cut(text, width),
             title: None,
         };
-        let mut lines: Vec<(&'static str, Face, &str)> = Vec::new();
+        let mut lines: Vec<(&'static str, Face, String)> = Vec::new();
         if !words.what.is_empty() {
-            lines.push(("what", Face::Plain, &words.what));
+            lines.push(("what", Face::Plain, words.what.clone()));
         }
-        lines.extend(words.more.iter().map(|more| ("more", Face::Plain, more.as_str())));
+        lines.extend(words.more.iter().map(|more| ("more", Face::Plain, more.clone())));
         let now = marked.now.as_ref().filter(|now| now.stand != Stand::Skipped && !now.line.is_empty());
-        lines.extend(now.map(|now| ("now", Face::Plain, now.line.as_str())));
+        let now = now.map(|now| Face::Strong.wrap(&now.line, width, NOW_LINES)).unwrap_or_default();
+        lines.extend(now.into_iter().map(|line| ("now", Face::Strong, line)));
         let single = lines.is_empty();
         let mut y = if single { 27 } else { 21 };
         let mut texts = vec![line("name", Face::Name, &task.name, y, named)];
@@ -139,6 +151,7 @@ impl Painter<'_> {
             name: Arc::clone(&task.name),
             about: about.filter(|line| !line.is_empty()).map(bounded).collect(),
             texts,
+            header: if outline == Outline::Frame { height } else { 0 },
             lively: self.plan.is_lively(id),
             marked,
         };

@@ -75,7 +75,9 @@ fn kind(kind: &Kind) -> (&'static str, String) {
         Kind::Fork { branches, compete: true } => ("fork", format!("the first of {} branches", branches.len())),
         Kind::Fork { branches, compete: false } => ("fork", format!("all {} branches, side by side", branches.len())),
         Kind::Try(_) => ("try", String::new()),
-        Kind::Raise(error) => ("raise", format!("raises {}, status {}", last_word(&text(&error.fault_type)), error.status)),
+        Kind::Raise(error) => {
+            ("raise", format!("raises {}, status {}", last_word(&text(&error.fault_type)), error.status))
+        }
         Kind::Wait(time) => ("wait", format!("waits {}", duration(time))),
         Kind::Listen(listening) => ("listen", listen(listening)),
         Kind::Emit(members) => {
