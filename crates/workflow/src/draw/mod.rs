@@ -9,6 +9,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `marks.rs` | how a run stands, by task |
+//! | `reckon.rs` | what a run must have done to be where it is |
 //! | `plan.rs` | what is drawn, and what is folded away |
 //! | `words.rs` | what is said about a task |
 //! | `measure.rs` | how wide texts are |
@@ -24,6 +25,7 @@ mod list;
 mod marks;
 mod measure;
 mod plan;
+mod reckon;
 mod shape;
 mod svg;
 mod switch;

@@ -486,6 +486,48 @@ fn write(list: &[AnyTask], indent: usize, branches: bool, out: &mut String) {
     }
 }
 
+/// What a run has completed, by its trace.
+fn completed(run: &Run) -> BTreeSet<&str> {
+    let completed = run.trace.iter().filter(|entry| entry.event == workflow::TraceEvent::Completed);
+    completed.map(|entry| &*entry.pointer).collect()
+}
+
+/// The tasks that a picture says are done.
+fn drawn_done(workflow: &Workflow, marks: &Marks) -> BTreeSet<String> {
+    let entries = Drawing::of(workflow, marks).entries();
+    let done = entries.into_iter().filter(|entry| entry.lines.iter().any(|line| line == "Done"));
+    done.filter_map(|entry| entry.pointer.map(|pointer| pointer.to_string())).collect()
+}
+
+#[test]
+fn what_a_run_must_have_done_is_reckoned_from_where_it_is() {
+    let rest = r"
+do:
+  - first: { do: [ { a: { set: { a: 1 } } }, { b: { if: .a, set: { a: 2 } } } ] }
+  - which: { switch: [ { left: { when: .a == 9, then: left } }, { right: { then: right } } ] }
+  - left: { set: { a: 3 }, then: join }
+  - right: { set: { a: 4 } }
+  - join: { fork: { branches: [ { one: { set: { b: 1 } } }, { two: { set: { b: 2 } } } ] } }
+  - loop: { for: { in: '[1]' }, do: [ { once: { set: { c: 1 } } } ] }
+  - ask: { call: ask:1.0.0@crm }
+  - last: { set: { a: 5 } }";
+    let mut run = Run::of(rest, "{}");
+    let mut marks = Marks::of(&run.state);
+    marks.reckon(&run.workflow);
+    let fork = "/do/4/join/fork/branches";
+    let known = ["/do/0/first", "/do/0/first/do/0/a", "/do/1/which", "/do/4/join", "/do/5/loop"];
+    let known: BTreeSet<String> =
+        known.into_iter().map(str::to_owned).chain([format!("{fork}/0/one"), format!("{fork}/1/two")]).collect();
+    assert_eq!(drawn_done(&run.workflow, &marks), known);
+    run.answer("{}");
+    let mut marks = Marks::of(&run.state);
+    marks.reckon(&run.workflow);
+    assert!(marks.is_empty(), "the run is nowhere any more");
+    marks.reckon_completed(&run.workflow);
+    assert!(drawn_done(&run.workflow, &marks).is_superset(&known));
+    assert!(drawn_done(&run.workflow, &marks).contains("/do/7/last"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -503,5 +545,35 @@ proptest! {
             is_tidy(&drawing);
         }
         prop_assert_eq!(drawing.to_svg(), workflow.draw(&marks), "the same workflow gives the same picture");
+    }
+
+}
+
+proptest! {
+    // A document that jumps in a circle is stepped until the machine pauses, each time.
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_reckoned_to_be_done_was_done(list in any_list(2)) {
+        let mut text = "use: { functions: { shared: { do: [ { one: { set: { a: 1 } } }, { two: { wait: PT1S } } ] } } }\ndo:\n"
+            .to_owned();
+        write(&list, 2, false, &mut text);
+        let mut run = Run::of(&text, r#"{"all": [1, 2], "value": "2", "some": 1}"#);
+        for _ in 0..3 {
+            let mut marks = Marks::of(&run.state);
+            marks.reckon(&run.workflow);
+            if run.state.status() == workflow::Status::Completed {
+                marks.reckon_completed(&run.workflow);
+            }
+            let completed = completed(&run);
+            for pointer in drawn_done(&run.workflow, &marks) {
+                prop_assert!(completed.contains(&*pointer), "{pointer} of {text}");
+            }
+            let sleeps = |command: &workflow::Command| matches!(command, workflow::Command::Sleep { .. });
+            if run.state.status() != workflow::Status::Running || !run.commands.iter().any(sleeps) {
+                break;
+            }
+            run.sleep();
+        }
     }
 }
