@@ -73,6 +73,19 @@ pub struct Entry {
     pub lines: Vec<String>,
     /// Whether the run is at this task now.
     pub current: bool,
+    number: usize,
+}
+
+impl Entry {
+    /// The id of the task in an embedded picture of this name, which it has when the run is at it.
+    #[must_use]
+    pub fn id(&self, name: &str) -> Option<String> {
+        self.current.then(|| id(name, self.number))
+    }
+}
+
+fn id(name: &str, number: usize) -> String {
+    format!("{name}-task-{number}")
 }
 
 /// A box of a picture.
@@ -155,13 +168,14 @@ impl Drawing {
     /// SVG that needs nothing else, with its style in it.
     #[must_use]
     pub fn to_svg(&self) -> String {
-        svg::write(self, true)
+        svg::write(self, None)
     }
 
-    /// SVG for a page that has [`STYLE`] already.
+    /// SVG for a page that has [`STYLE`] already. The tasks at which the run is have ids on the page, which begin with this
+    /// name: see [`Entry::id`].
     #[must_use]
-    pub fn embedded(&self) -> String {
-        svg::write(self, false)
+    pub fn embedded(&self, name: &str) -> String {
+        svg::write(self, Some(name))
     }
 
     /// Width and height, in CSS pixels.
@@ -175,7 +189,8 @@ impl Drawing {
     pub fn entries(&self) -> Vec<Entry> {
         let mut around: Vec<Rect> = Vec::new();
         let mut entries = Vec::with_capacity(self.nodes.len());
-        for node in self.nodes.iter().filter(|node| node.outline != Outline::Region) {
+        let tasks = self.nodes.iter().enumerate().filter(|(_, node)| node.outline != Outline::Region);
+        for (number, node) in tasks {
             while around.last().is_some_and(|last| !contains(last, &node.rect)) {
                 around.pop();
             }
@@ -183,8 +198,9 @@ impl Drawing {
             if node.outline == Outline::Frame {
                 around.push(node.rect);
             }
-            let current = node.marked.now.as_ref().is_some_and(|now| now.stand > marks::Stand::Skipped);
-            entries.push(Entry { pointer: node.pointer.clone(), depth, kind: node.kind, lines: node.said(), current });
+            let current = node.is_current();
+            let (pointer, kind, lines) = (node.pointer.clone(), node.kind, node.said());
+            entries.push(Entry { pointer, depth, kind, lines, current, number });
         }
         entries
     }
@@ -208,6 +224,11 @@ const fn contains(outer: &Rect, inner: &Rect) -> bool {
 }
 
 impl Node {
+    /// Whether the run is at this task now.
+    fn is_current(&self) -> bool {
+        self.marked.now.as_ref().is_some_and(|now| now.stand > marks::Stand::Skipped)
+    }
+
     /// The node in words, line by line.
     fn said(&self) -> Vec<String> {
         let mut lines =

@@ -16,7 +16,9 @@ const CORNER: i32 = 7;
 /// Room between a start's sign and the middle of the sign.
 pub(super) const START_RADIUS: i32 = 8;
 
-pub(super) fn write(drawing: &Drawing, alone: bool) -> String {
+/// The picture; with its style when it has no name, and with ids of this name otherwise.
+pub(super) fn write(drawing: &Drawing, name: Option<&str>) -> String {
+    let alone = name.is_none();
     let mut out = String::with_capacity(drawing.nodes.len() * 600 + 8_000);
     let (width, height) = (drawing.width, drawing.height);
     out.push_str("<svg ");
@@ -28,9 +30,10 @@ pub(super) fn write(drawing: &Drawing, alone: bool) -> String {
     if alone {
         put(&mut out, format_args!("<style>{STYLE}</style>"));
     }
-    let around = |node: &&Node| matches!(node.outline, Outline::Frame | Outline::Region);
-    for one in drawing.nodes.iter().filter(around) {
-        node(&mut out, one);
+    let around = |node: &Node| matches!(node.outline, Outline::Frame | Outline::Region);
+    let named = |number: usize, one: &Node| name.filter(|_| one.is_current()).map(|name| super::id(name, number));
+    for (number, one) in drawing.nodes.iter().enumerate().filter(|(_, one)| around(one)) {
+        node(&mut out, one, named(number, one));
     }
     for one in &drawing.edges {
         edge(&mut out, one);
@@ -38,8 +41,8 @@ pub(super) fn write(drawing: &Drawing, alone: bool) -> String {
     for one in &drawing.marks {
         mark(&mut out, *one);
     }
-    for one in drawing.nodes.iter().filter(|one| !around(one)) {
-        node(&mut out, one);
+    for (number, one) in drawing.nodes.iter().enumerate().filter(|(_, one)| !around(one)) {
+        node(&mut out, one, named(number, one));
     }
     for one in &drawing.labels {
         text(&mut out, one, true);
@@ -53,7 +56,7 @@ fn put(out: &mut String, what: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(what);
 }
 
-fn node(out: &mut String, node: &Node) {
+fn node(out: &mut String, node: &Node, id: Option<String>) {
     let outline = match node.outline {
         Outline::Task => "task",
         Outline::Diamond => "diamond",
@@ -73,6 +76,9 @@ fn node(out: &mut String, node: &Node) {
         None => "",
     };
     put(out, format_args!("{state}\""));
+    if let Some(id) = id {
+        put(out, format_args!(" id=\"{}\"", Escaped(&id)));
+    }
     if let Some(pointer) = &node.pointer {
         put(out, format_args!(" data-pointer=\"{}\"", Escaped(pointer)));
     }

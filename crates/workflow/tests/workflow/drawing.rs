@@ -78,7 +78,7 @@ fn is_sound(workflow: &Workflow, drawing: &Drawing) {
     let set: BTreeSet<String> = found.iter().cloned().collect();
     assert_eq!(set.len(), found.len(), "no task is drawn twice");
     assert_eq!(set, tasks(workflow), "every task is drawn");
-    assert_eq!(set, pointers(&drawing.embedded()).into_iter().collect());
+    assert_eq!(set, pointers(&drawing.embedded("run")).into_iter().collect());
     is_tidy(drawing);
 }
 
@@ -289,6 +289,10 @@ fn a_run_is_shown_where_it_stands() {
     let current = entries.iter().filter(|entry| entry.current).count();
     assert_eq!((current, entries.iter().map(|entry| entry.depth).max()), (4, Some(2)));
     assert_eq!(entries.len(), tasks(&run.workflow).len());
+    let embedded = drawing.embedded("run-1");
+    assert!(!embedded.contains("<style"));
+    let ids: Vec<String> = entries.iter().filter_map(|entry| entry.id("run-1")).collect();
+    assert!(ids.len() == 4 && ids.iter().all(|id| embedded.contains(&format!(" id=\"{id}\""))), "{ids:?}");
     is_as_kept("a-run", &svg);
 }
 
