@@ -46,11 +46,27 @@
   const counts = part => new Map([...part.querySelectorAll('[data-stage] .big, [data-stage] strong')]
     .map(one => [one.closest('[data-stage]').dataset.stage, one]));
 
+  // What is scrolled stays where it is; what is new begins where something goes on.
+  const scrolled = within => new Map([...within.querySelectorAll('[data-scroll][id]')].map(one => [one.id, [one.scrollLeft, one.scrollTop]]));
+  function scroll(within, before) {
+    for (const one of within.querySelectorAll('[data-scroll][id]')) {
+      const was = before.get(one.id);
+      if (was) { [one.scrollLeft, one.scrollTop] = was; continue; }
+      const now = one.querySelector('.is-failed, .is-retrying, .is-current')?.getBoundingClientRect();
+      if (!now) continue;
+      const window = one.getBoundingClientRect();
+      one.scrollTop += now.top - window.top - (window.height - now.height) / 2;
+      one.scrollLeft += now.left - window.left - (window.width - now.width) / 2;
+    }
+  }
+
   function replace(old, next) {
+    const offsets = scrolled(old);
     const focused = old.contains(document.activeElement) ? place(document.activeElement) : null;
     const before = counts(old);
     keep(old, next);
     old.replaceChildren(...next.childNodes);
+    scroll(old, offsets);
     for (const [stage, one] of counts(old)) {
       const was = before.get(stage);
       if (was && was.textContent !== one.textContent) one.classList.add('fresh');
@@ -99,6 +115,7 @@
     };
   }
 
+  scroll(document, new Map());
   if (parts().length) {
     follow(!document.hidden);
     document.addEventListener('visibilitychange', () => follow(!document.hidden));
