@@ -348,6 +348,7 @@ async fn corrects_an_order_by_mouse(browser: &Browser) {
     let reason = browser.text_of(Locator::Id("reason")).await.expect("a reason");
     let unknown = reason.split_once("Material ").and_then(|(_, rest)| rest.split(' ').next()).expect("a product");
     browser.screenshot("work-item").await;
+    sees_where_it_is(browser).await;
 
     // Rejecting asks for a reason, and does nothing without one.
     browser.click_button("Reject").await;
@@ -377,6 +378,11 @@ async fn corrects_an_order_by_mouse(browser: &Browser) {
     let told = browser.text().await;
     assert!(told.contains("Salesforce") && told.contains("S/4HANA order") && told.contains("Decided"), "{told}");
     browser.screenshot("timeline").await;
+    browser.click("//main//a[starts-with(@href, '/workflows/quote-to-cash?run=')]").await;
+    browser.sees("The workflow by itself").await;
+    let done = "return document.querySelectorAll('.picture .is-done').length";
+    assert!(browser.run(done).await.as_u64().is_some_and(|done| done > 5), "what was done is marked");
+    browser.screenshot("workflow").await;
     browser.click("//nav//a[starts-with(normalize-space(), 'Data')]").await;
     browser.is_at("/queues/data").await;
     is_gone(browser, &item).await;
@@ -384,6 +390,34 @@ async fn corrects_an_order_by_mouse(browser: &Browser) {
     browser.click("//nav//a[starts-with(normalize-space(), 'Connections')]").await;
     browser.sees("Covered until").await;
     browser.screenshot("connections").await;
+}
+
+/// The picture of the workflow begins where the run waits, can be moved by keyboard, and is there as a list too.
+async fn sees_where_it_is(browser: &Browser) {
+    let item = browser.path().await;
+    browser.click("//main//a[@id='matter-link']").await;
+    browser.sees("Where it is: quote to cash").await;
+    let now = "const window = document.querySelector('.picture').getBoundingClientRect();
+        const now = document.querySelector('.picture .is-current'), at = now.getBoundingClientRect();
+        return at.top >= window.top && at.bottom <= window.bottom && at.left >= window.left && at.right <= window.right
+            ? [...now.querySelectorAll('text')].map(text => text.textContent).join(' ') : null";
+    let found = async || browser.client.execute(now, Vec::new()).await.ok()?.as_str().map(str::to_owned);
+    let said = browser.until("the place where it waits", found).await;
+    assert!(said.starts_with("ask data:1.0.0@queue waits for a person: Data"), "{said}");
+    let before = browser.run("const box = document.querySelector('.picture'); box.focus(); return box.scrollTop").await;
+    assert!(before.as_f64().is_some_and(|top| top > 0.0), "{before}");
+    browser.screenshot("whereabouts").await;
+    browser.press(None, [char::from(Key::Down)]).await;
+    let moved = async || {
+        let top = browser.run("return document.querySelector('.picture').scrollTop").await;
+        (top != before).then_some(())
+    };
+    browser.until("the picture to move", moved).await;
+    browser.click("//main//summary[normalize-space()='The same as a list']").await;
+    browser.sees("ask (call) · data:1.0.0@queue · Here now: waits for a person").await;
+    browser.run("history.back()").await;
+    browser.is_at(&item).await;
+    browser.sees("Why it waits").await;
 }
 
 /// The order is in the ERP, and the timeline says so without the page being loaded again.
