@@ -1,10 +1,13 @@
 //! The picture of a workflow, and on it how a run stands.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use definitions::Release;
 use jiff::Timestamp;
 use store::{IntentRow, RunRow, RunStatus, Store, StoreError, WorkItemStatus};
 use workflow::draw::{Drawing, Mark, Marks};
-use workflow::{Position, Waiting, WaitingFor, Workflow};
+use workflow::{FunctionReference, Position, Waiting, WaitingFor, Workflow};
 
 use crate::actions::queue_title;
 use crate::format::{counted, label};
@@ -103,26 +106,27 @@ fn marks(workflow: &Workflow, release: &Release, story: &Story, run: &RunView, n
 
 /// What the timeline says was done by functions that only one task of all workflows calls.
 fn by_systems(workflow: &Workflow, release: &Release, story: &Story, run: &RunView, marks: &mut Marks) {
-    let done: Vec<&str> = story
-        .lines
-        .iter()
-        .filter(|line| &*line.kind == "done" && line.at >= run.row.started_at)
-        .filter_map(|line| line.detail.get("function").as_str())
-        .collect();
-    let is = |function: &workflow::FunctionReference, said: &str| {
-        said.split_once('@')
-            .is_some_and(|(name, catalog)| *function.name == *name && function.catalog.as_deref() == Some(catalog))
+    let mut done: HashMap<&str, u32> = HashMap::new();
+    let lines = story.lines.iter().filter(|line| &*line.kind == "done" && line.at >= run.row.started_at);
+    for function in lines.filter_map(|line| line.detail.get("function").as_str()) {
+        *done.entry(function).or_default() += 1;
+    }
+    // Lines name functions without their versions.
+    let said = |function: &FunctionReference| match &function.catalog {
+        Some(catalog) => format!("{}@{catalog}", function.name),
+        None => function.name.to_string(),
     };
-    let others = release.workflows.values().map(|definition| &definition.workflow);
-    let others: Vec<&Workflow> = others.filter(|other| other.name() != workflow.name()).collect();
+    let mut callers: HashMap<String, Vec<&Arc<str>>> = HashMap::new();
     for (pointer, function) in workflow.calls() {
-        let times = done.iter().filter(|said| is(function, said)).count();
-        let same =
-            |other: &&workflow::FunctionReference| other.name == function.name && other.catalog == function.catalog;
-        let elsewhere = others.iter().flat_map(|other| other.calls()).any(|(_, other)| same(&other));
-        let once = workflow.calls().filter(|(_, other)| same(other)).count() == 1;
-        if times > 0 && once && !elsewhere {
-            marks.add(pointer, Mark::Done(u32::try_from(times).unwrap_or(u32::MAX)));
+        callers.entry(said(function)).or_default().push(pointer);
+    }
+    let others = release.workflows.values().map(|definition| &definition.workflow);
+    for (_, function) in others.filter(|other| other.name() != workflow.name()).flat_map(Workflow::calls) {
+        callers.remove(&said(function));
+    }
+    for (function, times) in done {
+        if let Some([pointer]) = callers.get(function).map(Vec::as_slice) {
+            marks.add(pointer, Mark::Done(times));
         }
     }
 }

@@ -46,17 +46,16 @@
   const counts = part => new Map([...part.querySelectorAll('[data-stage] .big, [data-stage] strong')]
     .map(one => [one.closest('[data-stage]').dataset.stage, one]));
 
-  // What is scrolled stays where it is; what is new begins where something goes on.
-  const scrolled = within => new Map([...within.querySelectorAll('[data-scroll][id]')].map(one => [one.id, [one.scrollLeft, one.scrollTop]]));
+  // A picture begins where something goes on and follows it; while that is the same place, it stays as it was scrolled.
+  const going = one => one.querySelector('.is-failed, .is-retrying, .is-current');
+  const scrolled = within => new Map([...within.querySelectorAll('[data-scroll][id]')].map(one => [one.id, [one.scrollLeft, one.scrollTop, going(one)?.id]]));
   function scroll(within, before) {
     for (const one of within.querySelectorAll('[data-scroll][id]')) {
-      const was = before.get(one.id);
-      if (was) { [one.scrollLeft, one.scrollTop] = was; continue; }
-      const now = one.querySelector('.is-failed, .is-retrying, .is-current')?.getBoundingClientRect();
-      if (!now) continue;
-      const window = one.getBoundingClientRect();
-      one.scrollTop += now.top - window.top - (window.height - now.height) / 2;
-      one.scrollLeft += now.left - window.left - (window.width - now.width) / 2;
+      const [left, top, place] = before.get(one.id) ?? [0, 0];
+      one.scrollTo(left, top);
+      if (!going(one) || going(one).id === place) continue;
+      const now = going(one).getBoundingClientRect(), frame = one.getBoundingClientRect();
+      one.scrollBy(now.left - frame.left - (frame.width - now.width) / 2, now.top - frame.top - (frame.height - now.height) / 2);
     }
   }
 

@@ -1,7 +1,7 @@
 //! What a run must have done, from where it is: tasks that every way to that place passes through. A state keeps no
 //! history, so this is what can be known without a timeline.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::marks::{Mark, Marks};
 use crate::definition::{Flow, Kind, List, Task, TaskId, Tasks};
@@ -17,9 +17,13 @@ impl Marks {
         let mut reckoning = Reckoning::new(&workflow.tasks);
         let places: Vec<TaskId> =
             self.lively().filter_map(|pointer| workflow.tasks.by_pointer.get(pointer).copied()).collect();
+        // Many places share what is around them.
+        let mut seen = HashSet::new();
         for place in places {
             let mut at = place;
-            while let Some((parent, list, index)) = reckoning.place(at) {
+            while seen.insert(at)
+                && let Some((parent, list, index)) = reckoning.place(at)
+            {
                 reckoning.before(&list, index);
                 at = parent;
             }

@@ -72,6 +72,7 @@ fn kind(kind: &Kind) -> (&'static str, String) {
         Kind::Set(template) => ("set", set(template)),
         Kind::Switch(_) => ("switch", String::new()),
         Kind::For(each) => ("for", format!("for each {} in {}", each.each, text(&each.items))),
+        Kind::Fork { branches, .. } if branches.len() == 1 => ("fork", "one branch".to_owned()),
         Kind::Fork { branches, compete: true } => ("fork", format!("the first of {} branches", branches.len())),
         Kind::Fork { branches, compete: false } => ("fork", format!("all {} branches, side by side", branches.len())),
         Kind::Try(_) => ("try", String::new()),
