@@ -348,7 +348,7 @@ async fn corrects_an_order_by_mouse(browser: &Browser) {
     let reason = browser.text_of(Locator::Id("reason")).await.expect("a reason");
     let unknown = reason.split_once("Material ").and_then(|(_, rest)| rest.split(' ').next()).expect("a product");
     browser.screenshot("work-item").await;
-    sees_where_it_is(browser).await;
+    let item = sees_where_it_is(browser).await;
 
     // Rejecting asks for a reason, and does nothing without one.
     browser.click_button("Reject").await;
@@ -392,9 +392,9 @@ async fn corrects_an_order_by_mouse(browser: &Browser) {
     browser.screenshot("connections").await;
 }
 
-/// The picture of the workflow begins where the run waits, can be moved by keyboard, and is there as a list too.
-async fn sees_where_it_is(browser: &Browser) {
-    let item = browser.path().await;
+/// The picture of the workflow begins where the run waits, can be moved by keyboard, is there as a list too, and changes
+/// while it is looked at. The order is tried again meanwhile, so that another item of it waits: where that is.
+async fn sees_where_it_is(browser: &Browser) -> String {
     browser.click("//main//a[@id='matter-link']").await;
     browser.sees("Where it is: quote to cash").await;
     let now = "const window = document.querySelector('.picture').getBoundingClientRect();
@@ -404,20 +404,29 @@ async fn sees_where_it_is(browser: &Browser) {
     let found = async || browser.client.execute(now, Vec::new()).await.ok()?.as_str().map(str::to_owned);
     let said = browser.until("the place where it waits", found).await;
     assert!(said.starts_with("ask data:1.0.0@queue waits for a person: Data"), "{said}");
-    let before = browser.run("const box = document.querySelector('.picture'); box.focus(); return box.scrollTop").await;
-    assert!(before.as_f64().is_some_and(|top| top > 0.0), "{before}");
+    browser.run("document.querySelector('.picture').focus()").await;
+    let top = async || browser.run("return document.querySelector('.picture').scrollTop").await;
+    let before = top().await;
     browser.screenshot("whereabouts").await;
     browser.press(None, [char::from(Key::Down)]).await;
-    let moved = async || {
-        let top = browser.run("return document.querySelector('.picture').scrollTop").await;
-        (top != before).then_some(())
-    };
-    browser.until("the picture to move", moved).await;
+    browser.until("the picture to move", async || (top().await != before).then_some(())).await;
     browser.click("//main//summary[normalize-space()='The same as a list']").await;
     browser.sees("ask (call) · data:1.0.0@queue · Here now: waits for a person").await;
-    browser.run("history.back()").await;
-    browser.is_at(&item).await;
+    let retry = "window.stillHere = true;
+        const form = document.querySelector('form.stuck-do'), fields = new URLSearchParams(new FormData(form));
+        fields.set('action', 'retry');
+        fetch(form.getAttribute('action'), { method: 'POST', body: fields })";
+    browser.run(retry).await;
+    let again = "return document.querySelector('.picture .is-current .badge') !== null";
+    let again = async || (browser.client.execute(again, Vec::new()).await.ok()? == json!(true)).then_some(());
+    browser.until("the run to have come to the same place again", again).await;
+    let said = browser.until("the picture to have followed the run", found).await;
+    assert!(said.starts_with("ask data:1.0.0@queue waits for a person: Data"), "{said}");
+    let kept = browser.run("return window.stillHere && document.querySelector('.as-list').open").await;
+    assert_eq!(kept, json!(true), "the page stays as it was looked at");
+    browser.click("//main//a[normalize-space()='Look at the details']").await;
     browser.sees("Why it waits").await;
+    browser.path().await
 }
 
 /// The order is in the ERP, and the timeline says so without the page being loaded again.

@@ -47,14 +47,14 @@
     .map(one => [one.closest('[data-stage]').dataset.stage, one]));
 
   // A picture begins where something goes on and follows it; while that is the same place, it stays as it was scrolled.
-  const going = one => one.querySelector('.is-failed, .is-retrying, .is-current');
-  const scrolled = within => new Map([...within.querySelectorAll('[data-scroll][id]')].map(one => [one.id, [one.scrollLeft, one.scrollTop, going(one)?.id]]));
+  const lively = one => one.querySelector('.is-failed, .is-retrying, .is-current');
+  const scrolled = within => new Map([...within.querySelectorAll('[data-scroll][id]')].map(one => [one.id, [one.scrollLeft, one.scrollTop, lively(one)?.id]]));
   function scroll(within, before) {
     for (const one of within.querySelectorAll('[data-scroll][id]')) {
       const [left, top, place] = before.get(one.id) ?? [0, 0];
       one.scrollTo(left, top);
-      if (!going(one) || going(one).id === place) continue;
-      const now = going(one).getBoundingClientRect(), frame = one.getBoundingClientRect();
+      if (!lively(one) || lively(one).id === place) continue;
+      const now = lively(one).getBoundingClientRect(), frame = one.getBoundingClientRect();
       one.scrollBy(now.left - frame.left - (frame.width - now.width) / 2, now.top - frame.top - (frame.height - now.height) / 2);
     }
   }

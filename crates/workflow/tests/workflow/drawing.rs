@@ -10,6 +10,7 @@ use quick_xml::events::Event;
 use workflow::draw::{Drawing, Line, Mark, Marks, Outline, Placed, Rect};
 use workflow::{Fault, FaultType, Permissions, Workflow};
 
+use crate::any_document::{any_list, text_of};
 use crate::support::{Run, document, load, load_with};
 
 fn drawing(workflow: &Workflow) -> Drawing {
@@ -358,138 +359,6 @@ fn a_very_long_list_is_drawn_by_its_ends() {
     assert!(drawing.layout().lines.iter().any(|(line, _)| *line == Line::Jump), "the jump leads into the rest");
 }
 
-/// A document with lists in lists, and jumps to any place.
-fn any_list(depth: u32) -> BoxedStrategy<Vec<AnyTask>> {
-    proptest::collection::vec(any_task(depth), 1..6).boxed()
-}
-
-#[derive(Clone, Debug)]
-struct AnyTask {
-    kind: AnyKind,
-    condition: bool,
-    then: u8,
-}
-
-#[derive(Clone, Debug)]
-enum AnyKind {
-    Set,
-    Raise,
-    Wait,
-    Switch(Vec<u8>, bool),
-    Do(Vec<AnyTask>),
-    For(Vec<AnyTask>),
-    Fork(Vec<AnyTask>, bool),
-    Try(Vec<AnyTask>, Option<Vec<AnyTask>>, u8, bool),
-    Listen(Vec<AnyTask>),
-    Function,
-}
-
-fn any_task(depth: u32) -> BoxedStrategy<AnyTask> {
-    let leaf = prop_oneof![
-        3 => Just(AnyKind::Set),
-        1 => Just(AnyKind::Raise),
-        1 => Just(AnyKind::Wait),
-        1 => Just(AnyKind::Function),
-        3 => (proptest::collection::vec(any::<u8>(), 1..6), any::<bool>())
-            .prop_map(|(cases, rest)| AnyKind::Switch(cases, rest)),
-    ];
-    let kind = if depth == 0 {
-        leaf.boxed()
-    } else {
-        let list = move || any_list(depth - 1);
-        prop_oneof![
-            4 => leaf,
-            1 => list().prop_map(AnyKind::Do),
-            1 => list().prop_map(AnyKind::For),
-            1 => (list(), any::<bool>()).prop_map(|(list, compete)| AnyKind::Fork(list, compete)),
-            2 => (list(), proptest::option::of(list()), any::<u8>(), any::<bool>())
-                .prop_map(|(body, handler, then, retry)| AnyKind::Try(body, handler, then, retry)),
-            1 => list().prop_map(AnyKind::Listen),
-        ]
-        .boxed()
-    };
-    (kind, proptest::bool::weighted(0.2), any::<u8>())
-        .prop_map(|(kind, condition, then)| AnyTask { kind, condition, then })
-        .boxed()
-}
-
-/// Where to, in a list of so many tasks.
-fn target(choice: u8, count: usize) -> String {
-    match choice % 16 {
-        0..=7 => "continue".to_owned(),
-        8 => "exit".to_owned(),
-        9 => "end".to_owned(),
-        _ => format!("t{}", usize::from(choice / 16) % count),
-    }
-}
-
-fn write(list: &[AnyTask], indent: usize, branches: bool, out: &mut String) {
-    let pad = " ".repeat(indent);
-    for (number, task) in list.iter().enumerate() {
-        out.push_str(&format!("{pad}- t{number}:\n"));
-        let inner = indent + 6;
-        let space = " ".repeat(indent + 4);
-        if task.condition {
-            out.push_str(&format!("{space}if: .some == {number}\n"));
-        }
-        let then = target(task.then, list.len());
-        if !(branches && then.starts_with('t')) {
-            out.push_str(&format!("{space}then: {then}\n"));
-        }
-        match &task.kind {
-            AnyKind::Set => out.push_str(&format!("{space}set: {{ a: 1 }}\n")),
-            AnyKind::Wait => out.push_str(&format!("{space}wait: PT5S\n")),
-            AnyKind::Function => out.push_str(&format!("{space}call: shared\n")),
-            AnyKind::Raise => {
-                out.push_str(&format!("{space}raise: {{ error: {{ type: https://a/b, status: 400 }} }}\n"))
-            }
-            AnyKind::Switch(cases, rest) => {
-                out.push_str(&format!("{space}switch:\n"));
-                for (case, then) in cases.iter().enumerate() {
-                    // The branches of a fork have no siblings to go to.
-                    let then = if branches { "continue".to_owned() } else { target(then | 8, list.len()) };
-                    let last = *rest && case + 1 == cases.len();
-                    let when = if last { String::new() } else { format!("when: '.value == \"{case}\"', ") };
-                    out.push_str(&format!("{space}  - case{case}: {{ {when}then: {then} }}\n"));
-                }
-            }
-            AnyKind::Do(body) => {
-                out.push_str(&format!("{space}do:\n"));
-                write(body, inner, false, out);
-            }
-            AnyKind::For(body) => {
-                out.push_str(&format!("{space}for: {{ each: one, in: .all }}\n{space}do:\n"));
-                write(body, inner, false, out);
-            }
-            AnyKind::Fork(body, compete) => {
-                out.push_str(&format!("{space}fork:\n{space}  compete: {compete}\n{space}  branches:\n"));
-                write(body, inner, true, out);
-            }
-            AnyKind::Listen(body) => {
-                out.push_str(&format!(
-                    "{space}listen: {{ to: {{ any: [], until: .done }} }}\n{space}foreach:\n{space}  do:\n"
-                ));
-                write(body, inner, false, out);
-            }
-            AnyKind::Try(body, handler, then, retry) => {
-                out.push_str(&format!("{space}try:\n"));
-                write(body, inner, false, out);
-                out.push_str(&format!("{space}catch:\n{space}  errors: {{ with: {{ status: 503 }} }}\n"));
-                if then % 3 == 0 && !branches {
-                    out.push_str(&format!("{space}  then: {}\n", target(then / 3, list.len())));
-                }
-                if *retry {
-                    out.push_str(&format!("{space}  retry: {{ delay: PT1S, limit: {{ attempt: {{ count: 3 }} }} }}\n"));
-                }
-                if let Some(handler) = handler {
-                    out.push_str(&format!("{space}  do:\n"));
-                    write(handler, inner, false, out);
-                }
-            }
-        }
-    }
-}
-
 /// What a run has completed, by its trace.
 fn completed(run: &Run) -> BTreeSet<&str> {
     let completed = run.trace.iter().filter(|entry| entry.event == workflow::TraceEvent::Completed);
@@ -537,9 +406,7 @@ proptest! {
 
     #[test]
     fn whatever_is_drawn_is_whole_and_tidy(list in any_list(3)) {
-        let mut text = "use: { functions: { shared: { do: [ { one: { set: { a: 1 } } }, { two: { wait: PT1S } } ] } } }\ndo:\n"
-            .to_owned();
-        write(&list, 2, false, &mut text);
+        let text = text_of(&list);
         let workflow = load(&document(&text));
         let marks = Marks::default();
         let drawing = Drawing::of(&workflow, &marks);
@@ -559,9 +426,7 @@ proptest! {
 
     #[test]
     fn what_is_reckoned_to_be_done_was_done(list in any_list(2)) {
-        let mut text = "use: { functions: { shared: { do: [ { one: { set: { a: 1 } } }, { two: { wait: PT1S } } ] } } }\ndo:\n"
-            .to_owned();
-        write(&list, 2, false, &mut text);
+        let text = text_of(&list);
         let mut run = Run::of(&text, r#"{"all": [1, 2], "value": "2", "some": 1}"#);
         for _ in 0..3 {
             let mut marks = Marks::of(&run.state);
