@@ -78,6 +78,7 @@ fn head(title: &str) -> Markup {
             title { (title) " · Interlock" }
             link rel="icon" type="image/svg+xml" href="/assets/icon.svg";
             link rel="stylesheet" href="/assets/console.css";
+            link rel="stylesheet" href="/assets/workflow.css";
             script src="/assets/console.js" defer {}
         }
     }
@@ -169,10 +170,11 @@ fn keys() -> Markup {
     }
 }
 
-/// The style sheet, the script and the icon.
+/// The style sheets, the script and the icon.
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
         "console.css" => ("text/css; charset=utf-8", STYLE),
+        "workflow.css" => ("text/css; charset=utf-8", workflow::draw::STYLE),
         "console.js" => ("text/javascript; charset=utf-8", SCRIPT),
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return StatusCode::NOT_FOUND.into_response(),

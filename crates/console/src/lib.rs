@@ -13,6 +13,7 @@
 //! | `actions.rs` | which actions an item has, who may take them, and taking one |
 //! | `record_form.rs` | a record as a form, and a form as a record |
 //! | `ops.rs` | the same for programs: a JSON API under `/ops` |
+//! | `picture.rs` | workflows as pictures, and on them how runs stand |
 //! | `layout.rs`, `parts.rs`, `timeline.rs`, `stages.rs`, `format.rs`, `json_view.rs` | what pages are made of |
 //! | `pages/` | one file per page |
 //! | `assets/` | the style sheet and the script, built in |
@@ -29,6 +30,7 @@ mod operations;
 mod ops;
 mod pages;
 mod parts;
+mod picture;
 mod reads;
 mod record_form;
 mod samples;
@@ -105,6 +107,7 @@ pub fn router(
         .route("/queues/{queue}", get(pages::queue::page).post(act::many))
         .route("/items/{id}", get(pages::item::page).post(act::one))
         .route("/connections", get(pages::connections::page))
+        .route("/workflows/{name}", get(pages::workflow::page))
         .route("/live", get(live::follow))
         .route("/sign-in", get(pages::sign_in::page).post(door::sign_in))
         .route("/sign-out", post(door::sign_out))

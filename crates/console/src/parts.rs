@@ -5,13 +5,16 @@ use std::sync::Arc;
 use definitions::{ActionStyle, Release};
 use jiff::Timestamp;
 use maud::{Markup, PreEscaped, html};
+use model::RunId;
 use runtime::ConnectionState;
 use store::{RunStatus, TransactionRow, WorkItemRow, WorkItemStatus};
+use workflow::draw::Entry;
 
 use crate::actions::{Choice, queue_title};
 use crate::door::encoded;
 use crate::format::{amount, due, label, time};
 use crate::here::Here;
+use crate::picture::Picture;
 use crate::session::Visitor;
 use crate::stages::{self, Tone};
 
@@ -118,6 +121,55 @@ pub(crate) fn matter_path(matter: &TransactionRow) -> String {
 
 pub(crate) fn item_path(item: &WorkItemRow) -> String {
     format!("/items/{}", item.id)
+}
+
+/// The page of a workflow, with a run of it on the picture or none.
+pub(crate) fn workflow_path(workflow: &str, run: Option<RunId>) -> String {
+    let run = run.map(|run| format!("?run={run}")).unwrap_or_default();
+    format!("/workflows/{}{run}", encoded(workflow))
+}
+
+/// A picture in a window that can be scrolled by keyboard too, and the same as a list. The name is for ids on the page.
+pub(crate) fn drawn(picture: &Picture, name: &str, what: &str, whole: bool) -> Markup {
+    html! {
+        @if let Some(note) = picture.note { p.under { (note) } }
+        @if let Some(drawing) = &picture.drawing {
+            @let entries = drawing.entries();
+            div .picture.card.whole[whole] id=(format!("picture-{name}")) data-scroll tabindex="0" role="region" aria-label=(format!("{what} as a picture")) {
+                (PreEscaped(drawing.embedded(name)))
+            }
+            details .as-list id=(format!("list-{name}")) {
+                summary { "The same as a list" }
+                (listed(&entries, name))
+            }
+        }
+    }
+}
+
+/// Tasks as lists in lists.
+fn listed(entries: &[Entry], name: &str) -> Markup {
+    let Some(depth) = entries.first().map(|entry| entry.depth) else { return html! {} };
+    let mut own: Vec<(&Entry, &[Entry])> = Vec::new();
+    let mut rest = entries;
+    while let Some((first, after)) = rest.split_first() {
+        let inside = after.iter().take_while(|entry| entry.depth > depth).count();
+        let (inside, next) = after.split_at(inside);
+        own.push((first, inside));
+        rest = next;
+    }
+    html! {
+        ul {
+            @for (entry, inside) in own {
+                li {
+                    @match entry.id(name) {
+                        Some(id) => a.now href=(format!("#{id}")) aria-current="step" { (entry.lines.join(" · ")) },
+                        None => (entry.lines.join(" · ")),
+                    }
+                    @if !inside.is_empty() { (listed(inside, name)) }
+                }
+            }
+        }
+    }
 }
 
 pub(crate) fn queue_path(queue: &str) -> String {

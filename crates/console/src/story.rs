@@ -20,6 +20,8 @@ const KEYS_MAX: usize = 40;
 pub(crate) struct RunView {
     pub(crate) row: RunRow,
     pub(crate) waiting: Vec<Waiting>,
+    /// Why it failed, while it is failed.
+    pub(crate) fault: Option<String>,
     pub(crate) intents: Vec<IntentRow>,
 }
 
@@ -70,22 +72,32 @@ fn runs(
     let mut intents: Option<Vec<IntentRow>> = None;
     for id in ids {
         let Some(row) = store.run(id)?.filter(|row| row.transaction == matter.id) else { continue };
-        let live = matches!(row.status, RunStatus::Live | RunStatus::Suspended | RunStatus::Failed);
-        // A state that this build cannot read is no reason to show no page.
-        let parts = row.parts.iter().map(|part| (part.number, &*part.content));
-        let state = live.then(|| RunState::restore(&row.state, parts).ok()).flatten().map(|(state, _)| state);
-        let waiting = state.map(|state| state.waiting()).unwrap_or_default();
-        let own = if live {
-            if intents.is_none() {
-                intents = Some(store.intents()?);
-            }
-            intents.iter().flatten().filter(|intent| intent.run == id).cloned().collect()
-        } else {
-            Vec::new()
-        };
-        found.push(RunView { row, waiting, intents: own });
+        found.push(run_view(store, row, &mut intents)?);
     }
     Ok(found)
+}
+
+/// A run with what it waits for. The intents of all runs are read once, when the first live one is met.
+pub(crate) fn run_view(
+    store: &dyn Store,
+    row: RunRow,
+    intents: &mut Option<Vec<IntentRow>>,
+) -> Result<RunView, StoreError> {
+    let live = matches!(row.status, RunStatus::Live | RunStatus::Suspended | RunStatus::Failed);
+    // A state that this build cannot read is no reason to show no page.
+    let parts = row.parts.iter().map(|part| (part.number, &*part.content));
+    let state = live.then(|| RunState::restore(&row.state, parts).ok()).flatten().map(|(state, _)| state);
+    let fault = state.as_ref().and_then(RunState::fault).map(ToString::to_string);
+    let waiting = state.map(|state| state.waiting()).unwrap_or_default();
+    let own = if live {
+        if intents.is_none() {
+            *intents = Some(store.intents()?);
+        }
+        intents.iter().flatten().filter(|intent| intent.run == row.id).cloned().collect()
+    } else {
+        Vec::new()
+    };
+    Ok(RunView { row, waiting, fault, intents: own })
 }
 
 /// Records of the matter in the connected systems: its own key, and the keys under which something was sent for it.

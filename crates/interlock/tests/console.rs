@@ -348,6 +348,7 @@ async fn corrects_an_order_by_mouse(browser: &Browser) {
     let reason = browser.text_of(Locator::Id("reason")).await.expect("a reason");
     let unknown = reason.split_once("Material ").and_then(|(_, rest)| rest.split(' ').next()).expect("a product");
     browser.screenshot("work-item").await;
+    let item = sees_where_it_is(browser).await;
 
     // Rejecting asks for a reason, and does nothing without one.
     browser.click_button("Reject").await;
@@ -377,6 +378,11 @@ async fn corrects_an_order_by_mouse(browser: &Browser) {
     let told = browser.text().await;
     assert!(told.contains("Salesforce") && told.contains("S/4HANA order") && told.contains("Decided"), "{told}");
     browser.screenshot("timeline").await;
+    browser.click("//main//a[starts-with(@href, '/workflows/quote-to-cash?run=')]").await;
+    browser.sees("The workflow by itself").await;
+    let done = "return document.querySelectorAll('.picture .is-done').length";
+    assert!(browser.run(done).await.as_u64().is_some_and(|done| done > 5), "what was done is marked");
+    browser.screenshot("workflow").await;
     browser.click("//nav//a[starts-with(normalize-space(), 'Data')]").await;
     browser.is_at("/queues/data").await;
     is_gone(browser, &item).await;
@@ -384,6 +390,43 @@ async fn corrects_an_order_by_mouse(browser: &Browser) {
     browser.click("//nav//a[starts-with(normalize-space(), 'Connections')]").await;
     browser.sees("Covered until").await;
     browser.screenshot("connections").await;
+}
+
+/// The picture of the workflow begins where the run waits, can be moved by keyboard, is there as a list too, and changes
+/// while it is looked at. The order is tried again meanwhile, so that another item of it waits: where that is.
+async fn sees_where_it_is(browser: &Browser) -> String {
+    browser.click("//main//a[@id='matter-link']").await;
+    browser.sees("Where it is: quote to cash").await;
+    let now = "const window = document.querySelector('.picture').getBoundingClientRect();
+        const now = document.querySelector('.picture .is-current'), at = now.getBoundingClientRect();
+        return at.top >= window.top && at.bottom <= window.bottom && at.left >= window.left && at.right <= window.right
+            ? [...now.querySelectorAll('text')].map(text => text.textContent).join(' ') : null";
+    let found = async || browser.client.execute(now, Vec::new()).await.ok()?.as_str().map(str::to_owned);
+    let said = browser.until("the place where it waits", found).await;
+    assert!(said.starts_with("ask data:1.0.0@queue waits for a person: Data"), "{said}");
+    browser.run("document.querySelector('.picture').focus()").await;
+    let top = async || browser.run("return document.querySelector('.picture').scrollTop").await;
+    let before = top().await;
+    browser.screenshot("whereabouts").await;
+    browser.press(None, [char::from(Key::Down)]).await;
+    browser.until("the picture to move", async || (top().await != before).then_some(())).await;
+    browser.click("//main//summary[normalize-space()='The same as a list']").await;
+    browser.sees("ask (call) · data:1.0.0@queue · Here now: waits for a person").await;
+    let retry = "window.stillHere = true;
+        const form = document.querySelector('form.stuck-do'), fields = new URLSearchParams(new FormData(form));
+        fields.set('action', 'retry');
+        fetch(form.getAttribute('action'), { method: 'POST', body: fields })";
+    browser.run(retry).await;
+    let again = "return document.querySelector('.picture .is-current .badge') !== null";
+    let again = async || (browser.client.execute(again, Vec::new()).await.ok()? == json!(true)).then_some(());
+    browser.until("the run to have come to the same place again", again).await;
+    let said = browser.until("the picture to have followed the run", found).await;
+    assert!(said.starts_with("ask data:1.0.0@queue waits for a person: Data"), "{said}");
+    let kept = browser.run("return window.stillHere && document.querySelector('.as-list').open").await;
+    assert_eq!(kept, json!(true), "the page stays as it was looked at");
+    browser.click("//main//a[normalize-space()='Look at the details']").await;
+    browser.sees("Why it waits").await;
+    browser.path().await
 }
 
 /// The order is in the ERP, and the timeline says so without the page being loaded again.

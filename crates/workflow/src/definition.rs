@@ -168,6 +168,7 @@ impl Protocol {
 /// One case of a `switch`.
 #[derive(Debug)]
 pub(crate) struct Case {
+    pub(crate) name: Arc<str>,
     pub(crate) when: Option<Code>,
     pub(crate) then: Flow,
 }
@@ -175,6 +176,8 @@ pub(crate) struct Case {
 /// A `for`. Its item and index are the two innermost variables of the body.
 #[derive(Debug)]
 pub(crate) struct ForLoop {
+    /// What the item is called.
+    pub(crate) each: Arc<str>,
     pub(crate) items: Template,
     pub(crate) condition: Option<Code>,
     pub(crate) body: List,

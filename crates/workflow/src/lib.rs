@@ -21,6 +21,7 @@ mod catalog;
 mod code;
 mod cron;
 mod definition;
+pub mod draw;
 mod duration;
 mod event;
 mod fault;

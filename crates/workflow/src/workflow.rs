@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Diagnostics, Source, Value};
 use sha2::{Digest, Sha256};
 
-use crate::catalog::{Catalog, Permissions};
+use crate::catalog::{Catalog, FunctionReference, Permissions};
 use crate::definition::{Kind, TaskId, Tasks};
 use crate::event::Interest;
 use crate::load::Loader;
@@ -134,6 +134,14 @@ impl Workflow {
     pub fn subflows(&self) -> impl Iterator<Item = [&Arc<str>; 3]> {
         self.tasks.all.iter().filter_map(|task| match &task.kind {
             Kind::Subflow(subflow) => Some([&subflow.namespace, &subflow.name, &subflow.version]),
+            _ => None,
+        })
+    }
+
+    /// The tasks that call functions of catalogs, by their pointers, in the order of the document.
+    pub fn calls(&self) -> impl Iterator<Item = (&Arc<str>, &FunctionReference)> {
+        self.tasks.all.iter().filter_map(|task| match &task.kind {
+            Kind::Call { function, .. } => Some((&task.pointer, function)),
             _ => None,
         })
     }

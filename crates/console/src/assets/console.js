@@ -46,11 +46,26 @@
   const counts = part => new Map([...part.querySelectorAll('[data-stage] .big, [data-stage] strong')]
     .map(one => [one.closest('[data-stage]').dataset.stage, one]));
 
+  // A picture begins where something goes on and follows it; while that is the same place, it stays as it was scrolled.
+  const lively = one => one.querySelector('.is-failed, .is-retrying, .is-current');
+  const scrolled = within => new Map([...within.querySelectorAll('[data-scroll][id]')].map(one => [one.id, [one.scrollLeft, one.scrollTop, lively(one)?.id]]));
+  function scroll(within, before) {
+    for (const one of within.querySelectorAll('[data-scroll][id]')) {
+      const [left, top, place] = before.get(one.id) ?? [0, 0];
+      one.scrollTo(left, top);
+      if (!lively(one) || lively(one).id === place) continue;
+      const now = lively(one).getBoundingClientRect(), frame = one.getBoundingClientRect();
+      one.scrollBy(now.left - frame.left - (frame.width - now.width) / 2, now.top - frame.top - (frame.height - now.height) / 2);
+    }
+  }
+
   function replace(old, next) {
+    const offsets = scrolled(old);
     const focused = old.contains(document.activeElement) ? place(document.activeElement) : null;
     const before = counts(old);
     keep(old, next);
     old.replaceChildren(...next.childNodes);
+    scroll(old, offsets);
     for (const [stage, one] of counts(old)) {
       const was = before.get(stage);
       if (was && was.textContent !== one.textContent) one.classList.add('fresh');
@@ -99,6 +114,7 @@
     };
   }
 
+  scroll(document, new Map());
   if (parts().length) {
     follow(!document.hidden);
     document.addEventListener('visibilitychange', () => follow(!document.hidden));

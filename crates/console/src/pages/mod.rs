@@ -9,3 +9,4 @@ pub(crate) mod queues;
 pub(crate) mod sign_in;
 pub(crate) mod transaction;
 pub(crate) mod transactions;
+pub(crate) mod workflow;

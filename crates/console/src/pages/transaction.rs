@@ -6,7 +6,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use model::TransactionId;
 use runtime::ConnectionState;
-use store::{RunStatus, WorkItemRow, WorkItemStatus};
+use store::{RunRow, RunStatus, WorkItemRow, WorkItemStatus};
 use workflow::WaitingFor;
 
 use crate::actions::{choices, may_operate, queue_title, who};
@@ -15,9 +15,10 @@ use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{
-    buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, nothing, offset, pager,
-    resolution, run_status, stage, steps, system,
+    buttons, csrf, drawn, icon, item_path, matter_name, matter_path, no_default, note_hint, nothing, offset, pager,
+    resolution, run_status, stage, steps, system, workflow_path,
 };
+use crate::picture::{self, Picture};
 use crate::reads::read;
 use crate::story::{LINES_MAX, RunView, Story, story};
 use crate::timeline::timeline;
@@ -32,9 +33,14 @@ pub(crate) async fn page(
     let from = offset(fields.iter().find(|(name, _)| name == "from").map(|(_, value)| &**value));
     let Ok(id) = id.parse::<TransactionId>() else { return problem::missing(&here, "transaction") };
     let release = here.release.clone();
-    let found = read(here.console.operations.store(), move |store| story(store, &release, id, from));
-    let story = match found.await {
-        Ok(Some(story)) => story,
+    let now = here.now;
+    let found = read(here.console.operations.store(), move |store| {
+        let Some(story) = story(store, &release, id, from)? else { return Ok(None) };
+        let pictures = picture::of_live(store, &release, &story, now)?;
+        Ok(Some((story, pictures)))
+    });
+    let (story, pictures) = match found.await {
+        Ok(Some(found)) => found,
         Ok(None) => return problem::missing(&here, "transaction"),
         Err(error) => return problem::unavailable(&error),
     };
@@ -50,6 +56,7 @@ pub(crate) async fn page(
         }
         div #stuck data-live { (stuck(&here, &story)) }
         div #steps data-live { (steps(matter)) }
+        div #pictures .stack data-live { (whereabouts(&pictures)) }
         div.columns.wide {
             section.part {
                 header { h2 { "What happened" } span #line-count .faint data-live { (counted(story.lines.len() as u64 + u64::from(story.offset), "line", "lines")) @if story.more { " and more" } } }
@@ -62,6 +69,21 @@ pub(crate) async fn page(
         }
     };
     layout::page(&here, &matter.title, "transactions", content)
+}
+
+/// Where the runs of the matter are that have not ended.
+fn whereabouts(pictures: &[(RunRow, Picture)]) -> Markup {
+    html! {
+        @for (run, picture) in pictures {
+            section.part data-picture=(run.id) {
+                header {
+                    h2 { "Where it is: " (label(&run.workflow).to_lowercase()) }
+                    a.more href=(workflow_path(&run.workflow, Some(run.id))) { "The whole picture" }
+                }
+                (drawn(picture, &format!("run-{}", run.id), &label(&run.workflow), false))
+            }
+        }
+    }
 }
 
 /// Why the matter does not go on, and what can be done here and now.
@@ -184,7 +206,7 @@ fn runs(here: &Here, story: &Story) -> Markup {
                 @for run in &story.runs {
                     @let asks = story.items.iter().any(|item| item.status == WorkItemStatus::Open && item.run.as_ref().is_some_and(|(own, _)| *own == run.row.id));
                     div.card.pad.run data-run=(run.row.id) {
-                        p.spread { strong { (label(&run.row.workflow)) } (run_status(run.row.status)) }
+                        p.spread { a.strong href=(workflow_path(&run.row.workflow, Some(run.row.id))) { (label(&run.row.workflow)) } (run_status(run.row.status)) }
                         p.under { "began " (time(run.row.started_at, here.now)) " · " span.mono title=(run.row.definition) { (short(&run.row.definition)) } }
                         @for waiting in &run.waiting {
                             p.under { (icon("clock")) " " (awaited(&waiting.reason, asks, here)) @if let Some(task) = task(&waiting.position.pointer) { " in " span.mono { (task) } } }

@@ -265,8 +265,10 @@ impl Loader<'_> {
             let when = when.map(|node| self.expression(node, "when"));
             let then = fields.required(self, "then").map(|node| self.flow(node));
             match (when, then) {
-                (None, Some(then)) => cases.push(Case { when: None, then }),
-                (Some(Some(when)), Some(then)) => cases.push(Case { when: Some(when), then }),
+                (None, Some(then)) => cases.push(Case { name: Arc::clone(&key.name), when: None, then }),
+                (Some(Some(when)), Some(then)) => {
+                    cases.push(Case { name: Arc::clone(&key.name), when: Some(when), then });
+                }
                 _ => {}
             }
         }
@@ -286,7 +288,8 @@ impl Loader<'_> {
                 return None;
             }
         };
-        Some(ForLoop { items: items?, condition: condition.map_or(Some(None), |code| code.map(Some))?, body })
+        let [each, _] = variables;
+        Some(ForLoop { each, items: items?, condition: condition.map_or(Some(None), |code| code.map(Some))?, body })
     }
 
     /// The name of a variable that a loop or a catch gives.

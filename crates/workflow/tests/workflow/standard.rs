@@ -8,7 +8,7 @@ use workflow::{Command, Fault, FaultType, Input, Permissions, Protocol, Status, 
 use crate::support::{Anything, Run, value};
 
 /// The folder with the standard's files: `OPEN_WORKFLOW`, or where this project keeps them.
-fn folder(name: &str) -> Option<PathBuf> {
+pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("OPEN_WORKFLOW").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/open-workflow"),
         PathBuf::from,

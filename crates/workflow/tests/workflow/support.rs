@@ -201,6 +201,14 @@ impl Run {
         }
     }
 
+    /// Takes the call of the task at this place: its position and input.
+    pub(crate) fn take_call(&mut self, pointer: &str) -> (Position, Value) {
+        match self.pop(|command| matches!(command, Command::Call { position, .. } if &*position.pointer == pointer)) {
+            Command::Call { position, input, .. } => (position, input),
+            _ => unreachable!(),
+        }
+    }
+
     /// Answers the oldest call and gives its input.
     pub(crate) fn answer(&mut self, answer: &str) -> Value {
         let (position, input) = self.call();
