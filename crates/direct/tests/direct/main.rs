@@ -1,0 +1,6 @@
+//! What workflows reach without a connection, against real servers, files and processes.
+
+mod http;
+mod redirects;
+mod secrets;
+mod support;
