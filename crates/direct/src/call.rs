@@ -25,6 +25,7 @@ impl<'a> Attempt<'a> {
     pub(crate) async fn perform(&self, protocol: Protocol, call: &Value) -> Result<Value, Failure> {
         match protocol {
             Protocol::Http => self.http(call).await,
+            Protocol::OpenApi => self.openapi(call).await,
             other => Err(not_served(other)),
         }
     }

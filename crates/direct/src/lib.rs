@@ -14,6 +14,7 @@ mod cache;
 mod call;
 mod failure;
 mod http;
+mod openapi;
 mod resource;
 mod secrets;
 mod veil;
@@ -95,6 +96,8 @@ pub struct Direct {
     client: reqwest::Client,
     options: Options,
     texts: Cache<String, Arc<str>>,
+    /// By the hash of their document.
+    apis: Cache<[u8; 32], Arc<openapi::Api>>,
     tokens: authentication::Tokens,
 }
 
@@ -113,6 +116,7 @@ impl Direct {
             client,
             options,
             texts: Cache::new(DOCUMENTS_MAX, DOCUMENT_TIME),
+            apis: Cache::new(DOCUMENTS_MAX, DOCUMENT_TIME),
             tokens: authentication::Tokens::default(),
         })
     }
@@ -132,6 +136,7 @@ impl Direct {
     pub fn repeatable(&self, protocol: Protocol, call: &Value) -> bool {
         match protocol {
             Protocol::Http => http::repeatable(call),
+            Protocol::OpenApi => self.openapi_repeatable(call),
             // Loading a function changes nothing; what its task asks for is another request.
             Protocol::Function => true,
             _ => false,

@@ -36,7 +36,7 @@ impl Attempt<'_> {
             return Ok(Document { text, address: None });
         }
         // Who may see it is part of what it is. Both have stand-ins, no secrets.
-        let key = format!("{address} {}", endpoint.get("authentication"));
+        let key = key(endpoint, address);
         if let Some(text) = self.direct.texts.get(&key) {
             return Ok(Document { text, address: Some(address.to_owned()) });
         }
@@ -50,6 +50,27 @@ impl Attempt<'_> {
         let text = checked(&answered.request.name(), &answered.answer.body)?;
         self.direct.texts.put(key, Arc::clone(&text));
         Ok(Document { text, address: Some(address.to_owned()) })
+    }
+}
+
+fn key(endpoint: &Value, address: &str) -> String {
+    format!("{address} {}", endpoint.get("authentication"))
+}
+
+impl Direct {
+    /// The document at an endpoint when it can be had without asking anybody: kept from before, or a file.
+    pub(crate) fn at_hand(&self, endpoint: &Value) -> Option<Document> {
+        let address = endpoint.as_str().or_else(|| endpoint.get("uri").as_str())?;
+        if is_remote(address, self) {
+            let text = self.texts.get(&key(endpoint, address))?;
+            return Some(Document { text, address: Some(address.to_owned()) });
+        }
+        let path = path(&self.options.folder, address).ok()?;
+        if std::fs::metadata(&path).ok()?.len() > DOCUMENT_MAX as u64 {
+            return None;
+        }
+        let text = checked(address, &std::fs::read(&path).ok()?).ok()?;
+        Some(Document { text, address: None })
     }
 }
 

@@ -72,6 +72,29 @@ pub(crate) fn form(members: &Value) -> String {
     encoded
 }
 
+/// The members of an object as parts (RFC 7578): texts as they are, anything else as JSON.
+fn multipart(members: &Value, boundary: &str) -> String {
+    let mut body = String::new();
+    let mut add = |name: &str, value: &Value| {
+        let name = name.replace(['"', '\r', '\n'], "_");
+        let kind = if matches!(value, Value::Object(_)) { "\r\ncontent-type: application/json" } else { "" };
+        let text = text_of(value);
+        let head = format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"{kind}\r\n\r\n");
+        body.push_str(&head);
+        body.push_str(&text);
+        body.push_str("\r\n");
+    };
+    for (name, value) in members.as_object().into_iter().flatten() {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| add(name, item)),
+            Value::Null => {}
+            value => add(name, value),
+        }
+    }
+    body.push_str(&format!("--{boundary}--\r\n"));
+    body
+}
+
 impl Outgoing {
     pub(crate) fn new(method: Method, address: &str, query: &Value, secrets: &SecretStandIns) -> Result<Self, Failure> {
         if !query.is_null() && query.as_object().is_none() {
@@ -150,12 +173,17 @@ impl Outgoing {
             return Ok(());
         }
         let given = self.header(CONTENT_TYPE.as_str()).map(media_type);
+        // `default` is what the bytes are called where the author called them nothing.
         let (bytes, default) = match (body, given.as_deref()) {
             (Value::String(text), _) => (secrets.fill_text(text).into_bytes(), "text/plain; charset=utf-8"),
             (Value::Object(_), Some(FORM)) => (form(&secrets.fill(body)).into_bytes(), FORM),
-            (Value::Object(_), Some(kind)) if kind.starts_with("multipart/") => {
-                let detail =
-                    format!("a body of type `{kind}` cannot be made of an object: give it as a text, or send a form");
+            (Value::Object(_), Some("multipart/form-data")) => {
+                let boundary = format!("interlock-{}", uuid::Uuid::now_v7().simple());
+                self.set_header(CONTENT_TYPE.as_str(), &format!("multipart/form-data; boundary={boundary}"))?;
+                (multipart(&secrets.fill(body), &boundary).into_bytes(), "multipart/form-data")
+            }
+            (Value::Object(_), Some(kind)) if kind.starts_with("multipart/") || kind.ends_with("xml") => {
+                let detail = format!("a body of type `{kind}` cannot be made of an object: give it as a text");
                 return Err(Failure::configuration(detail));
             }
             _ => (json::to_vec(&secrets.fill(body)), "application/json"),
