@@ -17,8 +17,7 @@ use crate::secrets::SecretStandIns;
 
 pub(crate) use oauth::Tokens;
 
-/// How a request proves who sends it, with stand-ins for secrets.
-#[derive(Debug)]
+/// How a request proves who sends it.
 pub(crate) enum Authentication {
     /// Not at all.
     None,
@@ -83,7 +82,7 @@ impl Authentication {
             "basic" => Self::Basic { username: text("username")?, password: text("password")? },
             "digest" => Self::Digest { username: text("username")?, password: text("password")? },
             "bearer" => Self::Bearer { token: text("token")? },
-            kind => Self::Token(Box::new(oauth::Grant::read(kind, properties)?)),
+            kind => Self::Token(Box::new(oauth::Grant::read(kind, &secrets.fill(properties))?)),
         })
     }
 

@@ -20,7 +20,6 @@ use crate::Failure;
 use crate::cache::Cache;
 use crate::call::Attempt;
 use crate::http::{form, text_of};
-use crate::secrets::SecretStandIns;
 
 /// Largest answer of a token endpoint or a discovery, in bytes.
 const ANSWER_MAX: usize = 256 * 1024;
@@ -41,8 +40,7 @@ enum ClientProof {
     None,
 }
 
-/// What a token is asked for with; texts have stand-ins for secrets.
-#[derive(Debug)]
+/// What a token is asked for with. Secrets are filled in, since any member may come from one; so it has no `Debug`.
 pub(crate) struct Grant {
     discovered: bool,
     authority: String,
@@ -133,9 +131,9 @@ impl Grant {
         text_of(self.properties.get("grant"))
     }
 
-    /// The members of the request, filled.
-    fn request(&self, secrets: &SecretStandIns, refresh: Option<&Secret>) -> Result<Value, Failure> {
-        let properties = secrets.fill(&self.properties);
+    /// The members of the request.
+    fn request(&self, refresh: Option<&Secret>) -> Result<Value, Failure> {
+        let properties = &self.properties;
         let grant = self.grant_type();
         let mut request = Value::object([("grant_type", grant.as_str())]);
         let joined = |name: &str| {
@@ -194,27 +192,26 @@ impl Grant {
     }
 
     /// The header by which the client proves itself (RFC 6749, section 2.3.1: both halves are encoded first).
-    fn client_header(&self, secrets: &SecretStandIns) -> Option<String> {
+    fn client_header(&self) -> Option<String> {
         if self.proof != ClientProof::Basic {
             return None;
         }
-        let client = secrets.fill(self.properties.get("client"));
+        let client = self.properties.get("client");
         let encode = |name: &str| utf8_percent_encode(&text_of(client.get(name)), NON_ALPHANUMERIC).to_string();
         Some(format!("Basic {}", BASE64.encode(format!("{}:{}", encode("id"), encode("secret")))))
     }
 
     /// What makes this identity another one than all others.
-    fn key(&self, secrets: &SecretStandIns) -> [u8; 32] {
+    fn key(&self) -> [u8; 32] {
         let kind = if self.discovered { "oidc" } else { "oauth2" };
-        Sha256::digest(format!("{kind} {}", secrets.fill(&self.properties))).into()
+        Sha256::digest(format!("{kind} {}", self.properties)).into()
     }
 }
 
 impl Attempt<'_> {
     /// The token for a grant, and whether it was at hand; not the one that was `refused`.
     pub(super) async fn token(&self, grant: &Grant, refused: Option<&str>) -> Result<(Arc<Token>, bool), Failure> {
-        let secrets = &self.direct.options.secrets;
-        let identity = self.direct.tokens.0.get_or_put(grant.key(secrets), Arc::default);
+        let identity = self.direct.tokens.0.get_or_put(grant.key(), Arc::default);
         let asked = std::sync::atomic::AtomicBool::new(false);
         let failed: Mutex<Option<Failure>> = Mutex::new(None);
         let get = || async {
@@ -243,15 +240,14 @@ impl Attempt<'_> {
     }
 
     async fn fetch_token(&self, grant: &Grant, identity: &Identity) -> Result<Token, Failure> {
-        let secrets = &self.direct.options.secrets;
         let address = self.token_address(grant).await?;
         let refresh = identity.refresh.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let members = grant.request(secrets, refresh.as_ref())?;
+        let members = grant.request(refresh.as_ref())?;
         for name in ["client_secret", "password", "refresh_token", "subject_token", "actor_token", "client_assertion"] {
             self.veil.hide(&text_of(members.get(name)));
         }
         let mut request = self.direct.client.post(&address).header(ACCEPT, "application/json");
-        if let Some(header) = grant.client_header(secrets) {
+        if let Some(header) = grant.client_header() {
             self.veil.hide(&header);
             request = request.header(::http::header::AUTHORIZATION, header);
         }
@@ -293,13 +289,11 @@ impl Attempt<'_> {
     }
 
     async fn token_address(&self, grant: &Grant) -> Result<String, Failure> {
-        let secrets = &self.direct.options.secrets;
-        let authority = secrets.fill_address(&grant.authority);
-        let authority = authority.trim_end_matches('/');
+        let authority = grant.authority.trim_end_matches('/');
         if !grant.discovered {
-            let path = secrets.fill_address(&grant.token_path);
+            let path = &grant.token_path;
             return Ok(match path.contains("://") {
-                true => path,
+                true => path.clone(),
                 false => format!("{authority}/{}", path.trim_start_matches('/')),
             });
         }

@@ -5,3 +5,4 @@ mod openapi;
 mod redirects;
 mod secrets;
 mod support;
+mod tokens;
