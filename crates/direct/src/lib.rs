@@ -15,6 +15,7 @@ mod call;
 mod failure;
 mod http;
 mod openapi;
+mod process;
 mod resource;
 mod secrets;
 mod veil;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use connect::transport::{self, ClientOptions};
 use model::{Problem, Value};
+use tokio::sync::Semaphore;
 use workflow::Protocol;
 
 use cache::Cache;
@@ -38,6 +40,8 @@ pub use secrets::SecretStandIns;
 const DOCUMENT_TIME: Duration = Duration::from_secs(10 * 60);
 /// How many of them are kept.
 const DOCUMENTS_MAX: usize = 32;
+/// How many processes run at once; others wait for their turn.
+const PROCESSES_MAX: usize = 32;
 
 /// How requests are carried out.
 #[derive(Debug)]
@@ -69,9 +73,12 @@ impl Default for Options {
 /// The processes that workflows may run; by default none.
 #[derive(Debug, Clone)]
 pub struct Processes {
-    /// By the language of a script the words of the command that runs it; the file of the script is appended.
+    /// By the language of a script the words of the command that runs it, such as `node`; the file with the script and its
+    /// arguments are appended. `js` and `javascript` are the same language.
     pub scripts: BTreeMap<String, Vec<String>>,
-    /// The commands that `run: shell` may name; `*` for any.
+    /// The commands that `run: shell` may name; `*` for any. A command is taken apart as a shell would, and run without one.
+    /// Where a shell itself is listed (`sh`, `bash`), every command is given to it, so that pipes and variables work: that
+    /// allows everything.
     pub shell: Vec<String>,
     /// Longest time for one process, after which it is killed.
     pub timeout: Duration,
@@ -99,6 +106,8 @@ pub struct Direct {
     /// By the hash of their document.
     apis: Cache<[u8; 32], Arc<openapi::Api>>,
     tokens: authentication::Tokens,
+    /// One for each process that may run at once.
+    turns: Arc<Semaphore>,
 }
 
 impl Direct {
@@ -118,6 +127,7 @@ impl Direct {
             texts: Cache::new(DOCUMENTS_MAX, DOCUMENT_TIME),
             apis: Cache::new(DOCUMENTS_MAX, DOCUMENT_TIME),
             tokens: authentication::Tokens::default(),
+            turns: Arc::new(Semaphore::new(PROCESSES_MAX)),
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod http;
 mod openapi;
+mod processes;
 mod redirects;
 mod secrets;
 mod support;
