@@ -1,0 +1,9 @@
+//! What workflows reach without a connection, against real servers, files and processes.
+
+mod http;
+mod openapi;
+mod processes;
+mod redirects;
+mod secrets;
+mod support;
+mod tokens;
