@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod demo;
+mod direct;
 mod environment;
 mod failure;
 mod listeners;

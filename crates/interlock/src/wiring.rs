@@ -12,9 +12,10 @@ use connector_s4hana::S4Hana;
 use connector_salesforce::Salesforce;
 use definitions::{LoadError, Release};
 use model::{ConnectionName, Problem};
-use runtime::{OpenConnection, Parts, Runtime};
+use runtime::{DirectAccess, InDoubt, OpenConnection, Parts, Runtime};
 use store::SqliteStore;
 
+use crate::direct;
 use crate::environment::{Environment, ProjectSecrets};
 use crate::failure::Failure;
 use crate::listeners::{Bound, Listeners, bind};
@@ -118,7 +119,7 @@ impl Interlock {
     /// When the store cannot be used, a secret is missing, or a port is taken.
     pub(crate) async fn start(project: Project, store: Option<&Path>) -> Result<Self, Failure> {
         let connections = project.connections()?;
-        let settings = &project.release.settings;
+        let settings = project.release.settings.clone();
         // Ports first: what cannot be reached should not begin to work.
         let api = bound("the API listener", "listeners.api", settings.api).await?;
         let console = bound("the console", "listeners.console", settings.console).await?;
@@ -129,9 +130,29 @@ impl Interlock {
                 Problem::new("IL-RUN-003", format!("the store could not be opened: {error}"), "Start it again")
             })?
             .map_err(|error| error.problem_at_start())?;
-        let parts = Parts::new(Arc::clone(&project.release), Arc::new(store), connections);
+        let nonce = direct::nonce_of(&store).await?;
+        let references = project.release.settings.secrets.iter().map(|(name, reference)| (&**name, &**reference));
+        let stand_ins = direct::secrets(references, project.secrets.as_ref(), &nonce)?;
+        let Project { release, secrets } = project;
+        // Nobody else has the release yet.
+        let release = Arc::try_unwrap(release)
+            .map(|release| Arc::new(release.with_environment(direct::environment(&stand_ins))))
+            .unwrap_or_else(|shared| shared);
+        let direct = match release.permissions.direct_calls || release.permissions.processes {
+            false => None,
+            true => Some(DirectAccess {
+                calls: direct::calls(direct::Setting {
+                    folder: &release.folder,
+                    allowed: &release.settings.direct,
+                    ca_pem: None,
+                    secrets: &stand_ins,
+                })?,
+                in_doubt: InDoubt::AskPeople,
+            }),
+        };
+        let parts = Parts { direct, ..Parts::new(release, Arc::new(store), connections) };
         let runtime = Runtime::start(parts).await?;
-        let secrets = project.secrets.as_ref();
+        let secrets = secrets.as_ref();
         let mut listeners = Listeners::default();
         let api_address = api.as_ref().map(|bound| bound.address);
         if let Some(bound) = api {

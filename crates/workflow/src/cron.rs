@@ -11,6 +11,12 @@ pub struct Cron {
     expression: Arc<cronexpr::Crontab>,
 }
 
+impl std::fmt::Display for Cron {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
 impl PartialEq for Cron {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text

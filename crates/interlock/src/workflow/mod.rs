@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use definitions::{DirectCalls, LoadError, Purpose, Standalone};
+use model::Problem;
+use workflow::Environment;
+use workflow::draw::Marks;
 
 use crate::failure::Failure;
 
@@ -19,6 +22,14 @@ pub(crate) enum WorkflowCommand {
     Check {
         /// The workflow document, in YAML or JSON.
         file: PathBuf,
+    },
+    /// Draws a workflow as SVG.
+    Draw {
+        /// The workflow document, in YAML or JSON.
+        file: PathBuf,
+        /// Where the picture is written; standard output when not given.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -88,12 +99,13 @@ pub(crate) async fn command(command: WorkflowCommand) -> Result<(), Failure> {
     match command {
         WorkflowCommand::Run(arguments) => run::run(arguments).await,
         WorkflowCommand::Check { file } => check(&file),
+        WorkflowCommand::Draw { file, output } => draw(&file, output.as_deref()),
     }
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
     let Standalone { release, workflow, .. } =
-        load(file, Purpose::Check, DirectCalls { calls: true, ..DirectCalls::default() })?;
+        load(file, Purpose::Check, any_call(), &Environment::default())?;
     let beside = match release.workflows.len() {
         1 => String::new(),
         others => format!(" It runs {} more.", others - 1),
@@ -104,10 +116,34 @@ fn check(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Draws a workflow as SVG, to a file or to standard output.
+fn draw(file: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    let loaded = load(file, Purpose::Check, any_call(), &Environment::default())?;
+    let picture = loaded.workflow.workflow.draw(&Marks::default());
+    match output {
+        None => println!("{picture}"),
+        Some(output) => std::fs::write(output, picture).map_err(|error| {
+            let message = format!("{} cannot be written: {error}", output.display());
+            Failure::Wrong(Problem::new("IL-WFR-009", message, "Check the path after --output"))
+        })?,
+    }
+    Ok(())
+}
+
+/// Where a document is only looked at, nothing of it is refused.
+fn any_call() -> DirectCalls {
+    DirectCalls { calls: true, ..DirectCalls::default() }
+}
+
 /// Loads a document and shows its mistakes and warnings on standard error.
-fn load(file: &Path, purpose: Purpose, direct: DirectCalls) -> Result<Standalone, Failure> {
+fn load(
+    file: &Path,
+    purpose: Purpose,
+    direct: DirectCalls,
+    environment: &Environment,
+) -> Result<Standalone, Failure> {
     let color = std::io::stderr().is_terminal();
-    match definitions::standalone(file, purpose, direct, &workflow::Environment::default()) {
+    match definitions::standalone(file, purpose, direct, environment) {
         Ok(loaded) => {
             if !loaded.warnings.is_empty() {
                 eprintln!("{}", loaded.release.sources.render(&loaded.warnings, color));

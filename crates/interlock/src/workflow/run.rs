@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use definitions::{Purpose, Standalone};
 use model::{Problem, Value};
-use runtime::{Happening, Parts, Runtime};
+use runtime::{DirectAccess, Happening, InDoubt, Parts, Runtime};
 use store::SqliteStore;
 use tokio::sync::mpsc;
 
 use super::{RunArgs, events, load};
+use crate::direct;
+use crate::environment::{Environment, ProjectSecrets};
 use crate::failure::Failure;
 use crate::stop;
 
@@ -25,7 +27,16 @@ const STOP_WITHIN: Duration = Duration::from_millis(500);
 /// # Errors
 /// When the document or the command line is wrong, or with the error that the run ended with, which has been printed.
 pub(super) async fn run(arguments: RunArgs) -> Result<(), Failure> {
-    let Standalone { release, workflow, .. } = load(&arguments.file, Purpose::Run, arguments.direct())?;
+    let allowed = arguments.direct();
+    let own = ProjectSecrets { folder: ".".into(), environment: Environment::default() };
+    let references = arguments.secret.iter().map(|(name, reference)| (&**name, &**reference));
+    let secrets = direct::secrets(references, &own, &direct::fresh_nonce()).map_err(Failure::Wrong)?;
+    let seen = direct::environment(&secrets);
+    let Standalone { release, workflow, .. } = load(&arguments.file, Purpose::Run, allowed.clone(), &seen)?;
+    if let Some(missing) = workflow.workflow.secrets().iter().find(|name| !seen.secrets.has(name)) {
+        let message = format!("the workflow uses the secret `{missing}`, which is not given");
+        return Err(Failure::Wrong(Problem::new("IL-WFR-007", message, format!("Give it: --secret {missing}=env:VARIABLE"))));
+    }
     let input = match &arguments.input {
         Some(file) => events::value(file, "--input").map_err(Failure::Wrong)?,
         None => Value::empty_object(),
@@ -46,7 +57,18 @@ pub(super) async fn run(arguments: RunArgs) -> Result<(), Failure> {
         }
         None => (None, None),
     };
-    let parts = Parts { watch, ..Parts::new(Arc::new(release), Arc::new(store), HashMap::new()) };
+    let ca_pem = match &arguments.ca_file {
+        Some(file) => Some(std::fs::read(file).map_err(|error| {
+            let message = format!("{} cannot be read: {error}", file.display());
+            Failure::Wrong(Problem::new("IL-WFR-008", message, "Check the path after --ca-file"))
+        })?),
+        None => None,
+    };
+    let calls =
+        direct::calls(direct::Setting { folder: &release.folder, allowed: &allowed, ca_pem, secrets: &secrets })?;
+    // Nobody is there to be asked whether something happened.
+    let direct = Some(DirectAccess { calls, in_doubt: InDoubt::Fail });
+    let parts = Parts { direct, watch, ..Parts::new(Arc::new(release), Arc::new(store), HashMap::new()) };
     let runtime = Runtime::start(parts).await?;
     let document = &workflow.workflow;
     let launched = runtime.launch([document.namespace(), document.name(), document.version()], None, input).await?;
