@@ -26,6 +26,7 @@ impl<'a> Attempt<'a> {
         match protocol {
             Protocol::Http => self.http(call).await,
             Protocol::OpenApi => self.openapi(call).await,
+            Protocol::Grpc => self.grpc(call).await,
             Protocol::Script => self.script(call).await,
             Protocol::Shell => self.shell(call).await,
             other => Err(not_served(other)),

@@ -64,7 +64,7 @@ impl Attempt<'_> {
 
     /// Sends to this address alone, with its credentials; once more with fresh ones when they are refused.
     async fn send(&self, outgoing: &Outgoing, authentication: &Authentication) -> Result<Answer, Failure> {
-        let credentials = self.credentials(authentication, outgoing, None).await?;
+        let credentials = self.credentials(authentication, Some(outgoing), None).await?;
         let answer = self.send_once(outgoing, credentials.as_ref()).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
@@ -73,7 +73,7 @@ impl Attempt<'_> {
         if !authentication.may_try_again(&refused) {
             return Ok(answer);
         }
-        let fresh = self.credentials(authentication, outgoing, Some(&refused)).await?;
+        let fresh = self.credentials(authentication, Some(outgoing), Some(&refused)).await?;
         self.send_once(outgoing, fresh.as_ref()).await
     }
 
