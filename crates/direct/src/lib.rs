@@ -9,6 +9,7 @@
 //! same request or the answer is told to be elsewhere (303), never with credentials to another origin, and not at all with
 //! `redirect: true`, which gives them back; a process that ends with another code than 0 is an error unless the code is asked for.
 
+mod asyncapi;
 mod authentication;
 mod cache;
 mod call;
@@ -159,6 +160,8 @@ impl Direct {
             Protocol::OpenApi => self.openapi_repeatable(call),
             // Loading a function changes nothing; what its task asks for is another request.
             Protocol::Function => true,
+            // Consuming again finds other messages, but changes nothing.
+            Protocol::AsyncApi => call.get("message").is_null(),
             _ => false,
         }
     }
