@@ -40,10 +40,17 @@ pub(super) fn failure(what: &str, status: &Status) -> Failure {
     };
     // A status with a cause was not sent by the service but made here, of a connection that was lost.
     let lost = std::error::Error::source(status);
+    let unreachable = lost.is_some_and(never_connected);
     let detail = match lost {
+        Some(cause) if unreachable => format!("{what}: the service cannot be reached: {}", with_causes(cause)),
         Some(cause) => format!("{what}: the connection was lost: {}", with_causes(cause)),
         None => format!("{what} answered {name}: {}", status.message()),
     };
     let data = Value::object([("code", name), ("message", status.message())]);
-    Failure::new(kind, detail).with_status(http).with_data(data).may_have_happened(lost.is_some())
+    Failure::new(kind, detail).with_status(http).with_data(data).may_have_happened(lost.is_some() && !unreachable)
+}
+
+/// Whether the cause is that there was no connection to send anything over.
+fn never_connected(cause: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(cause), |error| error.source()).any(|error| error.is::<tonic::ConnectError>())
 }

@@ -184,7 +184,7 @@ async fn consuming_ends_as_it_is_told() {
                 .await;
         assert_eq!(numbers(&given.expect(subscription), "number"), expected, "{subscription}");
     }
-    for time in [r#"{"milliseconds":300}"#, r#""PT0.3S""#] {
+    for time in [r#"{"seconds":2}"#, r#""PT2S""#] {
         let more = format!(r#""channel":"held","subscription":{{"consume":{{"while":true,"for":{time}}}}}"#);
         let given = perform(&direct, "second", &more, &base).await;
         assert_eq!(numbers(&given.expect("messages"), "number"), [1], "what has come when the time is over");
@@ -225,7 +225,7 @@ async fn a_subscription_has_its_authentication_and_its_errors() {
     let document = SECOND.replace("HOST", &silent.local_addr().expect("an address").to_string());
     std::fs::write(folder.path().join("silent.json"), document).expect("a file");
     let direct =
-        with(Options { folder: folder.path().to_owned(), timeout: Duration::from_millis(300), ..Options::default() });
+        with(Options { folder: folder.path().to_owned(), timeout: Duration::from_secs(1), ..Options::default() });
     let text =
         r#"{"document":{"endpoint":{"uri":"silent.json"}},"channel":"lines","subscription":{"consume":{"amount":1}}}"#;
     let failure = direct.perform(Protocol::AsyncApi, &value(text), "").await.expect_err("silence");

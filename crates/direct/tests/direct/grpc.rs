@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use direct::{Direct, Failure, Options};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use model::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService};
@@ -161,11 +162,19 @@ async fn answer(method: Arc<String>, request: Request<Hello>) -> Result<Response
 struct Running {
     port: u16,
     folder: TempDir,
+    server: JoinHandle<()>,
 }
 
 impl Running {
     fn direct(&self, options: Options) -> Direct {
         with(Options { folder: self.folder.path().to_owned(), ..options })
+    }
+
+    /// Waits until the server has closed its port and its connections.
+    async fn ended(&self) {
+        while !self.server.is_finished() {
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn call(&self, direct: &Direct, method: &str, arguments: &str) -> Result<Value, Failure> {
@@ -183,13 +192,22 @@ impl Running {
 }
 
 async fn greeter(tls: Option<ServerTlsConfig>) -> Running {
+    start(tls, futures::future::pending()).await
+}
+
+async fn greeter_until(stop: impl Future<Output = ()> + Send + 'static) -> Running {
+    start(None, stop).await
+}
+
+async fn start(tls: Option<ServerTlsConfig>, stop: impl Future<Output = ()> + Send + 'static) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let mut server = Server::builder();
     if let Some(tls) = tls {
         server = server.tls_config(tls).expect("a certificate");
     }
-    tokio::spawn(server.add_service(Greeter).serve_with_incoming(TcpListenerStream::new(listener)));
+    let serving = server.add_service(Greeter).serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop);
+    let server = tokio::spawn(async move { serving.await.expect("a server") });
     let folder = tempfile::tempdir().expect("a folder");
     for (path, text) in
         [("api/greet.proto", INTERFACE), ("shared/money.proto", MONEY), ("api/broken.proto", "syntax = ")]
@@ -198,7 +216,7 @@ async fn greeter(tls: Option<ServerTlsConfig>) -> Running {
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(path, text).expect("a file");
     }
-    Running { port, folder }
+    Running { port, folder, server }
 }
 
 #[tokio::test]
@@ -251,9 +269,20 @@ async fn the_status_of_a_call_is_its_fault() {
 #[tokio::test]
 async fn no_answer_says_whether_anything_can_have_happened() {
     let mut running = greeter(None).await;
-    let direct = running.direct(Options { timeout: Duration::from_millis(300), ..Options::default() });
+    let (stopping, stop) = tokio::sync::oneshot::channel::<()>();
+    let direct = running.direct(Options { timeout: Duration::from_secs(1), ..Options::default() });
     let failure = running.call(&direct, "Wait", "{}").await.expect_err("silence");
     assert_eq!((told(&failure).0, told(&failure).1, failure.may_have_happened), (504, "timeout", true));
+    let stopped = greeter_until(stop.map(drop)).await;
+    assert!(stopped.call(&direct, "SayHello", "{}").await.is_ok());
+    drop(stopping);
+    stopped.ended().await;
+    let failure = stopped.call(&direct, "SayHello", "{}").await.expect_err("stopped");
+    assert_eq!(
+        (told(&failure).0, told(&failure).1, failure.may_have_happened),
+        (503, "communication", false),
+        "{failure}"
+    );
     running.port = nobody().await.port();
     let failure = running.call(&direct, "SayHello", "{}").await.expect_err("nobody");
     assert_eq!((told(&failure).0, told(&failure).1, failure.may_have_happened), (503, "communication", false));
