@@ -26,9 +26,11 @@ impl<'a> Attempt<'a> {
         match protocol {
             Protocol::Http => self.http(call).await,
             Protocol::OpenApi => self.openapi(call).await,
+            Protocol::Grpc => self.grpc(call).await,
+            Protocol::AsyncApi => self.asyncapi(call).await,
             Protocol::Script => self.script(call).await,
             Protocol::Shell => self.shell(call).await,
-            other => Err(not_served(other)),
+            Protocol::Container | Protocol::A2a | Protocol::Mcp | Protocol::Function => Err(not_served(protocol)),
         }
     }
 }

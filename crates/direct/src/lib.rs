@@ -9,10 +9,12 @@
 //! same request or the answer is told to be elsewhere (303), never with credentials to another origin, and not at all with
 //! `redirect: true`, which gives them back; a process that ends with another code than 0 is an error unless the code is asked for.
 
+mod asyncapi;
 mod authentication;
 mod cache;
 mod call;
 mod failure;
+mod grpc;
 mod http;
 mod openapi;
 mod process;
@@ -27,7 +29,9 @@ use std::time::Duration;
 
 use connect::transport::{self, ClientOptions};
 use model::{Problem, Value};
+use prost_reflect::DescriptorPool;
 use tokio::sync::Semaphore;
+use tonic::transport::Channel;
 use workflow::Protocol;
 
 use cache::Cache;
@@ -40,6 +44,8 @@ pub use secrets::SecretStandIns;
 const DOCUMENT_TIME: Duration = Duration::from_secs(10 * 60);
 /// How many of them are kept.
 const DOCUMENTS_MAX: usize = 32;
+/// How many connections to gRPC services are kept.
+const CHANNELS_MAX: usize = 64;
 /// How many processes run at once; others wait for their turn.
 const PROCESSES_MAX: usize = 32;
 
@@ -105,6 +111,9 @@ pub struct Direct {
     texts: Cache<String, Arc<str>>,
     /// By the hash of their document.
     apis: Cache<[u8; 32], Arc<openapi::Api>>,
+    /// By the hash of their address and source.
+    protos: Cache<[u8; 32], DescriptorPool>,
+    channels: Cache<grpc::Target, Channel>,
     tokens: authentication::Tokens,
     /// One for each process that may run at once.
     turns: Arc<Semaphore>,
@@ -126,6 +135,8 @@ impl Direct {
             options,
             texts: Cache::new(DOCUMENTS_MAX, DOCUMENT_TIME),
             apis: Cache::new(DOCUMENTS_MAX, DOCUMENT_TIME),
+            protos: Cache::new(DOCUMENTS_MAX, DOCUMENT_TIME),
+            channels: Cache::new(CHANNELS_MAX, DOCUMENT_TIME),
             tokens: authentication::Tokens::default(),
             turns: Arc::new(Semaphore::new(PROCESSES_MAX)),
         })
@@ -149,6 +160,8 @@ impl Direct {
             Protocol::OpenApi => self.openapi_repeatable(call),
             // Loading a function changes nothing; what its task asks for is another request.
             Protocol::Function => true,
+            // Consuming again finds other messages, but changes nothing.
+            Protocol::AsyncApi => call.get("message").is_null(),
             _ => false,
         }
     }

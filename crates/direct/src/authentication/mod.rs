@@ -97,11 +97,11 @@ impl Authentication {
 }
 
 impl Attempt<'_> {
-    /// The header for a request; after a refusal with what can be learnt from it.
+    /// The header for a request, of HTTP or another protocol; after a refusal with what can be learnt from it.
     pub(crate) async fn credentials(
         &self,
         authentication: &Authentication,
-        outgoing: &Outgoing,
+        outgoing: Option<&Outgoing>,
         refused: Option<&Refused<'_>>,
     ) -> Result<Option<Credentials>, Failure> {
         let fill = |text: &str| self.direct.options.secrets.fill_text(text);
@@ -116,6 +116,9 @@ impl Attempt<'_> {
             }
             Authentication::Bearer { token } => (format!("Bearer {}", fill(token).trim()), true),
             Authentication::Digest { username, password } => {
+                let outgoing = outgoing.ok_or_else(|| {
+                    Failure::configuration("a digest is a matter of HTTP: use another authentication for this call")
+                })?;
                 let Some(refused) = refused else { return Ok(None) };
                 let password = fill(password);
                 self.veil.hide(&password);

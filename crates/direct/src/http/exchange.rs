@@ -2,6 +2,7 @@
 
 use ::http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, LOCATION, USER_AGENT};
 use ::http::{Method, StatusCode};
+use connect::CallError;
 use connect::transport::{self, Answer, BODY_MAX, Effect};
 use reqwest::Url;
 
@@ -64,7 +65,7 @@ impl Attempt<'_> {
 
     /// Sends to this address alone, with its credentials; once more with fresh ones when they are refused.
     async fn send(&self, outgoing: &Outgoing, authentication: &Authentication) -> Result<Answer, Failure> {
-        let credentials = self.credentials(authentication, outgoing, None).await?;
+        let credentials = self.credentials(authentication, Some(outgoing), None).await?;
         let answer = self.send_once(outgoing, credentials.as_ref()).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
@@ -73,11 +74,22 @@ impl Attempt<'_> {
         if !authentication.may_try_again(&refused) {
             return Ok(answer);
         }
-        let fresh = self.credentials(authentication, outgoing, Some(&refused)).await?;
+        let fresh = self.credentials(authentication, Some(outgoing), Some(&refused)).await?;
         self.send_once(outgoing, fresh.as_ref()).await
     }
 
     async fn send_once(&self, outgoing: &Outgoing, credentials: Option<&Credentials>) -> Result<Answer, Failure> {
+        let effect = if outgoing.method.is_safe() { Effect::Read } else { Effect::Write };
+        let request = self.request(outgoing, credentials)?;
+        transport::send(request, effect, BODY_MAX).await.map_err(|error| self.unanswered(outgoing, error))
+    }
+
+    /// The request as it goes onto the wire.
+    pub(crate) fn request(
+        &self,
+        outgoing: &Outgoing,
+        credentials: Option<&Credentials>,
+    ) -> Result<reqwest::RequestBuilder, Failure> {
         let mut headers = outgoing.sent_headers(&self.direct.options.secrets)?;
         if let Some(credentials) = credentials {
             let mut value = ::http::HeaderValue::from_str(credentials.header.expose()).map_err(|_| {
@@ -90,13 +102,14 @@ impl Attempt<'_> {
         if let Some(content) = &outgoing.content {
             request = request.body(content.bytes.clone());
         }
-        let effect = if outgoing.method.is_safe() { Effect::Read } else { Effect::Write };
-        transport::send(request, effect, BODY_MAX).await.map_err(|mut error| {
-            // The client names the address with everything that was filled in.
-            let named = format!("error sending request for url ({}): ", outgoing.url);
-            error.message = error.message.replace(&named, "").replace(outgoing.url.as_str(), &outgoing.shown);
-            Failure::no_answer(&outgoing.name(), &error)
-        })
+        Ok(request)
+    }
+
+    pub(crate) fn unanswered(&self, outgoing: &Outgoing, mut error: CallError) -> Failure {
+        // The client names the address with everything that was filled in.
+        let named = format!("error sending request for url ({}): ", outgoing.url);
+        error.message = error.message.replace(&named, "").replace(outgoing.url.as_str(), &outgoing.shown);
+        Failure::no_answer(&outgoing.name(), &error)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::authentication::Authentication;
 use crate::call::Attempt;
 
 pub(crate) use content::{media_type, yaml};
-pub(crate) use exchange::Redirects;
+pub(crate) use exchange::{Answered, Redirects};
 pub(crate) use output::{Output, refused};
 pub(crate) use request::{Outgoing, form, text_of, without_password};
 

@@ -115,7 +115,8 @@ impl Outgoing {
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| {
                 Failure::configuration(format!(
-                    "`{shown}` is no address to call: it has to begin with http:// or https://"
+                    "`{}` is no address to call: it has to begin with http:// or https://",
+                    without_password(&shown)
                 ))
             })?;
         Ok(Self { method, shown: without_password(&shown), url, headers: Vec::new(), content: None })

@@ -18,8 +18,9 @@ use crate::http::{IDEMPOTENCY_KEY, Outgoing, media_type};
 use crate::resource::Document;
 use crate::{Direct, Failure};
 
-pub(crate) use document::read as read_document;
+pub(crate) use document::{read as read_document, resolve};
 pub(crate) use operation::Api;
+pub(crate) use servers::expand;
 
 use operation::{Body, Location, Operation};
 

@@ -169,7 +169,7 @@ async fn an_error_status_is_a_communication_error_with_what_the_other_side_says(
 
 #[tokio::test]
 async fn no_answer_says_whether_anything_can_have_happened() {
-    let direct = with(Options { timeout: Duration::from_millis(300), ..Options::default() });
+    let direct = with(Options { timeout: Duration::from_secs(1), ..Options::default() });
     let base = format!("http://{}", nobody().await);
     let failure = http(&direct, r#"{"method":"post","endpoint":"BASE/a"}"#, &base).await.expect_err("nobody");
     assert_eq!((told(&failure).0, told(&failure).1, failure.may_have_happened), (503, "communication", false));

@@ -1,5 +1,7 @@
 //! What workflows reach without a connection, against real servers, files and processes.
 
+mod asyncapi;
+mod grpc;
 mod http;
 mod openapi;
 mod processes;

@@ -289,4 +289,13 @@ async fn a_text_is_fetched_with_its_authentication() {
     assert_eq!(direct.fetch(&private).await.as_deref(), Ok("welcome"));
     let failure = direct.fetch(&Value::from(format!("{base}/test/private"))).await.expect_err("refused");
     assert_eq!(failure.fault.status, 401, "what one may see is not shown to another");
+    let router = Router::new()
+        .route("/large", get(|| async { vec![b'x'; 8 * 1024 * 1024 + 1] }))
+        .route("/bytes", get(|| async { vec![0xff_u8, 0xfe] }));
+    let base = serve(router).await;
+    for (path, named) in [("large", "larger than 8388608 bytes"), ("bytes", "UTF-8")] {
+        let failure = direct.fetch(&Value::from(format!("{base}/{path}"))).await.expect_err(path);
+        assert_eq!(told(&failure).1, "configuration");
+        assert!(told(&failure).2.contains(named), "{failure}");
+    }
 }

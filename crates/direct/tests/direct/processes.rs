@@ -168,7 +168,7 @@ async fn what_takes_too_long_is_killed_with_its_children() {
     let folder = tempfile::tempdir().expect("a folder");
     let direct = with(Options {
         folder: folder.path().to_owned(),
-        processes: Processes { timeout: Duration::from_millis(500), ..allowing(&["sh"], &[]) },
+        processes: Processes { timeout: Duration::from_secs(2), ..allowing(&["sh"], &[]) },
         ..Options::default()
     });
     let text = r#"{"shell":{"command":"sleep 60 & echo $! > child; wait"}}"#;
