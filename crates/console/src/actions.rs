@@ -210,6 +210,7 @@ pub(crate) async fn operate(
         "retry" => (RunOperation::Retry { input: wish.record }, "retried"),
         "suspend" => (RunOperation::Suspend, "halted"),
         "resume" => (RunOperation::Resume, "resumed"),
+        "restart" => (RunOperation::Restart, "restarted"),
         "cancel" => {
             let Some(reason) = reason else {
                 let (message, remedy) = ("Cancelling a run needs a reason", "Say in a sentence why");
@@ -219,7 +220,7 @@ pub(crate) async fn operate(
         }
         other => {
             let message = format!("There is no operation “{other}”");
-            let remedy = "Choose one of: retry, cancel, suspend, resume";
+            let remedy = "Choose one of: retry, cancel, suspend, resume, restart";
             return Err(Refused::new(StatusCode::NOT_FOUND, "IL-CON-015", message, remedy));
         }
     };

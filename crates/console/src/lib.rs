@@ -12,7 +12,7 @@
 //! | `act.rs` | what people do by a form: decide on items, one or many, and operate runs |
 //! | `actions.rs` | which actions an item has, who may take them, and taking one |
 //! | `record_form.rs` | a record as a form, and a form as a record |
-//! | `ops.rs` | the same for programs: a JSON API under `/ops` |
+//! | `ops.rs`, `ops_runs.rs` | the same for programs: a JSON API under `/ops` |
 //! | `picture.rs` | workflows as pictures, and on them how runs stand |
 //! | `layout.rs`, `parts.rs`, `timeline.rs`, `stages.rs`, `format.rs`, `json_view.rs` | what pages are made of |
 //! | `pages/` | one file per page |
@@ -28,6 +28,7 @@ mod layout;
 mod live;
 mod operations;
 mod ops;
+mod ops_runs;
 mod pages;
 mod parts;
 mod picture;
@@ -50,7 +51,7 @@ use definitions::User;
 use jiff::Timestamp;
 use model::Problem;
 
-pub use operations::{Doing, Operations};
+pub use operations::{Doing, Launching, Operations};
 
 use crate::live::Boards;
 use crate::samples::Samples;
@@ -117,6 +118,10 @@ pub fn router(
         .route("/ops/items/{id}", get(ops::item))
         .route("/ops/items/{id}/{action}", post(ops::decide))
         .route("/ops/runs/{id}/{operation}", post(ops::operate))
+        .route("/ops/runs", get(ops_runs::list))
+        .route("/ops/runs/{operation}", post(ops_runs::many))
+        .route("/ops/workflows/{namespace}/{name}/{version}/runs", post(ops_runs::start))
+        .route("/ops/events", post(ops_runs::publish))
         .route("/ops/transactions", get(ops::transactions))
         .route("/ops/transactions/{id}", get(ops::transaction))
         .fallback(pages::problem::nothing)

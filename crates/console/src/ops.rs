@@ -24,13 +24,13 @@ const BODY_MAX: usize = 2 << 20;
 /// How many entries a list has at the most.
 const LIST_MAX: u32 = 500;
 
-type Answer = Result<Response, Response>;
+pub(crate) type Answer = Result<Response, Response>;
 
 /// A program, by the token of a user.
 pub(crate) struct Caller {
-    console: Arc<Console>,
-    release: Arc<Release>,
-    user: User,
+    pub(crate) console: Arc<Console>,
+    pub(crate) release: Arc<Release>,
+    pub(crate) user: User,
 }
 
 impl FromRequestParts<Arc<Console>> for Caller {
@@ -50,7 +50,7 @@ fn answer(status: StatusCode, kind: &'static str, value: &Value) -> Response {
     response
 }
 
-fn ok(value: &Value) -> Response {
+pub(crate) fn ok(value: &Value) -> Response {
     answer(StatusCode::OK, "application/json", value)
 }
 
@@ -66,11 +66,11 @@ pub(crate) fn problem(status: StatusCode, own: &Problem) -> Response {
     answer(status, "application/problem+json", &value)
 }
 
-fn of(refused: &Refused) -> Response {
+pub(crate) fn of(refused: &Refused) -> Response {
     problem(refused.status, &refused.problem)
 }
 
-fn unavailable(own: &Problem) -> Response {
+pub(crate) fn unavailable(own: &Problem) -> Response {
     problem(StatusCode::SERVICE_UNAVAILABLE, own)
 }
 
@@ -79,7 +79,7 @@ fn missing(what: &str) -> Response {
     problem(StatusCode::NOT_FOUND, &own)
 }
 
-fn bad(message: String) -> Response {
+pub(crate) fn bad(message: String) -> Response {
     problem(StatusCode::BAD_REQUEST, &Problem::new("IL-CON-032", message, "Correct the request"))
 }
 
@@ -102,6 +102,7 @@ fn known_names(parts: &Parts) -> Result<(), String> {
     let known: &[&str] = match parts.uri.path() {
         "/ops/items" => &["queue", "status", "limit", "offset"],
         "/ops/transactions" => &["q", "stuck", "limit", "offset"],
+        "/ops/runs" => &["workflow", "status", "limit", "offset"],
         _ => &[],
     };
     let Ok(Query(fields)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else {
@@ -115,18 +116,18 @@ fn known_names(parts: &Parts) -> Result<(), String> {
 }
 
 /// The query, by name.
-struct Asked(Vec<(String, String)>);
+pub(crate) struct Asked(Vec<(String, String)>);
 
 impl Asked {
-    fn of(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Self {
+    pub(crate) fn of(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Self {
         Self(query.map(|Query(fields)| fields).unwrap_or_default())
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
     }
 
-    fn page(&self) -> Result<Page, String> {
+    pub(crate) fn page(&self) -> Result<Page, String> {
         let number = |name: &str, default: u32| match self.get(name) {
             None => Ok(default),
             Some(text) => text.parse().map_err(|_| format!("`{name}` is a whole number, which `{text}` is not")),
@@ -301,17 +302,29 @@ async fn load(caller: &Caller, id: &str) -> Result<WorkItemRow, Response> {
     found.map_err(|own| unavailable(&own))?.ok_or_else(|| missing("work item"))
 }
 
-/// The note and the value of a body; both are optional.
-async fn body(request: Request, member: &str) -> Result<(Option<String>, Option<Value>), Response> {
+/// The members of a body, of which there may be these; `{}` for an empty body.
+pub(crate) async fn members(request: Request, known: &[&str]) -> Result<Value, Response> {
+    let value = json_body(request).await?;
+    let Some(members) = value.as_object() else { return Err(bad("The body is not an object".to_owned())) };
+    if let Some(other) = members.keys().find(|name| !known.contains(&&***name)) {
+        let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+        return Err(bad(format!("The body has a member `{other}`: only {known} are taken")));
+    }
+    Ok(value)
+}
+
+/// A body of JSON; `{}` for an empty one.
+pub(crate) async fn json_body(request: Request) -> Result<Value, Response> {
     let bytes = to_bytes(request.into_body(), BODY_MAX).await.map_err(|_| bad("The body is too large".to_owned()))?;
     if bytes.trim_ascii().is_empty() {
-        return Ok((None, None));
+        return Ok(Value::empty_object());
     }
-    let value = json::parse(&bytes).map_err(|error| bad(format!("The body is not JSON: {error}")))?;
-    let Some(members) = value.as_object() else { return Err(bad("The body is not an object".to_owned())) };
-    if let Some(other) = members.keys().find(|name| &***name != "note" && &***name != member) {
-        return Err(bad(format!("The body has a member `{other}`: only `note` and `{member}` are taken")));
-    }
+    json::parse(&bytes).map_err(|error| bad(format!("The body is not JSON: {error}")))
+}
+
+/// The note and the value of a body; both are optional.
+async fn body(request: Request, member: &str) -> Result<(Option<String>, Option<Value>), Response> {
+    let value = members(request, &["note", member]).await?;
     let note = value.get("note");
     if !note.is_null() && note.as_str().is_none() {
         return Err(bad("`note` is not a text".to_owned()));
@@ -391,7 +404,7 @@ const fn state_word(state: ConnectionState) -> &'static str {
     }
 }
 
-const fn run_word(status: RunStatus) -> &'static str {
+pub(crate) const fn run_word(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Live => "live",
         RunStatus::Suspended => "suspended",

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use connect::{Secret, SecretError, Secrets};
-use console::{ConsoleOptions, Doing, Operations};
+use console::{ConsoleOptions, Doing, Launching, Operations};
 use definitions::{Release, User};
 use jiff::Timestamp;
 use model::{RunId, TransactionId, Value, WorkItemId};
@@ -51,6 +51,14 @@ impl Operations for Still {
     }
 
     fn decide(&self, _: WorkItemId, _: Decision) -> Doing<'_> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn launch<'a>(&'a self, _: [&'a str; 3], _: Option<Arc<str>>, _: Value) -> Launching<'a> {
+        Box::pin(async { Ok((RunId::now(), true)) })
+    }
+
+    fn publish(&self, _: Value) -> Doing<'_> {
         Box::pin(async { Ok(()) })
     }
 

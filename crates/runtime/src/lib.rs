@@ -152,6 +152,9 @@ pub enum RunOperation {
     Suspend,
     /// Let it go on.
     Resume,
+    /// Begin it anew with the input it was started with, on the definitions that are live now. What it did stands; what it
+    /// creates anew is looked for first.
+    Restart,
 }
 
 impl Runtime {

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use crate::StoreError;
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
-    RecordVersionRow, ReferenceRow, RunRow, StageTotal, TimerRow, TransactionRow, WorkItemRow, WorkItemStatus,
+    RecordVersionRow, ReferenceRow, RunRow, RunStatus, StageTotal, TimerRow, TransactionRow, WorkItemRow,
+    WorkItemStatus,
 };
 
 /// A batch that was handed over: resolves when it is durable, or refused whole.
@@ -54,6 +55,15 @@ pub struct WorkItemFilter {
     pub status: Option<WorkItemStatus>,
 }
 
+/// Which runs are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Only of this workflow.
+    pub workflow: Option<Arc<str>>,
+    /// Only with this status.
+    pub status: Option<RunStatus>,
+}
+
 /// Durable state. All reads see every batch that was reported durable before they began; they block and belong on a thread that
 /// may.
 pub trait Store: Send + Sync {
@@ -71,6 +81,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As [`Self::run`].
     fn run_of_key(&self, workflow: &str, key: &str) -> Result<Option<RunId>, StoreError>;
+
+    /// Runs in the order in which they were started, without their states.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError>;
 
     /// Ids of all runs that have not ended.
     ///

@@ -10,7 +10,7 @@ mod error;
 mod rows;
 mod sqlite;
 
-pub use contract::{Committed, Page, Store, WorkItemFilter};
+pub use contract::{Committed, Page, RunFilter, Store, WorkItemFilter};
 pub use error::StoreError;
 pub use rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,

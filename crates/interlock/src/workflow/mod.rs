@@ -104,8 +104,7 @@ pub(crate) async fn command(command: WorkflowCommand) -> Result<(), Failure> {
 }
 
 fn check(file: &Path) -> Result<(), Failure> {
-    let Standalone { release, workflow, .. } =
-        load(file, Purpose::Check, any_call(), &Environment::default())?;
+    let Standalone { release, workflow, .. } = load(file, Purpose::Check, any_call(), &Environment::default())?;
     let beside = match release.workflows.len() {
         1 => String::new(),
         others => format!(" It runs {} more.", others - 1),
@@ -136,12 +135,7 @@ fn any_call() -> DirectCalls {
 }
 
 /// Loads a document and shows its mistakes and warnings on standard error.
-fn load(
-    file: &Path,
-    purpose: Purpose,
-    direct: DirectCalls,
-    environment: &Environment,
-) -> Result<Standalone, Failure> {
+fn load(file: &Path, purpose: Purpose, direct: DirectCalls, environment: &Environment) -> Result<Standalone, Failure> {
     let color = std::io::stderr().is_terminal();
     match definitions::standalone(file, purpose, direct, environment) {
         Ok(loaded) => {

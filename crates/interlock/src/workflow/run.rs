@@ -35,7 +35,11 @@ pub(super) async fn run(arguments: RunArgs) -> Result<(), Failure> {
     let Standalone { release, workflow, .. } = load(&arguments.file, Purpose::Run, allowed.clone(), &seen)?;
     if let Some(missing) = workflow.workflow.secrets().iter().find(|name| !seen.secrets.has(name)) {
         let message = format!("the workflow uses the secret `{missing}`, which is not given");
-        return Err(Failure::Wrong(Problem::new("IL-WFR-007", message, format!("Give it: --secret {missing}=env:VARIABLE"))));
+        return Err(Failure::Wrong(Problem::new(
+            "IL-WFR-007",
+            message,
+            format!("Give it: --secret {missing}=env:VARIABLE"),
+        )));
     }
     let input = match &arguments.input {
         Some(file) => events::value(file, "--input").map_err(Failure::Wrong)?,

@@ -10,8 +10,9 @@ use super::LaneTask;
 use super::direct::DOUBT;
 use super::queues::{FAILED, NOTICE, UNREADABLE};
 use super::round::Round;
-use super::runs::Told;
+use super::runs::{NewRun, Told};
 use crate::journal::line;
+use crate::work::{Pinned, parent_of};
 use crate::{Decision, RunOperation};
 
 /// Longest note, in characters.
@@ -190,6 +191,7 @@ impl LaneTask {
         let matter = run.matter;
         let name = Arc::clone(run.pinned.name());
         let (input, did) = match operation {
+            RunOperation::Restart => return self.restart(round, id, by),
             RunOperation::Retry { input } => {
                 let did = if input.is_some() { "retried with another input" } else { "retried" };
                 (Input::Retry { pointer: None, input }, did)
@@ -205,6 +207,42 @@ impl LaneTask {
         }
         let title = format!("{by}: {name} {did}");
         round.mutations.insert(place, line(matter, round.now, "operated", None, title, Value::Null));
+        Ok(())
+    }
+}
+
+impl LaneTask {
+    /// Begins a run anew. It does not take back what it did: that is looked for, where it can be, before it is done again.
+    fn restart(&mut self, round: &mut Round, id: RunId, by: &Arc<str>) -> Result<(), Problem> {
+        let Some(run) = self.runs.get(&id) else { return Ok(()) };
+        if parent_of(&run.key).is_some() {
+            let message = "This run was started by another one, which waits for it";
+            return Err(Problem::new(
+                "IL-RUN-017",
+                message,
+                "Restart the run that started it, or retry the failed task",
+            ));
+        }
+        let document = &run.pinned.definition.workflow;
+        let live = self.core.release.workflow(document.namespace(), document.name(), document.version());
+        let pinned = live.map_or_else(|| run.pinned.clone(), |live| Pinned::new(Arc::clone(live)));
+        let (input, key, matter) = (run.state.input().clone(), Arc::clone(&run.key), run.matter);
+        let title = format!("{by}: {} restarted", pinned.name());
+        round.mutations.push(line(matter, round.now, "operated", None, title, Value::Null));
+        // The second time does not wait for anything to be taken back.
+        for _ in 0..2 {
+            self.step(round, id, Input::Cancel { reason: Value::from("restarted") })?;
+        }
+        // Its key is for the new one.
+        round.touched.shift_remove(&id);
+        self.runs.swap_remove(&id);
+        round.mutations.push(Mutation::RemoveRun(id));
+        if let Some(row) = self.matters.get_mut(&matter) {
+            row.closed = false;
+            row.stage = "new".into();
+        }
+        let new = NewRun { id: RunId::new(self.lane_of(id).id()), key, matter, started_at: round.now, in_doubt: true };
+        self.begin(round, new, &pinned, input);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use crate::rows::{
     QueueTotal, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, StageTotal, TimerRow, TransactionRow,
     WorkItemRow, WorkItemStatus,
 };
-use crate::{Committed, Page, Store, StoreError, WorkItemFilter};
+use crate::{Committed, Page, RunFilter, Store, StoreError, WorkItemFilter};
 
 type Decoded<T> = Result<T, StoreError>;
 /// A group's name, how many rows it has, and their sums per currency.
@@ -275,6 +275,15 @@ impl Store for SqliteStore {
         self.one("select id from runs where workflow = ?1 and key = ?2", params![workflow, key], |row| {
             Columns { row, what: "run" }.uuid(0).map(RunId::new)
         })
+    }
+
+    fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
+        self.list(
+            "select id, workflow, definition, key, transaction_id, status, x'', started_at, updated_at, in_doubt from runs
+             where (?1 is null or workflow = ?1) and (?2 is null or status = ?2) order by id limit ?3 offset ?4",
+            params![filter.workflow, filter.status.map(RunStatus::code), page.limit, page.offset],
+            run,
+        )
     }
 
     fn live_runs(&self) -> Result<Vec<RunId>, StoreError> {
