@@ -61,6 +61,7 @@ fn built_in(kind: &str) -> Option<&'static [(&'static str, bool)]> {
         "failure" => Some(&[("retry", false), ("correct", true), ("cancel", false)]),
         "unreadable" => Some(&[("retry", false), ("dismiss", false)]),
         "notice" => Some(&[("dismiss", false)]),
+        "doubt" => Some(&[("again", false), ("fail", false), ("answer", true)]),
         _ => None,
     }
 }
@@ -96,7 +97,12 @@ pub(crate) fn choices(release: &Release, item: &WorkItemRow) -> Vec<Choice> {
             let style = if *name == "cancel" { ActionStyle::Danger } else { ActionStyle::Plain };
             choices.push(Choice {
                 name: (*name).into(),
-                label: label(name).into(),
+                label: match *name {
+                    "again" => "Send again".into(),
+                    "fail" => "Let the task fail".into(),
+                    "answer" => "Go on with this answer".into(),
+                    other => label(other).into(),
+                },
                 edit: *edit,
                 note_required: false,
                 style,

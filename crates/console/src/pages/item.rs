@@ -186,6 +186,7 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
         Some("failure") => "A workflow failed",
         Some("unreadable") => "A record cannot be read",
         Some("notice") => "Something to know",
+        Some("doubt") => "Not known whether it happened",
         _ => "A workflow asks",
     };
     html! {

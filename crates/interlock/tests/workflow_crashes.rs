@@ -1,0 +1,288 @@
+//! Workflows of every kind of task on their way while Interlock is killed, again and again: each effect that was intended is
+//! there once. What cannot be repeated is never sent twice by itself: it becomes a work item, and a person decides.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Path as Segments, State};
+use axum::http::HeaderMap;
+use axum::routing::{get, post, put};
+use serde_json::{Value, json};
+
+const RUNS: usize = 2_000;
+const KILLS: usize = 50;
+const TOKEN: &str = "a token of this test";
+/// Effects of one run, by their names: those that the target recognises when they come again, and the one that it does not.
+const EFFECTS: [&str; 7] = ["first-0", "first-1", "first-2", "left", "right", "inner", "last"];
+const WITHIN: Duration = Duration::from_secs(240);
+
+const MAIN: &str = r#"
+document: { dsl: '1.0.3', namespace: crashes, name: every-construct, version: '1.0.0' }
+do:
+  - prepare: { set: { id: '${ .id }', numbers: [0, 1, 2] }, export: { as: '${ {id: .id} }' } }
+  - choose: { switch: [ { many: { when: '${ (.numbers | length) > 2 }', then: loop } }, { else: { then: end } } ] }
+  - loop:
+      for: { each: number, in: '${ .numbers }' }
+      do:
+        - tell:
+            call: http
+            with:
+              method: post
+              endpoint: HOST/once/{id}/first
+              headers: { Idempotency-Key: '${ "\($context.id)-\($number)" }' }
+              body: { effect: '${ "first-\($number)" }' }
+            input: { from: '${ $context }' }
+            output: { as: '${ $context }' }
+  - guarded:
+      try:
+        - refuse: { raise: { error: { type: 'https://example.com/refused', status: 409, title: Refused } } }
+      catch:
+        errors: { with: { status: 409 } }
+        do: [ { mend: { set: '${ $context }' } } ]
+  - pause: { wait: { milliseconds: 30 } }
+  - both:
+      fork:
+        branches:
+          - left: { call: http, with: { method: put, endpoint: 'HOST/kept/{id}/left' }, input: { from: '${ $context }' } }
+          - right: { call: http, with: { method: put, endpoint: 'HOST/kept/{id}/right' }, input: { from: '${ $context }' } }
+  - inner:
+      input: { from: '${ $context }' }
+      run: { workflow: { namespace: crashes, name: inner, version: '1.0.0', input: { id: '${ .id }' } } }
+  - announce: { emit: { event: { with: { source: /crashes, type: crashes.ready, data: { id: '${ $context.id }' } } } } }
+  - hear:
+      listen:
+        to:
+          one:
+            with: { type: crashes.ready }
+            correlate: { id: { from: '${ .data.id }', expect: '${ $context.id }' } }
+  - last:
+      input: { from: '${ $context }' }
+      call: http
+      with: { method: post, endpoint: 'HOST/every/{id}/last' }
+"#;
+
+const INNER: &str = r"
+document: { dsl: '1.0.3', namespace: crashes, name: inner, version: '1.0.0' }
+do:
+  - again:
+      try:
+        - tell: { call: http, with: { method: put, endpoint: 'HOST/kept/{id}/inner' } }
+      catch: { retry: { delay: { milliseconds: 20 }, limit: { attempt: { count: 3 } } } }
+";
+
+/// What the outside world has seen: requests by run and effect, and by key where they had one.
+#[derive(Default)]
+struct Outside {
+    /// Distinct keys of the requests of an effect that can be recognised when it comes again.
+    once: HashMap<(String, String), BTreeMap<String, u32>>,
+    /// Writes of the same state, which may come again.
+    kept: HashMap<(String, String), u32>,
+    /// What happens each time it is asked for.
+    every: HashMap<(String, String), u32>,
+}
+
+type Seen = Arc<Mutex<Outside>>;
+
+/// Some answers take longer than others, so that kills fall before, into and after them.
+async fn take_some_time(id: &str) {
+    let number: u64 = id.parse().unwrap_or(0);
+    tokio::time::sleep(Duration::from_millis(number * 7 % 23)).await;
+}
+
+async fn once(
+    State(seen): State<Seen>,
+    Segments((id, _)): Segments<(String, String)>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> axum::Json<Value> {
+    let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+    let body: Value = serde_json::from_slice(&body).expect("JSON");
+    let effect = body["effect"].as_str().expect("an effect").to_owned();
+    *seen.lock().expect("no panic").once.entry((id.clone(), effect)).or_default().entry(key.expect("a key")).or_default() += 1;
+    take_some_time(&id).await;
+    axum::Json(json!({}))
+}
+
+async fn kept(State(seen): State<Seen>, Segments((id, effect)): Segments<(String, String)>) -> axum::Json<Value> {
+    *seen.lock().expect("no panic").kept.entry((id.clone(), effect)).or_default() += 1;
+    take_some_time(&id).await;
+    axum::Json(json!({}))
+}
+
+async fn every(State(seen): State<Seen>, Segments((id, effect)): Segments<(String, String)>) -> axum::Json<Value> {
+    *seen.lock().expect("no panic").every.entry((id.clone(), effect)).or_default() += 1;
+    take_some_time(&id).await;
+    axum::Json(json!({}))
+}
+
+async fn outside() -> (SocketAddr, Seen) {
+    let seen = Seen::default();
+    let router = Router::new()
+        .route("/once/{id}/{step}", post(once))
+        .route("/kept/{id}/{effect}", put(kept))
+        .route("/every/{id}/{effect}", post(every))
+        .route("/", get(|| async { "here" }))
+        .with_state(Arc::clone(&seen));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, seen)
+}
+
+fn project(folder: &Path, host: SocketAddr, console: SocketAddr) {
+    fs::create_dir_all(folder.join("workflows")).expect("a folder");
+    let settings = format!(
+        "name: crashes\nlisteners: {{ console: {{ address: '{console}' }} }}\nusers: [ {{ name: oscar, roles: [operator], token: env:TOKEN }} ]\ndirect: {{ calls: true }}\n"
+    );
+    fs::write(folder.join("interlock.yaml"), settings).expect("written");
+    for (name, text) in [("main", MAIN), ("inner", INNER)] {
+        let text = text.replace("HOST", &format!("http://{host}"));
+        fs::write(folder.join("workflows").join(format!("{name}.yaml")), text).expect("written");
+    }
+}
+
+fn start(folder: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_interlock"))
+        .args(["run", "--child"])
+        .arg(folder)
+        .env("TOKEN", TOKEN)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts")
+}
+
+struct Api {
+    client: reqwest::Client,
+    address: SocketAddr,
+}
+
+impl Api {
+    async fn ask(&self, path: &str) -> Option<Value> {
+        let request = self.client.get(format!("http://{}{path}", self.address)).bearer_auth(TOKEN);
+        let answer = request.send().await.ok()?;
+        answer.error_for_status().ok()?.json().await.ok()
+    }
+
+    async fn tell(&self, path: &str, body: &Value) -> Option<Value> {
+        let request = self.client.post(format!("http://{}{path}", self.address)).bearer_auth(TOKEN).json(body);
+        let answer = request.send().await.ok()?;
+        answer.error_for_status().ok()?.json().await.ok()
+    }
+
+    /// Until it is answered: the program may be starting.
+    async fn asked(&self, path: &str) -> Value {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(value) = self.ask(path).await {
+                return value;
+            }
+            assert!(Instant::now() < end, "no answer from {path}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// How many runs stand so.
+    async fn count(&self, status: &str) -> usize {
+        let mut count = 0;
+        loop {
+            let page = self.asked(&format!("/ops/runs?status={status}&limit=500&offset={count}")).await;
+            let found = page["runs"].as_array().expect("runs").len();
+            count += found;
+            if found < 500 {
+                return count;
+            }
+        }
+    }
+}
+
+/// Starts all runs, each until it is known to be stored; the same key gives the same run.
+async fn launch(api: Arc<Api>, from: usize) {
+    for id in (from..RUNS).step_by(8) {
+        let body = json!({ "key": id.to_string(), "input": { "id": id.to_string() } });
+        while api.tell("/ops/workflows/crashes/every-construct/1.0.0/runs", &body).await.is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Decides on calls whose fate is not known, as a person does who looks there first.
+async fn decide(api: &Api, seen: &Seen) -> usize {
+    let items = api.asked("/ops/items?limit=500").await;
+    let mut decided = 0;
+    for item in items["items"].as_array().expect("items") {
+        let title = item["title"].as_str().expect("a title");
+        assert!(title.contains("is not known whether"), "nothing else needs a person: {item:#}");
+        let id = title.split("/every/").nth(1).and_then(|rest| rest.split('/').next()).expect("an id").to_owned();
+        let happened = seen.lock().expect("no panic").every.contains_key(&(id, "last".to_owned()));
+        let action = if happened { "answer" } else { "again" };
+        let path = format!("/ops/items/{}/{action}", item["id"].as_str().expect("an id"));
+        decided += usize::from(api.tell(&path, &json!({})).await.is_some());
+    }
+    decided
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_kills_lose_and_double_no_effect_of_two_thousand_runs() {
+    let (host, seen) = outside().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let console = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    project(folder.path(), host, console);
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("a client");
+    let api = Arc::new(Api { client, address: console });
+
+    let mut program = start(folder.path());
+    let launches: Vec<_> = (0..8).map(|from| tokio::spawn(launch(Arc::clone(&api), from))).collect();
+    let mut chance: u64 = 42;
+    for _ in 0..KILLS {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        tokio::time::sleep(Duration::from_millis(250 + (chance >> 33) % 500)).await;
+        program.kill().expect("it is killed");
+        program.wait().expect("it has ended");
+        program = start(folder.path());
+    }
+    for launched in launches {
+        launched.await.expect("all are launched");
+    }
+    let mut decided = 0;
+    let end = Instant::now() + WITHIN;
+    // Each of them runs another one.
+    while api.count("completed").await < 2 * RUNS {
+        decided += decide(&api, &seen).await;
+        assert!(Instant::now() < end, "{} of {} have completed, {} failed", api.count("completed").await, 2 * RUNS, api.count("failed").await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!((api.count("live").await, api.count("failed").await), (0, 0));
+
+    let seen = seen.lock().expect("no panic");
+    let (mut repeated, mut effects) = (0, 0);
+    for id in 0..RUNS {
+        for effect in EFFECTS {
+            let place = (id.to_string(), effect.to_owned());
+            let happened = match effect {
+                "last" => seen.every.get(&place).copied().unwrap_or(0),
+                "left" | "right" | "inner" => {
+                    let times = seen.kept.get(&place).copied().unwrap_or(0);
+                    repeated += times.saturating_sub(1);
+                    times.min(1)
+                }
+                _ => {
+                    let keys = seen.once.get(&place);
+                    repeated += keys.map_or(0, |keys| keys.values().sum::<u32>().saturating_sub(1));
+                    u32::try_from(keys.map_or(0, BTreeMap::len)).expect("few")
+                }
+            };
+            assert_eq!(happened, 1, "{effect} of run {id}");
+            effects += 1;
+        }
+    }
+    println!("{effects} effects once each; {repeated} repetitions recognised, {decided} decided by a person, {KILLS} kills");
+    program.kill().expect("it is killed");
+    program.wait().expect("it has ended");
+}
