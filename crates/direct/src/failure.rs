@@ -38,7 +38,8 @@ impl Failure {
         self
     }
 
-    pub(crate) fn may_have_happened(mut self, may: bool) -> Self {
+    /// With whether it may have happened all the same.
+    pub(crate) fn uncertain(mut self, may: bool) -> Self {
         self.may_have_happened = may;
         self
     }
@@ -51,7 +52,7 @@ impl Failure {
             "request" => Self::configuration(format!("{what}: {}", error.message)),
             _ => Self::communication(502, format!("{what}: {}", error.message)),
         };
-        failure.may_have_happened(error.class == ErrorClass::Ambiguous)
+        failure.uncertain(error.class == ErrorClass::Ambiguous)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A run's state is stored, so it must never hold a secret. `$secrets` therefore gives texts such as
 //! `<interlock-secret NONCE NAME /pointer>`, which may travel through expressions, variables and stored state like any other
-//! text. The nonce is known to this process alone, so that data from outside cannot name a secret.
+//! text. The nonce is known to nobody outside, so that data from outside cannot name a secret.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -121,7 +121,7 @@ impl Attempt<'_> {
             Ok(items) => items.map_err(Ended::Status)?,
             Err(_) => {
                 let failure = Failure::new(FaultType::Timeout, format!("{}: no answer came in time", prepared.what));
-                return Err(Ended::Failure(failure.with_status(504).may_have_happened(true)));
+                return Err(Ended::Failure(failure.with_status(504).uncertain(true)));
             }
         };
         let mut items = items

@@ -47,7 +47,7 @@ pub(super) fn failure(what: &str, status: &Status) -> Failure {
         None => format!("{what} answered {name}: {}", status.message()),
     };
     let data = Value::object([("code", name), ("message", status.message())]);
-    Failure::new(kind, detail).with_status(http).with_data(data).may_have_happened(lost.is_some() && !unreachable)
+    Failure::new(kind, detail).with_status(http).with_data(data).uncertain(lost.is_some() && !unreachable)
 }
 
 /// Whether the cause is that there was no connection to send anything over.

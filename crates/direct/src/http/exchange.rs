@@ -47,7 +47,7 @@ impl Attempt<'_> {
             // What a 303 answers was done, whatever becomes of looking for its result.
             let answer = sent.map_err(|failure| {
                 let may = failure.may_have_happened || wrote;
-                failure.may_have_happened(may)
+                failure.uncertain(may)
             })?;
             if redirects == Redirects::GiveBack || !answer.status.is_redirection() {
                 return Ok(Answered { request: outgoing, answer });

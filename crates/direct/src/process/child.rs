@@ -109,14 +109,14 @@ pub(super) async fn run(mut prepared: Prepared) -> Result<Ended, Failure> {
         Ok(Ok(ended)) => Ok(ended),
         Ok(Err(ReadError::TooMuch)) => {
             let detail = format!("{what} wrote more than {most} bytes, so it was ended");
-            Err(Failure::new(FaultType::Runtime, detail).may_have_happened(true))
+            Err(Failure::new(FaultType::Runtime, detail).uncertain(true))
         }
         Ok(Err(ReadError::Lost(error))) => {
-            Err(Failure::new(FaultType::Runtime, format!("{what} was lost: {error}")).may_have_happened(true))
+            Err(Failure::new(FaultType::Runtime, format!("{what} was lost: {error}")).uncertain(true))
         }
         Err(_) => {
             let detail = format!("{what} took longer than {} s, so it was ended", prepared.timeout.as_secs_f64());
-            Err(Failure::new(FaultType::Timeout, detail).may_have_happened(true))
+            Err(Failure::new(FaultType::Timeout, detail).uncertain(true))
         }
     }
 }

@@ -10,6 +10,7 @@ use axum::routing::{any, get};
 use direct::{Direct, Failure, Options};
 use futures::StreamExt as _;
 use model::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use workflow::Protocol;
 
 use crate::support::{call, direct, echo, serve, stand_ins, told, typed, value, with};
@@ -230,6 +231,39 @@ async fn a_subscription_has_its_authentication_and_its_errors() {
         r#"{"document":{"endpoint":{"uri":"silent.json"}},"channel":"lines","subscription":{"consume":{"amount":1}}}"#;
     let failure = direct.perform(Protocol::AsyncApi, &value(text), "").await.expect_err("silence");
     assert_eq!((told(&failure).0, failure.may_have_happened), (504, false));
+}
+
+/// Answers the first request with less than it announces and hangs up, the second in full; gives its address.
+async fn losing(kind: &'static str, first: String, second: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        for (text, more) in [(first, 100), (second, 0)] {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let length = text.len() + more;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n");
+            let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_lost_stream_goes_on_where_it_was_or_is_an_error_when_it_would_begin_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let direct = with(Options { folder: folder.path().to_owned(), ..Options::default() });
+    let text =
+        r#"{"document":{"endpoint":{"uri":"lost.json"}},"channel":"lines","subscription":{"consume":{"amount":2}}}"#;
+    let address = losing("text/event-stream", format!("retry: 100\n{}", event(1)), event(2)).await;
+    std::fs::write(folder.path().join("lost.json"), SECOND.replace("HOST", &address)).expect("a file");
+    let given = direct.perform(Protocol::AsyncApi, &value(text), "").await.expect("messages");
+    assert_eq!(numbers(&given, "number"), [1, 2]);
+    let address = losing("application/x-ndjson", "{\"a\":1}\n".to_owned(), "{\"a\":1}\n".to_owned()).await;
+    std::fs::write(folder.path().join("lost.json"), SECOND.replace("HOST", &address)).expect("a file");
+    let failure = direct.perform(Protocol::AsyncApi, &value(text), "").await.expect_err("lost");
+    assert_eq!((told(&failure).0, told(&failure).1), (502, "communication"));
 }
 
 #[tokio::test]

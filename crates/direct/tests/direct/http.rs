@@ -258,6 +258,19 @@ async fn basic_and_bearer_credentials_are_given_or_taken_from_a_secret() {
 }
 
 #[tokio::test]
+async fn many_requests_are_under_way_at_once_on_any_thread() {
+    let base = serve(library()).await;
+    let direct = std::sync::Arc::new(direct());
+    let asked = call(r#"{"method":"get","endpoint":"BASE/json"}"#, &base);
+    let tasks = (0..50).map(|_| {
+        let (direct, asked) = (std::sync::Arc::clone(&direct), asked.clone());
+        tokio::spawn(async move { direct.perform(Protocol::Http, &asked, "").await })
+    });
+    let answers = futures::future::join_all(tasks).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(Result::is_ok)));
+}
+
+#[tokio::test]
 async fn what_is_not_served_says_what_to_do_instead() {
     let direct = direct();
     for (protocol, named) in [
