@@ -96,6 +96,8 @@ pub(crate) enum Kind {
     Request {
         protocol: Protocol,
         call: Template,
+        /// Whether what it gives is the task's output; otherwise that is its input.
+        awaited: bool,
     },
     Subflow(Box<Subflow>),
     /// A task with the extensions that apply to it.

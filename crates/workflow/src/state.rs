@@ -65,7 +65,7 @@ pub(crate) struct State<V> {
     #[serde(with = "microseconds")]
     pub(crate) started: Timestamp,
     pub(crate) status: Status,
-    /// `$workflow.input`, and what the run begins with when it is started anew.
+    /// `$workflow.input`, when an expression of the definition reads it.
     pub(crate) input: V,
     pub(crate) context: V,
     /// Number of the last waiting point.
@@ -368,12 +368,6 @@ impl RunState {
     #[must_use]
     pub const fn run(&self) -> &Arc<str> {
         &self.0.run
-    }
-
-    /// What the run was started with; `null` once it is over.
-    #[must_use]
-    pub const fn input(&self) -> &Value {
-        &self.0.input
     }
 
     /// When the run was started.

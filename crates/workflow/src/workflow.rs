@@ -25,6 +25,8 @@ pub struct Workflow {
     pub(crate) hash: [u8; 32],
     /// The document as data, when an expression reads `$workflow`.
     pub(crate) definition: Value,
+    /// Whether an expression reads `$workflow`.
+    pub(crate) keeps_input: bool,
     pub(crate) tasks: Tasks,
     pub(crate) starts: Starts,
     pub(crate) secrets: Vec<Arc<str>>,

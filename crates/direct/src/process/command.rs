@@ -32,7 +32,7 @@ impl<'a> Allowed<'a> {
         words.map(Vec::as_slice).filter(|words| !words.is_empty()).ok_or_else(|| {
             let detail = format!(
                 "this deployment runs no scripts in `{language}`: add the language with its command to the allowed scripts \
-                 (`processes.scripts`)"
+                 (`direct.scripts` in interlock.yaml)"
             );
             Failure::new(FaultType::Authorization, detail)
         })
@@ -51,7 +51,7 @@ impl<'a> Allowed<'a> {
             return Ok(());
         }
         let detail = format!(
-            "this deployment does not run the command `{name}`: add its name to the allowed commands (`processes.shell`)"
+            "this deployment does not run the command `{name}`: add its name to the allowed commands (`direct.shell` in interlock.yaml)"
         );
         Err(Failure::new(FaultType::Authorization, detail))
     }
@@ -69,7 +69,7 @@ pub(super) fn shell_words(command: &str) -> Result<Vec<String>, Failure> {
         || words.first().is_some_and(|word| word.contains('='));
     if needs_shell {
         let detail = "the command uses pipes, redirections or other things of a shell: allow a shell such as `sh` \
-                      (`processes.shell`), or name one program with its arguments";
+                      (`direct.shell` in interlock.yaml), or name one program with its arguments";
         return Err(Failure::new(FaultType::Authorization, detail));
     }
     Ok(words)

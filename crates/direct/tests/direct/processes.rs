@@ -36,10 +36,10 @@ async fn only_what_is_allowed_by_name_is_run() {
     let nothing = direct();
     let failure = shell(&nothing, r#"{"shell":{"command":"echo hello"}}"#).await.expect_err("not allowed");
     assert_eq!((told(&failure).0, told(&failure).1), (403, "authorization"));
-    assert!(told(&failure).2.contains("`echo`") && told(&failure).2.contains("processes.shell"), "{failure}");
+    assert!(told(&failure).2.contains("`echo`") && told(&failure).2.contains("direct.shell"), "{failure}");
     let failure = script(&nothing, r#"{"script":{"language":"js","code":"1"}}"#).await.expect_err("not allowed");
     assert_eq!((told(&failure).0, told(&failure).1), (403, "authorization"));
-    assert!(told(&failure).2.contains("`js`") && told(&failure).2.contains("processes.scripts"), "{failure}");
+    assert!(told(&failure).2.contains("`js`") && told(&failure).2.contains("direct.scripts"), "{failure}");
 
     let some = running(&["echo"], &[]);
     assert_eq!(shell(&some, r#"{"shell":{"command":"echo hello"}}"#).await, Ok(Value::from("hello")));

@@ -157,7 +157,7 @@ fn what_would_never_happen_is_refused() {
     let push = project.spoil("connections/crm.yaml", "topic: /data/QuoteChangeEvent", "push: quote.*", "push");
     let topic =
         project.spoil("connections/erp.yaml", "push: sap.s4.beh.billingdocument.v1.*", "topic: sap/billing", "topic");
-    let every = project.spoil("workflows/returns.yaml", "schedule:\n", "schedule:\n  every: { hours: 1 }\n", "every");
+    let cron = project.spoil("workflows/returns.yaml", "schedule:\n", "schedule:\n  cron: sometimes\n", "sometimes");
     let ended = project.ends("check");
     assert_eq!(ended.status, Some(2), "{}", ended.errors);
     for (place, parts) in [
@@ -165,7 +165,7 @@ fn what_would_never_happen_is_refused() {
         (topic, ["cannot subscribe to topics", "write `push` instead of `topic`"]),
         (faults, ["no setting `faults`", "help"]),
         (batch, ["whole number from 1 to 20", "Leave it out for 20"]),
-        (every, ["`schedule.every` would start nothing", "`schedule.on`"]),
+        (cron, ["`sometimes` is no cron expression", "Mondays at six"]),
     ] {
         let message = message(&ended.errors, &place);
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Problem, RunId, TransactionId, WorkItemId};
+use model::{Problem, RunId, TransactionId, Value, WorkItemId, json};
 use store::{Page, RunRow, Store, StoreError, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
 use workflow::RunState;
 
 use super::round::{Earlier, Round};
-use super::{LaneTask, Run};
+use super::{INPUT_PART, LaneTask, Run};
+use crate::RunOperation;
 use crate::matter::{RECORD, record_key};
 use crate::work::{Work, parent_of, run_key};
 
@@ -22,6 +23,8 @@ struct Needs {
     matters: HashSet<Pair>,
     matters_by_id: HashSet<TransactionId>,
     items: HashSet<WorkItemId>,
+    /// Runs whose input is needed.
+    inputs: HashSet<RunId>,
 }
 
 impl Needs {
@@ -31,6 +34,7 @@ impl Needs {
             && self.matters.is_empty()
             && self.matters_by_id.is_empty()
             && self.items.is_empty()
+            && self.inputs.is_empty()
     }
 }
 
@@ -45,6 +49,7 @@ struct Found {
     matters_by_id: Vec<TransactionRow>,
     items: HashMap<WorkItemId, Result<Option<WorkItemRow>, StoreError>>,
     open: HashMap<TransactionId, Vec<WorkItemRow>>,
+    inputs: HashMap<RunId, Value>,
 }
 
 impl LaneTask {
@@ -79,6 +84,9 @@ impl LaneTask {
             }
         };
         for work in works {
+            if let Work::Operate { run, operation: RunOperation::Restart, .. } = work {
+                needs.inputs.insert(*run);
+            }
             match work {
                 Work::Start(start, _) => {
                     let workflow = Arc::clone(start.definition.name());
@@ -211,6 +219,7 @@ impl LaneTask {
                 Err(error) => tracing::error!(%error, "a matter cannot be read"),
             }
         }
+        round.loaded.inputs.extend(found.inputs);
         round.loaded.open.extend(found.open);
         for (id, result) in found.items {
             match result {
@@ -246,7 +255,8 @@ impl LaneTask {
                 format!("The run {} is pinned to the workflow text {}, which is not known", row.id, row.definition);
             Problem::new("IL-RUN-010", message, "Start Interlock again, so that it reads the texts of live runs")
         })?;
-        let parts = row.parts.iter().map(|part| (part.number, &*part.content));
+        let parts = row.parts.iter().filter(|part| part.number != INPUT_PART);
+        let parts = parts.map(|part| (part.number, &*part.content));
         let (state, parts) = RunState::restore(&row.state, parts).map_err(|error| {
             let message = format!("The state of the run {} cannot be read: {error}", row.id);
             Problem::new("IL-RUN-011", message, "Restore the store from a backup; keep the damaged file for support")
@@ -260,6 +270,7 @@ impl LaneTask {
             in_doubt: row.in_doubt,
             state,
             parts,
+            new_input: None,
         }))
     }
 }
@@ -302,6 +313,13 @@ fn fetch(store: &dyn Store, needs: &Needs) -> Found {
     }
     let by_id = needs.matters_by_id.iter().filter_map(|id| store.transaction(*id).ok().flatten());
     found.matters_by_id = by_id.collect();
+    for id in &needs.inputs {
+        let row = store.run(*id).ok().flatten();
+        let part = row.and_then(|row| row.parts.into_iter().find(|part| part.number == INPUT_PART));
+        if let Some(input) = part.and_then(|part| json::parse(&part.content).ok()) {
+            found.inputs.insert(*id, input);
+        }
+    }
     for id in &needs.items {
         found.items.insert(*id, store.work_item(*id));
     }

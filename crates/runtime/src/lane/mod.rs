@@ -24,7 +24,7 @@ use definitions::Function;
 use dispatch::Dispatcher;
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use model::{ConnectionName, IntentId, RunId, TransactionId};
+use model::{ConnectionName, IntentId, RunId, TransactionId, Value};
 use store::{IntentRow, TransactionRow};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -56,7 +56,12 @@ pub(crate) struct Run {
     pub(crate) state: RunState,
     /// What of the state is in the store.
     pub(crate) parts: Parts,
+    /// What it was started with, until that is in the store.
+    pub(crate) new_input: Option<Value>,
 }
+
+/// The part of a run's row that holds what the run was started with: kept for who starts it anew, and not in memory.
+pub(crate) const INPUT_PART: u32 = u32::MAX;
 
 /// An intent whose outcome is not known.
 pub(crate) struct Held {

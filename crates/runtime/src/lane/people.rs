@@ -226,7 +226,11 @@ impl LaneTask {
         let document = &run.pinned.definition.workflow;
         let live = self.core.release.workflow(document.namespace(), document.name(), document.version());
         let pinned = live.map_or_else(|| run.pinned.clone(), |live| Pinned::new(Arc::clone(live)));
-        let (input, key, matter) = (run.state.input().clone(), Arc::clone(&run.key), run.matter);
+        let (key, matter) = (Arc::clone(&run.key), run.matter);
+        let input = round.loaded.inputs.get(&id).cloned().ok_or_else(|| {
+            let message = "What the run was started with cannot be read";
+            Problem::new("IL-RUN-018", message, "Cancel it, and start another one")
+        })?;
         let title = format!("{by}: {} restarted", pinned.name());
         round.mutations.push(line(matter, round.now, "operated", None, title, Value::Null));
         // The second time does not wait for anything to be taken back.

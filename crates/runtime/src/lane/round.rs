@@ -8,11 +8,11 @@ use definitions::Function;
 use dispatch::Request;
 use indexmap::IndexSet;
 use jiff::Timestamp;
-use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId};
+use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId, json};
 use store::{Mutation, RunPart, RunRow, RunStatus, TransactionRow, WorkItemRow};
 use workflow::{Fault, Input, Parts, Status, StoredState};
 
-use super::{LaneTask, LaunchAnswer};
+use super::{INPUT_PART, LaneTask, LaunchAnswer};
 use crate::core::ToIntake;
 use crate::correlation::Correlation;
 use crate::figures::Counters;
@@ -112,6 +112,8 @@ pub(super) struct Loaded {
     pub(super) items: HashMap<WorkItemId, Option<WorkItemRow>>,
     /// The open items of matters of records.
     pub(super) open: HashMap<TransactionId, Vec<WorkItemRow>>,
+    /// What runs that are started anew were started with.
+    pub(super) inputs: HashMap<RunId, Value>,
     /// Runs that are not live, or could not be read.
     pub(super) gone: HashMap<RunId, Option<Problem>>,
 }
@@ -194,7 +196,10 @@ impl LaneTask {
                     }
                 },
             };
-            let parts = stored.added.into_iter().map(|(number, content)| RunPart { number, content });
+            let input = run.new_input.take().filter(|_| !run.state.status().is_over());
+            let input = input.map(|input| (INPUT_PART, json::to_string(&input).into_bytes()));
+            let parts = stored.added.into_iter().chain(input);
+            let parts = parts.map(|(number, content)| RunPart { number, content });
             round.mutations.push(Mutation::PutRun(RunRow {
                 id: run.id,
                 workflow: Arc::clone(run.pinned.name()),

@@ -87,11 +87,21 @@ impl LaneTask {
 
     pub(super) fn begin(&mut self, round: &mut Round, new: NewRun, pinned: &Pinned, input: Value) {
         let context = RunContext { run: new.id.to_string().into(), started: round.now };
-        let (state, stepped) = workflow::start(&pinned.definition.workflow, context, input, round.now);
+        let (state, stepped) = workflow::start(&pinned.definition.workflow, context, input.clone(), round.now);
         let NewRun { id, key, matter, started_at, in_doubt } = new;
         self.runs.insert(
             id,
-            Run { id, pinned: pinned.clone(), key, matter, started_at, in_doubt, state, parts: Parts::default() },
+            Run {
+                id,
+                pinned: pinned.clone(),
+                key,
+                matter,
+                started_at,
+                in_doubt,
+                state,
+                parts: Parts::default(),
+                new_input: Some(input),
+            },
         );
         self.count_start();
         self.settle(round, id, stepped);

@@ -87,7 +87,7 @@ fn kind(kind: &Kind) -> (&'static str, String) {
         }
         Kind::Call { function, .. } => ("call", function.to_string()),
         Kind::Function { .. } => ("call", "a function of this document".to_owned()),
-        Kind::Request { protocol, call } => request(*protocol, call),
+        Kind::Request { protocol, call, .. } => request(*protocol, call),
         Kind::Subflow(flow) => {
             let after = if flow.awaited { "" } else { ", not awaited" };
             ("run", format!("{}/{}:{}{after}", flow.namespace, flow.name, flow.version))

@@ -57,7 +57,7 @@ impl Loader<'_> {
                 ("function".into(), Template::Literal(Value::from(Arc::clone(&name)))),
                 ("with".into(), self.arguments(with)),
             ]);
-            return Some(Kind::Request { protocol: Protocol::Function, call });
+            return Some(Kind::Request { protocol: Protocol::Function, call, awaited: true });
         }
         let function = match FunctionReference::from_str(&name) {
             Ok(function) => function,
@@ -76,7 +76,7 @@ impl Loader<'_> {
                 ("catalog".into(), self.endpoint(endpoint)),
                 ("with".into(), self.arguments(with)),
             ]);
-            return Some(Kind::Request { protocol: Protocol::Function, call });
+            return Some(Kind::Request { protocol: Protocol::Function, call, awaited: true });
         }
         let Some(signature) = self.catalog.look_up(&function) else {
             self.unknown_function(&name, node.span);
@@ -166,14 +166,14 @@ impl Loader<'_> {
                 ("authentication", _) => self.authentication(node),
                 ("subscription", _) => {
                     self.subscription(node, pointer);
-                    self.template_without(node, "foreach")
+                    subscription(node)
                 }
                 ("service", Protocol::Grpc) => self.service(node),
                 _ => self.template(node),
             };
             members.push((Arc::clone(&key.name), template));
         }
-        Some(Kind::Request { protocol, call: map(members) })
+        Some(Kind::Request { protocol, call: map(members), awaited: true })
     }
 
     /// Members that are one of a few words.
@@ -245,11 +245,6 @@ impl Loader<'_> {
         }
     }
 
-    fn template_without(&mut self, node: &Node, without: &str) -> Template {
-        let members = node.map().unwrap_or_default().iter().filter(|(key, _)| &*key.name != without);
-        map(members.map(|(key, node)| (Arc::clone(&key.name), self.template(node))).collect())
-    }
-
     /// A function of the document is compiled into each place that calls it, so that its tasks have pointers of their own.
     fn function_call(&mut self, name: &Arc<str>, place: Span, with: Option<&Node>, pointer: &str) -> Option<Kind> {
         if self.functions.contains(name) {
@@ -284,4 +279,11 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// A subscription as it is handed on: its conditions are about messages that are not there yet, so they stay as they are written.
+fn subscription(node: &Node) -> Template {
+    let mut written = node.to_value();
+    written.remove("foreach");
+    Template::Literal(written)
 }

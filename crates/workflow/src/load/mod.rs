@@ -120,7 +120,7 @@ impl<'a> Loader<'a> {
         let (title, summary) = (optional("title"), optional("summary"));
         let root_task = self.root(input, output, timeout, body?);
         self.fill(root, root_task);
-        let keeps_definition = self.source.text.contains("$workflow");
+        let keeps_input = self.source.text.contains("$workflow");
         let all: Option<Vec<Task>> = std::mem::take(&mut self.tasks).into_iter().collect();
         let all = all?;
         let by_pointer = all
@@ -135,7 +135,8 @@ impl<'a> Loader<'a> {
             title,
             summary,
             hash: hash(&self.source.text),
-            definition: if keeps_definition { node.to_value() } else { model::Value::Null },
+            definition: if keeps_input { node.to_value() } else { model::Value::Null },
+            keeps_input,
             tasks: Tasks { all, by_pointer },
             starts,
             secrets,

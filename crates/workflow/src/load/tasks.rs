@@ -340,7 +340,7 @@ impl Loader<'_> {
                 self.error(process.span, "IL-WF-007", message).help(help);
             }
             self.process(name, process);
-            return Some(Kind::Request { protocol, call: self.template(node) });
+            return Some(Kind::Request { protocol, call: self.template(node), awaited });
         }
         let Some(workflow) = fields.get("workflow") else {
             self.error(node.span, "IL-WF-003", "`run` needs `workflow`");

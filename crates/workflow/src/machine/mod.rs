@@ -69,7 +69,7 @@ pub fn start(workflow: &Workflow, context: RunContext, input: Value, now: Timest
         run: context.run,
         started: context.started,
         status: Status::Running,
-        input: input.clone(),
+        input: if workflow.keeps_input { input.clone() } else { Value::Null },
         context: Value::empty_object(),
         sequence: 0,
         root: None,

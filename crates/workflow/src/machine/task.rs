@@ -165,6 +165,10 @@ impl<'w> Machine<'w, '_> {
                 self.enter(id, input.or(frame.raw).unwrap_or_default())
             }
             (Body::Ready(_), _, Signal::Fired) => self.enter(id, frame.raw.unwrap_or_default()),
+            (Body::Outside { .. }, Kind::Request { awaited: false, .. }, Signal::Returned(Ok(_))) => {
+                let output = frame.input.clone().unwrap_or_default();
+                self.complete(task, frame, output, task.then)
+            }
             (Body::Outside { .. }, _, Signal::Returned(result)) => self.end(task, frame, result),
             (Body::Sleeping(_), _, Signal::Fired) => {
                 let output = frame.input.clone().unwrap_or_default();

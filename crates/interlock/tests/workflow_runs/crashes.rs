@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,9 +14,10 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post, put};
 use serde_json::{Value, json};
 
+use crate::api::{Api, free_address, settings, start};
+
 const RUNS: usize = 2_000;
 const KILLS: usize = 50;
-const TOKEN: &str = "a token of this test";
 /// Effects of one run, by their names: those that the target recognises when they come again, and the one that it does not.
 const EFFECTS: [&str; 7] = ["first-0", "first-1", "first-2", "left", "right", "inner", "last"];
 const WITHIN: Duration = Duration::from_secs(240);
@@ -104,7 +104,14 @@ async fn once(
     let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
     let body: Value = serde_json::from_slice(&body).expect("JSON");
     let effect = body["effect"].as_str().expect("an effect").to_owned();
-    *seen.lock().expect("no panic").once.entry((id.clone(), effect)).or_default().entry(key.expect("a key")).or_default() += 1;
+    *seen
+        .lock()
+        .expect("no panic")
+        .once
+        .entry((id.clone(), effect))
+        .or_default()
+        .entry(key.expect("a key"))
+        .or_default() += 1;
     take_some_time(&id).await;
     axum::Json(json!({}))
 }
@@ -137,68 +144,11 @@ async fn outside() -> (SocketAddr, Seen) {
 
 fn project(folder: &Path, host: SocketAddr, console: SocketAddr) {
     fs::create_dir_all(folder.join("workflows")).expect("a folder");
-    let settings = format!(
-        "name: crashes\nlisteners: {{ console: {{ address: '{console}' }} }}\nusers: [ {{ name: oscar, roles: [operator], token: env:TOKEN }} ]\ndirect: {{ calls: true }}\n"
-    );
+    let settings = format!("{}direct: {{ calls: true }}\n", settings(console));
     fs::write(folder.join("interlock.yaml"), settings).expect("written");
     for (name, text) in [("main", MAIN), ("inner", INNER)] {
         let text = text.replace("HOST", &format!("http://{host}"));
         fs::write(folder.join("workflows").join(format!("{name}.yaml")), text).expect("written");
-    }
-}
-
-fn start(folder: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_interlock"))
-        .args(["run", "--child"])
-        .arg(folder)
-        .env("TOKEN", TOKEN)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the program starts")
-}
-
-struct Api {
-    client: reqwest::Client,
-    address: SocketAddr,
-}
-
-impl Api {
-    async fn ask(&self, path: &str) -> Option<Value> {
-        let request = self.client.get(format!("http://{}{path}", self.address)).bearer_auth(TOKEN);
-        let answer = request.send().await.ok()?;
-        answer.error_for_status().ok()?.json().await.ok()
-    }
-
-    async fn tell(&self, path: &str, body: &Value) -> Option<Value> {
-        let request = self.client.post(format!("http://{}{path}", self.address)).bearer_auth(TOKEN).json(body);
-        let answer = request.send().await.ok()?;
-        answer.error_for_status().ok()?.json().await.ok()
-    }
-
-    /// Until it is answered: the program may be starting.
-    async fn asked(&self, path: &str) -> Value {
-        let end = Instant::now() + Duration::from_secs(30);
-        loop {
-            if let Some(value) = self.ask(path).await {
-                return value;
-            }
-            assert!(Instant::now() < end, "no answer from {path}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// How many runs stand so.
-    async fn count(&self, status: &str) -> usize {
-        let mut count = 0;
-        loop {
-            let page = self.asked(&format!("/ops/runs?status={status}&limit=500&offset={count}")).await;
-            let found = page["runs"].as_array().expect("runs").len();
-            count += found;
-            if found < 500 {
-                return count;
-            }
-        }
     }
 }
 
@@ -232,10 +182,9 @@ async fn decide(api: &Api, seen: &Seen) -> usize {
 async fn fifty_kills_lose_and_double_no_effect_of_two_thousand_runs() {
     let (host, seen) = outside().await;
     let folder = tempfile::tempdir().expect("a folder");
-    let console = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let console = free_address();
     project(folder.path(), host, console);
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("a client");
-    let api = Arc::new(Api { client, address: console });
+    let api = Arc::new(Api::new(console));
 
     let mut program = start(folder.path());
     let launches: Vec<_> = (0..8).map(|from| tokio::spawn(launch(Arc::clone(&api), from))).collect();
@@ -255,7 +204,13 @@ async fn fifty_kills_lose_and_double_no_effect_of_two_thousand_runs() {
     // Each of them runs another one.
     while api.count("completed").await < 2 * RUNS {
         decided += decide(&api, &seen).await;
-        assert!(Instant::now() < end, "{} of {} have completed, {} failed", api.count("completed").await, 2 * RUNS, api.count("failed").await);
+        assert!(
+            Instant::now() < end,
+            "{} of {} have completed, {} failed",
+            api.count("completed").await,
+            2 * RUNS,
+            api.count("failed").await
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!((api.count("live").await, api.count("failed").await), (0, 0));
@@ -282,7 +237,9 @@ async fn fifty_kills_lose_and_double_no_effect_of_two_thousand_runs() {
             effects += 1;
         }
     }
-    println!("{effects} effects once each; {repeated} repetitions recognised, {decided} decided by a person, {KILLS} kills");
+    println!(
+        "{effects} effects once each; {repeated} repetitions recognised, {decided} decided by a person, {KILLS} kills"
+    );
     program.kill().expect("it is killed");
     program.wait().expect("it has ended");
 }

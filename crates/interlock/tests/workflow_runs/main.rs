@@ -1,0 +1,5 @@
+//! Runs of workflows by the real program: started, operated and counted through the ops API, killed and started again.
+
+mod api;
+mod crashes;
+mod operations;

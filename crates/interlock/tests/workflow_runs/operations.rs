@@ -1,0 +1,131 @@
+//! What programs do with runs: start, list, halt, begin anew, cancel, one and many; and events from outside.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::api::{Api, free_address, settings, start};
+
+const WAITS: &str = r#"
+document: { dsl: '1.0.3', namespace: ops, name: waits, version: '1.0.0' }
+do:
+  - hear:
+      listen:
+        to: { one: { with: { type: ops.go }, correlate: { id: { from: '.data.id', expect: '${ .id }' } } } }
+"#;
+
+const TICKS: &str = r"
+document: { dsl: '1.0.3', namespace: ops, name: ticks, version: '1.0.0' }
+schedule: { every: { milliseconds: 100 } }
+do: [ { tick: { set: { ticked: true } } } ]
+";
+
+fn project(folder: &Path, console: std::net::SocketAddr) {
+    fs::create_dir_all(folder.join("workflows")).expect("a folder");
+    fs::write(folder.join("interlock.yaml"), settings(console)).expect("written");
+    for (name, text) in [("waits", WAITS), ("ticks", TICKS)] {
+        fs::write(folder.join("workflows").join(format!("{name}.yaml")), text).expect("written");
+    }
+}
+
+async fn runs(api: &Api, query: &str) -> Vec<Value> {
+    api.asked(&format!("/ops/runs?{query}")).await["runs"].as_array().expect("runs").clone()
+}
+
+/// Until so many runs of the workflow stand so.
+async fn until(api: &Api, status: &str, count: usize) -> Vec<Value> {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let found = runs(api, &format!("workflow=waits&status={status}")).await;
+        if found.len() == count {
+            return found;
+        }
+        assert!(Instant::now() < end, "{} are {status}: {found:#?}", found.len());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+const RUNS: &str = "/ops/workflows/ops/waits/latest/runs";
+
+#[tokio::test]
+async fn runs_are_started_operated_and_ended_by_programs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let console = free_address();
+    project(folder.path(), console);
+    let mut program = start(folder.path());
+    let api = Api::new(console);
+    api.asked("/ops/overview").await;
+
+    let started = |id: u32| json!({ "key": format!("run-{id}"), "input": { "id": id } });
+    for id in 0..4 {
+        let first = api.tell(RUNS, &started(id)).await.expect("started");
+        let again = api.tell(RUNS, &started(id)).await.expect("there already");
+        assert_eq!((&first["new"], &again["new"]), (&json!(true), &json!(false)));
+        assert_eq!(first["run"], again["run"], "the same key gives the same run");
+    }
+    assert!(
+        api.tell("/ops/workflows/ops/nothing/latest/runs", &json!({})).await.is_none(),
+        "there is no such workflow"
+    );
+    let live = until(&api, "live", 4).await;
+
+    let halted =
+        api.tell("/ops/runs/suspend", &json!({ "workflow": "waits", "status": "live" })).await.expect("halted");
+    assert_eq!(halted["done"], 4, "{halted:#}");
+    until(&api, "suspended", 4).await;
+    let event = |id: u32| json!({ "specversion": "1.0", "id": format!("event-{id}"), "source": "/tests", "type": "ops.go", "data": { "id": id } });
+    api.tell("/ops/events", &event(0)).await.expect("taken");
+    assert!(api.tell("/ops/events", &json!({ "type": "ops.go" })).await.is_none(), "no id and no source");
+    until(&api, "suspended", 4).await;
+    api.tell("/ops/runs/resume", &json!({ "workflow": "waits", "status": "suspended" })).await.expect("resumed");
+    // What came while it was halted has its effect now.
+    until(&api, "completed", 1).await;
+    until(&api, "live", 3).await;
+
+    let second = live[1]["id"].as_str().expect("an id");
+    api.tell(&format!("/ops/runs/{second}/restart"), &json!({})).await.expect("begun anew");
+    let anew = until(&api, "live", 3).await;
+    assert!(
+        !anew.iter().any(|run| run["id"] == second) && anew.iter().any(|run| run["key"] == live[1]["key"]),
+        "{anew:#?}"
+    );
+    api.tell("/ops/events", &event(1)).await.expect("taken");
+    until(&api, "completed", 2).await;
+
+    assert!(api.tell("/ops/runs/cancel", &json!({ "status": "live" })).await.is_none(), "cancelling needs a reason");
+    let wish = json!({ "workflow": "waits", "status": "live", "note": "not needed any more" });
+    assert_eq!(api.tell("/ops/runs/cancel", &wish).await.expect("cancelled")["done"], 2);
+    until(&api, "cancelled", 2).await;
+    program.kill().expect("it is killed");
+    program.wait().expect("it has ended");
+}
+
+#[tokio::test]
+async fn the_clock_starts_runs_and_goes_on_after_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let console = free_address();
+    project(folder.path(), console);
+    let api = Api::new(console);
+    let mut seen = 0;
+    for _ in 0..2 {
+        let mut program = start(folder.path());
+        let end = Instant::now() + Duration::from_secs(20);
+        let ticks = loop {
+            let found = runs(&api, "workflow=ticks&status=completed&limit=500").await;
+            if found.len() >= seen + 3 {
+                break found;
+            }
+            assert!(Instant::now() < end, "{} runs", found.len());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        program.kill().expect("it is killed");
+        program.wait().expect("it has ended");
+        let mut keys: Vec<&str> = ticks.iter().filter_map(|run| run["key"].as_str()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), ticks.len(), "each time has one run");
+        seen = ticks.len();
+    }
+}
