@@ -287,13 +287,13 @@ impl Store for SqliteStore {
     }
 
     fn live_runs(&self) -> Result<Vec<RunId>, StoreError> {
-        self.list("select id from runs where status in (0, 1, 3) order by id", [], |row| {
+        self.list("select id from runs indexed by runs_live where (status < 2 or status = 3) order by id", [], |row| {
             Columns { row, what: "run" }.uuid(0).map(RunId::new)
         })
     }
 
     fn live_definitions(&self) -> Result<Vec<Arc<str>>, StoreError> {
-        self.list("select distinct definition from runs where status in (0, 1, 3)", [], |row| {
+        self.list("select distinct definition from runs where (status < 2 or status = 3)", [], |row| {
             Columns { row, what: "run" }.get(0)
         })
     }

@@ -1,7 +1,7 @@
 //! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
 
 /// Each entry brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: [&str; 2] = [FIRST, RUN_PARTS];
+pub(crate) const MIGRATIONS: [&str; 3] = [FIRST, RUN_PARTS, RUNS_LIVE];
 
 const FIRST: &str = "
 create table runs (
@@ -96,4 +96,10 @@ const RUN_PARTS: &str = "
 create table run_parts (
     run_id blob not null, number integer not null, content blob not null, primary key (run_id, number)
 ) strict, without rowid;
+";
+
+/// Without a list of statuses: SQLite builds a table for one each time a row is written.
+const RUNS_LIVE: &str = "
+drop index runs_live;
+create index runs_live on runs (definition, id) where (status < 2 or status = 3);
 ";
