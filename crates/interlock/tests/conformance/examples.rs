@@ -4,7 +4,7 @@ use crate::workflows::program::Program;
 use crate::{files, folder};
 
 /// How many examples the standard has at least.
-const EXAMPLES: usize = 66;
+const EXAMPLES: usize = 68;
 
 #[test]
 fn every_example_of_the_standard_checks() {
@@ -32,6 +32,6 @@ fn an_example_with_a_mistake_is_told_with_file_line_and_column() {
     program.file("set.yaml", &text.replace("      set:", "      sett:"));
     let ended = program.check("set.yaml");
     assert_eq!(ended.status, Some(2), "{}", ended.all());
-    assert!(ended.output.is_empty() && ended.told.contains("set.yaml:14:7"), "{}", ended.all());
+    assert!(ended.output.is_empty() && ended.told.contains("set.yaml:13:7"), "{}", ended.all());
     assert!(ended.told.contains("did you mean `set`?"), "{}", ended.all());
 }

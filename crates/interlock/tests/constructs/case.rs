@@ -3,7 +3,7 @@
 //! | member | what it is |
 //! |---|---|
 //! | `workflow` | the document; one without `document:` gets the usual head. `HOST` is the address of the outside host |
-//! | `input` | the input; `{}` when it is not there |
+//! | `input` | the input; none when it is not there. `PORT` is the port of the outside host |
 //! | `files` | other files in the folder, by name |
 //! | `events` | what is told to the run, in order |
 //! | `options`, `environment` | more options of `interlock workflow run`; variables |

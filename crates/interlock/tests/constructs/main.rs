@@ -32,7 +32,9 @@ macro_rules! groups {
 }
 
 groups! {
+    call_asyncapi
     call_functions
+    call_grpc
     call_http
     call_openapi
     authentication

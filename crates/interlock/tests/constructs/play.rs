@@ -22,7 +22,7 @@ pub(crate) fn group(name: &str) {
 
 fn play(case: &Case) -> Result<(), String> {
     let outside = Outside::start();
-    let here = |text: &str| text.replace("HOST", &outside.authority());
+    let here = |text: &str| outside.here_in(text);
     let mut program = Program::new();
     program.file("workflow.yaml", &here(&case.document()));
     for (name, text) in case.pairs("files") {

@@ -23,7 +23,7 @@ fn words(schema: &Value, found: &mut BTreeSet<String>) {
     match schema {
         Value::Array(items) => items.iter().for_each(|item| words(item, found)),
         Value::Object(members) => {
-            for (name, member) in members {
+            for (name, member) in members.iter() {
                 match (&**name, member) {
                     ("properties", Value::Object(properties)) => {
                         found.extend(properties.keys().map(ToString::to_string));

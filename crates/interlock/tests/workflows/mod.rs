@@ -1,5 +1,7 @@
 //! What the tests of workflow documents share: the program in a folder of its own, and hosts for it to call.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 pub(crate) mod host;
 pub(crate) mod program;
 

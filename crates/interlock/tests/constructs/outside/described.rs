@@ -1,9 +1,10 @@
-//! Services with a description: OpenAPI and Swagger, functions at an address.
+//! Descriptions of services: OpenAPI and Swagger with the service itself, AsyncAPI, and functions at an address.
 
 use axum::response::Response;
 use model::Value;
 
 use super::Asked;
+use super::messages::{ASYNCAPI, ASYNCAPI_3};
 use crate::workflows::host::{json, typed};
 
 const OPENAPI: &str = r#"{
@@ -52,6 +53,8 @@ pub(super) fn answer(asked: &Asked, parts: &[&str]) -> Response {
     match parts[1..] {
         ["openapi.json"] => typed(200, "application/json", described(OPENAPI)),
         ["swagger.json"] => typed(200, "application/json", described(SWAGGER)),
+        ["asyncapi.json"] => typed(200, "application/json", described(ASYNCAPI)),
+        ["asyncapi3.yaml"] => typed(200, "application/yaml", described(ASYNCAPI_3)),
         ["shop", "items", ..] => json(200, &asked.to_value()),
         ["shop", "moved"] => {
             let mut answer = json(301, &Value::Null);

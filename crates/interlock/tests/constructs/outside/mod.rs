@@ -10,9 +10,11 @@
 //! | `/text`, `/bytes`, `/amounts`, `/broken` | contents of other kinds |
 //! | `/guarded/…`, `/token/…` | `guards.rs` |
 //! | `/described/…` | `described.rs` |
+//! | `/messages/…`, `/greet.v1.Greeter/…` | `messages.rs` |
 
 mod described;
 mod guards;
+mod messages;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,15 +55,17 @@ impl Outside {
         Self { host: Host::serve(router), seen }
     }
 
-    /// `host:port`
-    pub(crate) fn authority(&self) -> String {
-        self.host.address().trim_start_matches("http://").to_owned()
+    /// A text with the address in place of `HOST`, and its port, as a number, in place of `"PORT"`.
+    pub(crate) fn here_in(&self, text: &str) -> String {
+        let address = self.host.address();
+        let authority = address.trim_start_matches("http://");
+        let port = authority.rsplit(':').next().unwrap_or_default();
+        text.replace("HOST", authority).replace("\"PORT\"", port)
     }
 
-    /// Data with `HOST` in its texts replaced.
+    /// The same for the texts in data.
     pub(crate) fn here(&self, value: &Value) -> Value {
-        let text = value.to_string().replace("HOST", &self.authority());
-        json::parse(text.as_bytes()).unwrap_or_default()
+        json::parse(self.here_in(&value.to_string()).as_bytes()).unwrap_or_default()
     }
 
     /// What it was asked, in order.
@@ -126,6 +130,7 @@ async fn answer(State(seen): State<Arc<Seen>>, method: Method, uri: Uri, headers
         ["empty"] => axum::http::StatusCode::NO_CONTENT.into_response(),
         ["guarded", ..] | ["token", ..] | ["issuer", ..] => guards::answer(&asked, &parts),
         ["described", ..] => described::answer(&asked, &parts),
+        ["messages", ..] | ["greet.v1.Greeter", ..] => messages::answer(&asked, &parts),
         _ => host::json(404, &Value::object([("message", "nothing is here")])),
     }
 }
