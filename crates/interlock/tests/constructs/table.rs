@@ -52,7 +52,8 @@ fn every_construct_of_the_schema_is_in_the_table() {
     }
     assert!(wanted.len() > 150, "{} words", wanted.len());
     let table = table();
-    let named: BTreeSet<&str> = table.split('`').skip(1).step_by(2).flat_map(|code| code.split(WORD_ENDS)).collect();
+    let code = || table.split('`').skip(1).step_by(2);
+    let named: BTreeSet<&str> = code().chain(code().flat_map(|code| code.split(WORD_ENDS))).collect();
     let missing: Vec<&String> = wanted.iter().filter(|word| !named.contains(word.as_str())).collect();
     assert!(missing.is_empty(), "docs/workflow-language.md does not name {missing:?}");
 }
