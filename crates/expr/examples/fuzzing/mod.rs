@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use mutation::{Corpus, Dice};
+pub(crate) use mutation::Corpus;
 
 /// Longer than this for one input is a finding.
 const SLOW: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const STACK: usize = 2 * 1024 * 1024;
 const SHOWN_MAX: usize = 3_000;
 
 /// What was asked for on the command line.
-pub struct Options {
+pub(crate) struct Options {
     seconds: u64,
     seed: u64,
     /// The number of the first input: to go on where a run was interrupted, or to have one again.
@@ -38,7 +38,7 @@ impl Options {
     ///
     /// # Errors
     /// What is wrong with the arguments.
-    pub fn read() -> Result<Self, String> {
+    pub(crate) fn read() -> Result<Self, String> {
         let mut options = Self { seconds: 60, seed: 1, from: 0, count: u64::MAX };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -57,7 +57,7 @@ impl Options {
 }
 
 /// What the program did with an input.
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It was understood.
     Taken,
     /// It was refused with an error.
@@ -77,7 +77,11 @@ struct Found {
 }
 
 /// Tries inputs for as long as asked, and tells what it found. A finding makes the exit status 1.
-pub fn search(options: &Options, corpus: Corpus, attempt: impl Fn(&str) -> Outcome + Send + Sync + 'static) -> ExitCode {
+pub(crate) fn search(
+    options: &Options,
+    corpus: Corpus,
+    attempt: impl Fn(&str) -> Outcome + Send + Sync + 'static,
+) -> ExitCode {
     let panicked: Arc<Mutex<String>> = Arc::default();
     let place = Arc::clone(&panicked);
     std::panic::set_hook(Box::new(move |told| {

@@ -5,20 +5,41 @@ const INPUT_MAX: usize = 96 * 1024;
 
 /// Numbers at the edges of what numbers are kept in.
 const NUMBERS: [&str; 16] = [
-    "0", "-1", "1e12", "1e-12", "9007199254740993", "9223372036854775807", "-9223372036854775808", "18446744073709551616",
-    "0.1", "12.50", "1e308", "1e-400", "1e999999999", "99999999999999999999999999999999999999", "0x10", "NaN",
+    "0",
+    "-1",
+    "1e12",
+    "1e-12",
+    "9007199254740993",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "18446744073709551616",
+    "0.1",
+    "12.50",
+    "1e308",
+    "1e-400",
+    "1e999999999",
+    "99999999999999999999999999999999999999",
+    "0x10",
+    "NaN",
 ];
 const BRACKETS: [(&str, &str); 8] = [
-    ("(", ")"), ("[", "]"), ("{\"a\":", "}"), ("{a: ", "}"), ("\"\\(", ")\""), ("- ", ""), ("try ", ""), ("if . then ", " end"),
+    ("(", ")"),
+    ("[", "]"),
+    ("{\"a\":", "}"),
+    ("{a: ", "}"),
+    ("\"\\(", ")\""),
+    ("- ", ""),
+    ("try ", ""),
+    ("if . then ", " end"),
 ];
 const ODD: [&str; 10] = ["\0", "\u{feff}", "\u{202e}", "é", "\u{1f600}", "\r\n", "\t", "\\", "\"", "'"];
 
 /// Numbers that look random and are the same for the same seed (SplitMix64).
-pub struct Dice(u64);
+struct Dice(u64);
 
 impl Dice {
     /// Dice of their own for each input.
-    pub fn new(seed: u64, number: u64) -> Self {
+    pub(crate) fn new(seed: u64, number: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_mul(0xd134_2543_de82_ef95))
     }
 
@@ -31,7 +52,7 @@ impl Dice {
     }
 
     /// One of so many.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(bound.max(1)).unwrap_or(1)).unwrap_or(0)
     }
 
@@ -42,7 +63,7 @@ impl Dice {
 }
 
 /// What inputs are made from.
-pub struct Corpus {
+pub(crate) struct Corpus {
     texts: Vec<String>,
     words: Vec<String>,
     /// Whether some inputs are made of words alone: for a language of one line.
@@ -51,12 +72,12 @@ pub struct Corpus {
 
 impl Corpus {
     /// Texts that are understood, and words of their language.
-    pub fn new(texts: Vec<String>, words: &[&str], sentences: bool) -> Self {
+    pub(crate) fn new(texts: Vec<String>, words: &[&str], sentences: bool) -> Self {
         Self { texts, words: words.iter().map(|word| (*word).to_owned()).collect(), sentences }
     }
 
     /// The input of this number.
-    pub fn input(&self, seed: u64, number: u64) -> String {
+    pub(crate) fn input(&self, seed: u64, number: u64) -> String {
         let mut dice = Dice::new(seed, number);
         if self.sentences && dice.below(4) == 0 {
             let count = 1 + dice.below(14);
@@ -162,9 +183,9 @@ fn piece(text: &str, at: usize, dice: &mut Dice) -> std::ops::Range<usize> {
 /// The word around a place.
 fn word(text: &str, at: usize) -> std::ops::Range<usize> {
     let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
-    let start = text[..at].rfind(|c| !part(c)).map_or(0, |start| {
-        start + text[start..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = text[..at]
+        .rfind(|c| !part(c))
+        .map_or(0, |start| start + text[start..].chars().next().map_or(1, char::len_utf8));
     let end = text[at..].find(|c| !part(c)).map_or(text.len(), |end| at + end);
     start..end
 }

@@ -29,8 +29,25 @@ use model::Value;
 use crate::workflows::yaml;
 
 const MEMBERS: [&str; 19] = [
-    "workflow", "input", "files", "events", "options", "environment", "check", "output", "output has", "printed", "fault",
-    "says", "refused", "warned", "never", "requests", "began", "traced", "takes",
+    "workflow",
+    "input",
+    "files",
+    "events",
+    "options",
+    "environment",
+    "check",
+    "output",
+    "output has",
+    "printed",
+    "fault",
+    "says",
+    "refused",
+    "warned",
+    "never",
+    "requests",
+    "began",
+    "traced",
+    "takes",
 ];
 const HEAD: &str = "document: { dsl: '1.0.3', namespace: test, name: case, version: '1.0.0' }\n";
 

@@ -20,11 +20,8 @@ pub(crate) struct Host {
 impl Host {
     /// Serves on a free port.
     pub(crate) fn serve(router: Router) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("its address");
         runtime.spawn(async move { axum::serve(listener, router).await });

@@ -33,11 +33,7 @@ pub(crate) struct Ended {
 
 impl Program {
     pub(crate) fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            options: Vec::new(),
-            environment: Vec::new(),
-        }
+        Self { folder: tempfile::tempdir().expect("a folder"), options: Vec::new(), environment: Vec::new() }
     }
 
     pub(crate) fn file(&self, name: &str, text: &str) {

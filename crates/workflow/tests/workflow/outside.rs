@@ -216,8 +216,7 @@ do:
                 consume: { while: '${ length < 3 }', for: '${ .time }' }",
         r#"{"id": 7, "time": "PT1S"}"#,
     );
-    let (_, protocol, call) = run.request();
-    assert_eq!(protocol, Protocol::AsyncApi);
+    let (_, call) = run.call();
     assert_eq!(
         call.get("subscription"),
         &value(

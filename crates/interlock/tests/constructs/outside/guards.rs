@@ -73,7 +73,8 @@ fn digest(asked: &Asked) -> Response {
     let given = asked.header("authorization");
     let part = |name: &str| {
         let from = given.split_once(&format!("{name}=")).map_or("", |(_, from)| from);
-        let end = if let Some(quoted) = from.strip_prefix('"') { quoted.split('"').next() } else { from.split(',').next() };
+        let end =
+            if let Some(quoted) = from.strip_prefix('"') { quoted.split('"').next() } else { from.split(',').next() };
         end.unwrap_or_default().trim()
     };
     if given.starts_with("Digest ") {
