@@ -162,6 +162,11 @@ impl Code {
         self.0.variables.contains(&variable)
     }
 
+    /// Whether it uses every variable that another one uses.
+    pub(crate) fn uses_all_of(&self, other: &Self) -> bool {
+        other.0.variables.iter().all(|variable| self.uses(*variable))
+    }
+
     pub(crate) fn evaluate(&self, dot: &Value, view: &View<'_>) -> Result<Value, Fault> {
         if let Shape::Walk { from, names } = &self.0.shape {
             let start = from.map(|variable| view.value(variable));

@@ -12,14 +12,14 @@ use connect::oauth::{Token, TokenCache};
 use connect::transport::{self, Effect};
 use connect::{CallError, ErrorClass, Secret};
 use model::{Value, json};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use sha2::{Digest as _, Sha256};
 use workflow::FaultType;
 
 use crate::Failure;
 use crate::cache::Cache;
 use crate::call::Attempt;
-use crate::http::{form, text_of};
+use crate::http::{PLAIN, form, text_of};
 
 /// Largest answer of a token endpoint or a discovery, in bytes.
 const ANSWER_MAX: usize = 256 * 1024;
@@ -197,7 +197,7 @@ impl Grant {
             return None;
         }
         let client = self.properties.get("client");
-        let encode = |name: &str| utf8_percent_encode(&text_of(client.get(name)), NON_ALPHANUMERIC).to_string();
+        let encode = |name: &str| utf8_percent_encode(&text_of(client.get(name)), &PLAIN).to_string();
         Some(format!("Basic {}", BASE64.encode(format!("{}:{}", encode("id"), encode("secret")))))
     }
 

@@ -15,7 +15,7 @@ use crate::call::Attempt;
 pub(crate) use content::{media_type, yaml};
 pub(crate) use exchange::{Answered, Redirects};
 pub(crate) use output::{Output, refused};
-pub(crate) use request::{Outgoing, form, text_of, without_password};
+pub(crate) use request::{Outgoing, PLAIN, form, text_of, without_password};
 
 /// The header by which a target recognises a request that it has had before.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -12,7 +12,7 @@ use crate::Failure;
 use crate::secrets::SecretStandIns;
 
 /// What stays as it is in the names and values of a query or a form.
-const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Longest address, in bytes.
 const ADDRESS_MAX: usize = 64 * 1024;
 /// Most headers of one request.

@@ -9,6 +9,7 @@ use workflow::{Fault, FaultType, Input, Parts, Position, RunContext, Status, Ste
 
 use super::round::{After, Earlier, Other, Round};
 use super::{LaneTask, Run};
+use crate::direct::InDoubt;
 use crate::journal::line;
 use crate::matter;
 use crate::routing::{connection_of, started_it};
@@ -179,7 +180,17 @@ impl LaneTask {
         }
     }
 
-    fn watched(&self, round: &mut Round, id: RunId, trace: Vec<workflow::TraceEntry>) {
+    /// Where nobody is there to be asked, what went wrong in a run goes to the one that waits for it, which may catch it.
+    pub(super) fn fault_to_parent(&self, round: &mut Round, id: RunId, fault: &Fault) {
+        let nobody = self.core.direct.as_ref().is_some_and(|access| access.in_doubt == InDoubt::Fail);
+        let parent = self.runs.get(&id).and_then(|run| parent_of(&run.key));
+        if let (true, Some((parent, position))) = (nobody, parent) {
+            let input = Input::Returned { position, result: Err(fault.clone()) };
+            round.others.push_back(Other::Input(parent, input));
+        }
+    }
+
+    pub(super) fn watched(&self, round: &mut Round, id: RunId, trace: Vec<workflow::TraceEntry>) {
         if self.core.watch.is_none() {
             return;
         }

@@ -8,7 +8,7 @@ use model::{Span, Value, nearest};
 use super::Loader;
 use super::values::map;
 use crate::catalog::FunctionReference;
-use crate::code::Template;
+use crate::code::{Code, Template, VARIABLES};
 use crate::definition::{Kind, Protocol};
 use crate::yaml::{Key, Node};
 
@@ -164,10 +164,7 @@ impl Loader<'_> {
                 ("endpoint" | "server", Protocol::Http | Protocol::A2a) => self.endpoint(node),
                 ("document" | "proto" | "agentCard", _) => self.resource(node),
                 ("authentication", _) => self.authentication(node),
-                ("subscription", _) => {
-                    self.subscription(node, pointer);
-                    subscription(node)
-                }
+                ("subscription", _) => self.subscription(node, pointer),
                 ("service", Protocol::Grpc) => self.service(node),
                 _ => self.template(node),
             };
@@ -227,11 +224,28 @@ impl Loader<'_> {
         map(members)
     }
 
-    fn subscription(&mut self, node: &Node, pointer: &str) {
-        let Some(fields) = self.fields(node, "`subscription`", &["filter", "consume", "foreach"]) else { return };
+    /// Its conditions are asked for each message, so they stay as they are written, with the values of the variables in them.
+    fn subscription(&mut self, node: &Node, pointer: &str) -> Template {
+        let Some(fields) = self.fields(node, "`subscription`", &["filter", "consume", "foreach"]) else {
+            return Template::Literal(Value::Null);
+        };
+        let (mut members, mut conditions) = (Vec::new(), Vec::new());
+        if let Some(filter) = fields.get("filter") {
+            members.push(("filter".into(), self.condition(filter, "filter", &mut conditions)));
+        }
         if let Some(node) = fields.required(self, "consume") {
             self.fields(node, "`consume`", &["for", "amount", "while", "until"]);
+            let mut consume = Vec::new();
+            for (key, node) in node.map().unwrap_or_default() {
+                let template = match &*key.name {
+                    name @ ("while" | "until") => self.condition(node, name, &mut conditions),
+                    _ => self.template(node),
+                };
+                consume.push((Arc::clone(&key.name), template));
+            }
+            members.push(("consume".into(), map(consume)));
         }
+        members.push(("variables".into(), self.values_in(&conditions)));
         if let Some(each) = fields.get("foreach") {
             let message = "the tasks of an asyncapi subscription are not run here";
             let help = "take the messages from the call's output with a `for` task";
@@ -243,6 +257,33 @@ impl Loader<'_> {
                 }
             }
         }
+        map(members)
+    }
+
+    /// A condition as it is written; it is compiled only to find its mistakes.
+    fn condition(&mut self, node: &Node, name: &str, conditions: &mut Vec<Code>) -> Template {
+        match node.text() {
+            Some(_) if node.string().is_some() => {
+                conditions.extend(self.expression(node, name));
+                Template::Literal(node.to_value())
+            }
+            _ => self.template(node),
+        }
+    }
+
+    /// The values of the variables that these conditions use, by their names.
+    fn values_in(&mut self, conditions: &[Code]) -> Template {
+        let names = VARIABLES.iter().map(|(name, _)| Arc::from(*name)).chain(self.scope.iter().cloned());
+        let mut members: Vec<(Arc<str>, Template)> = Vec::new();
+        for name in names.filter(|name| !name.is_empty()) {
+            if let Ok(value) = Code::compile(&format!("${name}"), &self.scope)
+                && conditions.iter().any(|condition| condition.uses_all_of(&value))
+            {
+                members.retain(|(known, _)| *known != name);
+                members.push((name, Template::Code(value)));
+            }
+        }
+        map(members)
     }
 
     /// A function of the document is compiled into each place that calls it, so that its tasks have pointers of their own.
@@ -279,11 +320,4 @@ impl Loader<'_> {
             }
         }
     }
-}
-
-/// A subscription as it is handed on: its conditions are about messages that are not there yet, so they stay as they are written.
-fn subscription(node: &Node) -> Template {
-    let mut written = node.to_value();
-    written.remove("foreach");
-    Template::Literal(written)
 }

@@ -47,6 +47,9 @@ const DOCUMENT: [&str; 8] = ["dsl", "namespace", "name", "version", "title", "su
 const TOP: [&str; 8] = ["document", "input", "use", "do", "timeout", "output", "schedule", "evaluate"];
 const USES: [&str; 8] =
     ["authentications", "errors", "extensions", "functions", "retries", "secrets", "timeouts", "catalogs"];
+/// What an extension may extend.
+const EXTENDED: [&str; 12] =
+    ["call", "composite", "emit", "for", "listen", "raise", "run", "set", "switch", "try", "wait", "all"];
 
 impl<'a> Loader<'a> {
     pub(crate) fn load(
@@ -224,8 +227,29 @@ impl<'a> Loader<'a> {
                 self.endpoint(endpoint);
             }
         }
+        self.check_extensions(fields.get("extensions"));
         self.check_functions();
         secrets
+    }
+
+    /// What extensions say of themselves; their tasks are read at each task that they extend.
+    fn check_extensions(&mut self, extensions: Option<&Node>) {
+        for item in extensions.map(|node| self.items(node, "`extensions`")).unwrap_or_default() {
+            let Some((_, extension)) = self.only(item, "an extension") else { continue };
+            let Some(fields) = self.fields(extension, "an extension", &["extend", "when", "before", "after"]) else {
+                continue;
+            };
+            let Some(extend) = fields.required(self, "extend") else { continue };
+            let Some(kind) = self.text(extend, "extend") else { continue };
+            if !EXTENDED.contains(&&*kind) {
+                let message = format!("there is no kind of task `{kind}` to extend");
+                let help = match model::nearest(&kind, EXTENDED) {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => format!("extend one of `{}`", EXTENDED.join("`, `")),
+                };
+                self.error(extend.span, "IL-WF-005", message).help(help);
+            }
+        }
     }
 
     /// The members of a mapping in `use`.

@@ -173,6 +173,16 @@ do: [ { a: { call: x:1@erp, then: end } }, { b: { set: { never: 1 } } } ]",
 }
 
 #[test]
+fn extensions_name_a_kind_of_task() {
+    let with = |extend: &str| {
+        format!("use: {{ extensions: [ {{ a: {{ {extend} }} }} ] }}\ndo: [ {{ a: {{ set: {{ a: 1 }} }} }} ]")
+    };
+    says(&with("extend: sett"), &["there is no kind of task `sett` to extend"]);
+    says(&with("before: []"), &["extend"]);
+    says(&with("extend: all, befor: []"), &["befor"]);
+}
+
+#[test]
 fn functions_that_multiply_are_bounded() {
     let mut functions = String::new();
     for n in 0..12 {

@@ -196,3 +196,43 @@ fn faults_of_connections_keep_what_they_tell() {
     assert_eq!(&*run.fault().instance, "/do/0/a");
     assert!(run.now == at(0));
 }
+
+#[test]
+fn conditions_of_a_subscription_go_as_they_are_written_with_the_values_of_their_variables() {
+    let mut run = Run::of(
+        r"
+do:
+  - keep: { set: '${ . }', export: { as: '${ { user: .id } }' } }
+  - each:
+      for: { each: room, in: '${ [ 5 ] }' }
+      do:
+        - hear:
+            call: asyncapi
+            with:
+              document: { endpoint: https://a.example/a.json }
+              channel: c
+              subscription:
+                filter: ${ .payload.user == $context.user and .payload.room == $room }
+                consume: { while: '${ length < 3 }', for: '${ .time }' }",
+        r#"{"id": 7, "time": "PT1S"}"#,
+    );
+    let (_, call) = run.call();
+    assert_eq!(
+        call.get("subscription"),
+        &value(
+            r#"{"filter": "${ .payload.user == $context.user and .payload.room == $room }",
+                "consume": {"while": "${ length < 3 }", "for": "PT1S"},
+                "variables": {"context": {"user": 7}, "room": 5}}"#
+        )
+    );
+}
+
+#[test]
+fn a_process_that_is_not_waited_for_gives_the_input_of_its_task() {
+    let mut run = Run::of(
+        "do: [ { a: { input: { from: .in }, run: { shell: { command: x }, await: false } } } ]",
+        r#"{"in": {"n": 1}}"#,
+    );
+    run.answer("null");
+    run.gives(r#"{"n": 1}"#);
+}
