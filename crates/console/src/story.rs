@@ -85,8 +85,7 @@ pub(crate) fn run_view(
 ) -> Result<RunView, StoreError> {
     let live = matches!(row.status, RunStatus::Live | RunStatus::Suspended | RunStatus::Failed);
     // A state that this build cannot read is no reason to show no page.
-    let parts = row.parts.iter().map(|part| (part.number, &*part.content));
-    let state = live.then(|| RunState::restore(&row.state, parts).ok()).flatten().map(|(state, _)| state);
+    let state = live.then(|| runtime::state_of(&row).ok()).flatten().map(|(state, _)| state);
     let fault = state.as_ref().and_then(RunState::fault).map(ToString::to_string);
     let waiting = state.map(|state| state.waiting()).unwrap_or_default();
     let own = if live {

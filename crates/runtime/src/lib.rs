@@ -37,6 +37,7 @@ mod matter;
 mod once;
 mod recovery;
 mod routing;
+mod run_row;
 mod schedules;
 mod starting;
 mod starts;
@@ -70,6 +71,7 @@ pub use dispatch::{Clock, ConnectionFigures, ConnectionState, OpenConnection, Pe
 pub use figures::Figures;
 pub use intake::{FeedFigures, NotReceived, Received, RefusedEvent};
 pub use launching::Launched;
+pub use run_row::state_of;
 pub use watching::Happening;
 
 /// How long a stop waits for a store that cannot be written.

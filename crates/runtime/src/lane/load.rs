@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Problem, RunId, TransactionId, Value, WorkItemId, json};
+use model::{Problem, RunId, TransactionId, Value, WorkItemId};
 use store::{Page, RunRow, Store, StoreError, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
-use workflow::RunState;
 
 use super::round::{Earlier, Round};
-use super::{INPUT_PART, LaneTask, Run};
+use super::{LaneTask, Run};
 use crate::RunOperation;
 use crate::matter::{RECORD, record_key};
+use crate::run_row::{input_of, state_of};
 use crate::work::{Work, parent_of, run_key};
 
 type Pair = (Arc<str>, Arc<str>);
@@ -255,9 +255,7 @@ impl LaneTask {
                 format!("The run {} is pinned to the workflow text {}, which is not known", row.id, row.definition);
             Problem::new("IL-RUN-010", message, "Start Interlock again, so that it reads the texts of live runs")
         })?;
-        let parts = row.parts.iter().filter(|part| part.number != INPUT_PART);
-        let parts = parts.map(|part| (part.number, &*part.content));
-        let (state, parts) = RunState::restore(&row.state, parts).map_err(|error| {
+        let (state, parts) = state_of(&row).map_err(|error| {
             let message = format!("The state of the run {} cannot be read: {error}", row.id);
             Problem::new("IL-RUN-011", message, "Restore the store from a backup; keep the damaged file for support")
         })?;
@@ -314,9 +312,7 @@ fn fetch(store: &dyn Store, needs: &Needs) -> Found {
     let by_id = needs.matters_by_id.iter().filter_map(|id| store.transaction(*id).ok().flatten());
     found.matters_by_id = by_id.collect();
     for id in &needs.inputs {
-        let row = store.run(*id).ok().flatten();
-        let part = row.and_then(|row| row.parts.into_iter().find(|part| part.number == INPUT_PART));
-        if let Some(input) = part.and_then(|part| json::parse(&part.content).ok()) {
+        if let Some(input) = store.run(*id).ok().flatten().and_then(|row| input_of(&row)) {
             found.inputs.insert(*id, input);
         }
     }

@@ -60,9 +60,6 @@ pub(crate) struct Run {
     pub(crate) new_input: Option<Value>,
 }
 
-/// The part of a run's row that holds what the run was started with: kept for who starts it anew, and not in memory.
-pub(crate) const INPUT_PART: u32 = u32::MAX;
-
 /// An intent whose outcome is not known.
 pub(crate) struct Held {
     pub(crate) row: IntentRow,

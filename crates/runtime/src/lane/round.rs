@@ -8,17 +8,18 @@ use definitions::Function;
 use dispatch::Request;
 use indexmap::IndexSet;
 use jiff::Timestamp;
-use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId, json};
+use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId};
 use store::{Mutation, RunPart, RunRow, RunStatus, TransactionRow, WorkItemRow};
 use workflow::{Fault, Input, Parts, Status, StoredState};
 
-use super::{INPUT_PART, LaneTask, LaunchAnswer};
+use super::{LaneTask, LaunchAnswer};
 use crate::core::ToIntake;
 use crate::correlation::Correlation;
 use crate::figures::Counters;
 use crate::lane_id::LaneId;
 use crate::matter::RECORD;
 use crate::routing;
+use crate::run_row::input_part;
 use crate::watching::Happening;
 use crate::work::{Answer, Event, Pinned, Work};
 
@@ -197,9 +198,8 @@ impl LaneTask {
                 },
             };
             let input = run.new_input.take().filter(|_| !run.state.status().is_over());
-            let input = input.map(|input| (INPUT_PART, json::to_string(&input).into_bytes()));
-            let parts = stored.added.into_iter().chain(input);
-            let parts = parts.map(|(number, content)| RunPart { number, content });
+            let parts = stored.added.into_iter().map(|(number, content)| RunPart { number, content });
+            let parts = parts.chain(input.as_ref().map(input_part));
             round.mutations.push(Mutation::PutRun(RunRow {
                 id: run.id,
                 workflow: Arc::clone(run.pinned.name()),
