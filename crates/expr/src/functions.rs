@@ -47,7 +47,7 @@ fn refused() -> impl Iterator<Item = Fun<Engine>> {
 fn ours() -> impl Iterator<Item = Fun<Engine>> {
     let functions: [jaq_core::native::Filter<jaq_core::RunPtr<Engine>>; 12] = [
         ("length", v(0), |cv| bome(length(cv.1))),
-        ("tojson", v(0), |cv| bome(Ok(Jq(Value::from(json::to_string(&cv.1.0)))))),
+        ("tojson", v(0), |cv| bome(cv.1.to_json())),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("tonumber", v(0), |cv| bome(to_number(cv.1))),
         ("has", v(1), |cv| unary(cv, has)),
@@ -56,7 +56,7 @@ fn ours() -> impl Iterator<Item = Fun<Engine>> {
         ("round_to", v(1), |cv| unary(cv, round_to)),
         ("sum", v(0), |cv| bome(sum(&cv.1))),
         ("digits", v(0), |cv| bome(digits(&cv.1))),
-        ("text", v(0), |cv| bome(Ok(cv.1.into_string()))),
+        ("text", v(0), |cv| bome(cv.1.to_text())),
         ("range", v(3), |mut cv| {
             let (by, to, from) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
             match steps(&from, &to, &by) {

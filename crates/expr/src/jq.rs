@@ -10,6 +10,8 @@ use jaq_core::val::Range;
 use jaq_core::{Error, Exn, ValR, ValT, ValX};
 use model::{Decimal, DecimalError, Number, Object, Value, json};
 
+use crate::{evaluate, growth};
+
 /// Longest text and longest list that an expression may build.
 pub(crate) const TEXT_MAX: usize = 16 * 1024 * 1024;
 pub(crate) const ITEMS_MAX: usize = 1_000_000;
@@ -132,7 +134,11 @@ impl From<Range<Self>> for Jq {
 }
 impl FromIterator<Self> for Jq {
     fn from_iter<I: IntoIterator<Item = Self>>(items: I) -> Self {
-        Self(Value::from(items.into_iter().map(|item| item.0).collect::<Vec<_>>()))
+        let items: Vec<Value> = items.into_iter().map(|item| item.0).collect();
+        if growth::put(&items).is_err() {
+            evaluate::too_large();
+        }
+        Self(Value::from(items))
     }
 }
 
@@ -151,10 +157,12 @@ impl std::ops::Add for Jq {
                 if left.len() + right.len() > ITEMS_MAX {
                     return Err(too_large());
                 }
+                growth::put(&*right)?;
                 Arc::make_mut(&mut left).extend(right.iter().cloned());
                 Ok(Self(Value::Array(left)))
             }
             (Value::Object(mut left), Value::Object(right)) => {
+                growth::put(right.values())?;
                 let members = right.iter().map(|(name, value)| (Arc::clone(name), value.clone()));
                 Arc::make_mut(&mut left).extend(members);
                 Ok(Self(Value::Object(left)))
@@ -189,7 +197,10 @@ impl std::ops::Mul for Jq {
                 }
                 Ok(Self(Value::from(text.repeat(times))))
             }
-            (Value::Object(left), Value::Object(right)) => Ok(Self(Value::from(merged(left, right)))),
+            (Value::Object(left), Value::Object(right)) => {
+                growth::put(right.values())?;
+                Ok(Self(Value::from(merged(left, right))))
+            }
             _ => self.math(other, Math::Mul, i64::checked_mul, Decimal::multiply),
         }
     }
@@ -232,6 +243,21 @@ impl std::ops::Neg for Jq {
     }
 }
 impl Jq {
+    /// A text as it is, anything else as JSON.
+    pub(crate) fn to_text(self) -> ValR<Self> {
+        match self.0 {
+            Value::String(_) => Ok(self),
+            other => Self(other).to_json(),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> ValR<Self> {
+        match growth::fits_a_text(&self.0) {
+            true => Ok(Self(Value::from(json::to_string(&self.0)))),
+            false => Err(too_large()),
+        }
+    }
+
     fn sub_numbers(self, other: Self) -> ValR<Self> {
         self.math(other, Math::Sub, i64::checked_sub, Decimal::subtract)
     }
@@ -265,6 +291,7 @@ impl ValT for Jq {
                 other => return Err(Error::typ(Self(other), "object key")),
             };
         }
+        growth::put(object.values())?;
         Ok(Self(Value::from(object)))
     }
 
@@ -329,8 +356,14 @@ impl ValT for Jq {
     fn map_values<'a, I: Iterator<Item = ValX<'a, Self>>>(self, opt: Opt, f: impl Fn(Self) -> I) -> ValX<'a, Self> {
         match self.0 {
             Value::Array(items) => {
-                let items = Arc::unwrap_or_clone(items);
-                items.into_iter().flat_map(|item| f(Self(item))).collect()
+                let mut kept = Vec::with_capacity(items.len());
+                for item in Arc::unwrap_or_clone(items) {
+                    for new in f(Self(item)) {
+                        kept.push(new?.0);
+                    }
+                }
+                growth::put(&kept)?;
+                Ok(Self(Value::from(kept)))
             }
             Value::Object(members) => {
                 let mut kept = Object::default();
@@ -339,6 +372,7 @@ impl ValT for Jq {
                         kept.insert(name, value?.0);
                     }
                 }
+                growth::put(kept.values())?;
                 Ok(Self(Value::from(kept)))
             }
             other => opt.fail(Self(other), |value| Exn::from(Error::typ(value, "iterable (array or object)"))),
@@ -355,7 +389,11 @@ impl ValT for Jq {
             (value @ (Value::Object(_) | Value::Null), Value::String(name)) => {
                 let mut value = if value.is_null() { Value::empty_object() } else { value };
                 match f(Self(value.get(name).clone())).next() {
-                    Some(new) => value.set(Arc::clone(name), new?.0),
+                    Some(new) => {
+                        let new = new?.0;
+                        growth::put([&new])?;
+                        value.set(Arc::clone(name), new);
+                    }
                     None => {
                         value.remove(name);
                     }
@@ -369,7 +407,11 @@ impl ValT for Jq {
                 let list = Arc::make_mut(&mut items);
                 let old = list.get_mut(place).map(std::mem::take).unwrap_or_default();
                 match f(Self(old)).next() {
-                    Some(new) => list[place] = new?.0,
+                    Some(new) => {
+                        let new = new?.0;
+                        growth::put([&new])?;
+                        list[place] = new;
+                    }
                     None => {
                         list.remove(place);
                     }
@@ -392,6 +434,7 @@ impl ValT for Jq {
         let (start, end) = Self::bounds(&range, items.len())?;
         let middle = f(Self(Value::from(items[start..end].to_vec()))).next().transpose()?;
         let middle = middle.map_or(Value::Null, |middle| middle.0);
+        growth::put(middle.items())?;
         let whole = items[..start].iter().chain(middle.items()).chain(&items[end..]);
         Ok(Self(Value::from(whole.cloned().collect::<Vec<_>>())))
     }
@@ -401,10 +444,7 @@ impl ValT for Jq {
     }
 
     fn into_string(self) -> Self {
-        match self.0 {
-            Value::String(_) => self,
-            other => Self(Value::from(json::to_string(&other))),
-        }
+        self.to_text().unwrap_or_else(|_| evaluate::too_large())
     }
 }
 
@@ -422,6 +462,7 @@ fn map_beyond<'a, I: Iterator<Item = ValX<'a, Jq>>>(
     };
     if let Some(new) = f(Jq(Value::Null)).next() {
         let new = new?.0;
+        growth::put([&new])?;
         let list = Arc::make_mut(&mut items);
         list.resize(place, Value::Null);
         list.push(new);

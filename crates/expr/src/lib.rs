@@ -7,6 +7,7 @@
 mod compile;
 mod evaluate;
 mod functions;
+mod growth;
 mod jq;
 mod native;
 

@@ -27,6 +27,7 @@ use jaq_core::{Error, Filter, ValR};
 use model::Value;
 
 use crate::evaluate::{Engine, EvaluationError, Limits};
+use crate::growth;
 use crate::jq::Jq;
 
 /// An expression of the common part.
@@ -215,6 +216,7 @@ impl Native {
 
     /// The first output; `null` when there is none.
     pub(crate) fn first(&self, input: &Value, variables: &[Value], limits: Limits) -> Result<Value, EvaluationError> {
+        growth::begin();
         let fuel = Cell::new(limits.fuel);
         let machine = Machine { globals: variables, fuel: &fuel };
         let (code, input) = (&self.0, Cow::Borrowed(input));
@@ -236,6 +238,7 @@ impl Native {
         variables: &[Value],
         limits: Limits,
     ) -> Result<Vec<Value>, EvaluationError> {
+        growth::begin();
         let fuel = Cell::new(limits.fuel);
         let machine = Machine { globals: variables, fuel: &fuel };
         let (mut outputs, mut too_many) = (Vec::new(), false);

@@ -106,6 +106,24 @@ fn what_is_not_deterministic_is_refused() {
 }
 
 #[test]
+fn large_data_is_built_as_long_as_it_is_not_too_large() {
+    let rows: Vec<Value> =
+        (0..5000).map(|n| Value::object([("n", Value::from(n)), ("l", Value::array([1, 2, 3]))])).collect();
+    let rows = Value::from(rows).to_string();
+    for (text, length) in [
+        ("[.[] | select(.n >= 0)] | length", "5000"),
+        ("reduce .[] as $x ([]; . + [$x]) | length", "5000"),
+        ("reduce .[] as $x ({}; .[$x.n | tostring] = $x) | length", "5000"),
+        ("map({n, l, again: .}) | map(.again) | length", "5000"),
+        ("group_by(.n % 10) | map(length) | add", "5000"),
+        ("reduce range(400) as $x (0; [.]) | length", "1"),
+        ("[limit(5000; repeat([1]))] | length", "5000"),
+    ] {
+        assert_eq!(answer(text, &rows).as_deref(), Ok(length), "{text}");
+    }
+}
+
+#[test]
 fn hostile_expressions_end() {
     for text in [
         "repeat(.)",
@@ -117,6 +135,22 @@ fn hostile_expressions_end() {
         "reduce range(1000000) as $x (\"xxxxxxxx\"; . + .)",
         "reduce range(60) as $x ([1]; . + .)",
         "last(range(1000000) | range(1000000))",
+        "repeat(.) = 1",
+        "repeat(.) |= .",
+        "reduce range(200000) as $x (0; [.])",
+        "reduce range(200000) as $x (0; {a: .}) | tojson",
+        "reduce range(200000) as $x ({}; .a = .)",
+        "reduce range(200000) as $x ([1]; to_entries)",
+        "last(limit(200000; recurse([.])))",
+        "reduce range(60) as $x (0; [., .]) | tojson | length",
+        "reduce range(60) as $x ({}; {a: ., b: .})",
+        "reduce range(60) as $x ({}; .a = . | .b = .)",
+        "reduce range(60) as $x ({}; . + {a: ., b: .})",
+        "last(limit(60; recurse([., .])))",
+        "[limit(2; repeat(reduce range(60) as $x (0; [., .])))] | .[0] == .[1]",
+        "reduce range(60) as $x ([1]; [.[], .])",
+        "reduce range(60) as $x (0; [., .]) | \"\\(.)\"",
+        "reduce range(20) as $x (\"x\" * 1000000; [., .]) | tojson | length",
     ] {
         let result = answer(text, "null");
         assert!(result.is_err(), "{text}");

@@ -31,25 +31,35 @@ pub(crate) struct Options {
     from: u64,
     /// How many inputs at most.
     count: u64,
+    /// Where the number of the input in hand is written, for those that end the whole process, as a stack that overflows does.
+    mark: Option<String>,
+    /// The number of an input that is only to be shown.
+    show: Option<u64>,
 }
 
 impl Options {
-    /// Reads `--seconds N --seed N --from N --count N`.
+    /// Reads `--seconds N --seed N --from N --count N --mark FILE --show N`.
     ///
     /// # Errors
     /// What is wrong with the arguments.
     pub(crate) fn read() -> Result<Self, String> {
-        let mut options = Self { seconds: 60, seed: 1, from: 0, count: u64::MAX };
+        let mut options = Self { seconds: 60, seed: 1, from: 0, count: u64::MAX, mark: None, show: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
-            let number = arguments.next().and_then(|text| text.parse().ok());
-            let number = number.ok_or_else(|| format!("{name} needs a number"))?;
+            let value = arguments.next().unwrap_or_default();
+            let number = || value.parse().map_err(|_| format!("{name} needs a number"));
             match &*name {
-                "--seconds" => options.seconds = number,
-                "--seed" => options.seed = number,
-                "--from" => options.from = number,
-                "--count" => options.count = number,
-                _ => return Err(format!("there is no {name}: --seconds, --seed, --from and --count are")),
+                "--seconds" => options.seconds = number()?,
+                "--seed" => options.seed = number()?,
+                "--from" => options.from = number()?,
+                "--count" => options.count = number()?,
+                "--mark" => options.mark = Some(value),
+                "--show" => options.show = Some(number()?),
+                _ => {
+                    return Err(format!(
+                        "there is no {name}: --seconds, --seed, --from, --count, --mark and --show are"
+                    ));
+                }
             }
         }
         Ok(options)
@@ -82,6 +92,10 @@ pub(crate) fn search(
     corpus: Corpus,
     attempt: impl Fn(&str) -> Outcome + Send + Sync + 'static,
 ) -> ExitCode {
+    if let Some(number) = options.show {
+        print!("{}", corpus.input(options.seed, number));
+        return ExitCode::SUCCESS;
+    }
     let panicked: Arc<Mutex<String>> = Arc::default();
     let place = Arc::clone(&panicked);
     std::panic::set_hook(Box::new(move |told| {
@@ -90,7 +104,7 @@ pub(crate) fn search(
     let in_hand: Arc<InHand> = Arc::default();
     let found: Arc<Mutex<Found>> = Arc::default();
     let over = Arc::new(AtomicBool::new(false));
-    let (seed, from, count) = (options.seed, options.from, options.count);
+    let (seed, from, count, mark) = (options.seed, options.from, options.count, options.mark.clone());
     let worker = {
         let (in_hand, found, over) = (Arc::clone(&in_hand), Arc::clone(&found), Arc::clone(&over));
         std::thread::Builder::new().stack_size(STACK).spawn(move || {
@@ -100,6 +114,10 @@ pub(crate) fn search(
                     break;
                 }
                 let text: Arc<str> = corpus.input(seed, number).into();
+                if let Some(mark) = &mark {
+                    // Who cannot write it finds the number in another way.
+                    let _ = std::fs::write(mark, number.to_string());
+                }
                 let begun = Instant::now();
                 *in_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, Arc::clone(&text), begun));
                 let outcome = catch_unwind(AssertUnwindSafe(|| attempt(&text)));

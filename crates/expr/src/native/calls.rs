@@ -7,7 +7,7 @@ use jaq_core::load::parse::Term;
 use jaq_core::ops::{Cmp, Math};
 use jaq_core::path::Opt;
 use jaq_core::{Error, Filter, ValR, ValT as _};
-use model::{Object, Value, json};
+use model::{Object, Value};
 
 use super::compile::{Compiler, choice, steps};
 use super::{Change, Code, Function, FunctionOf, Kind, Step};
@@ -97,8 +97,8 @@ impl<'t> Compiler<'t> {
             "empty" => Code { kind: Kind::Empty, single: false },
             "error" => single(Kind::Raise(Box::new(Code::INPUT))),
             "not" => apply(|value| Ok(Jq::from(!value.as_bool()))),
-            "tostring" | "text" => apply(|value| Ok(value.into_string())),
-            "tojson" => apply(|value| Ok(Jq(Value::from(json::to_string(&value.0))))),
+            "tostring" | "text" => apply(Jq::to_text),
+            "tojson" => apply(|value| value.to_json()),
             "fromjson" => apply(|value| functions::from_json(&value)),
             "tonumber" => apply(functions::to_number),
             "length" => apply(functions::length),

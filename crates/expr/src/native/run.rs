@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use jaq_core::{Error, ValT as _};
+use jaq_core::Error;
 use model::{Object, Value, json};
 
 use super::{Binding, Code, Flow, Kind, Machine, Scope, Stop};
 use crate::evaluate::call;
+use crate::growth;
 use crate::jq::{Jq, TEXT_MAX, too_large};
 
 /// Whoever receives outputs.
@@ -76,6 +77,7 @@ impl Machine<'_> {
             }),
             Kind::Entry(entry) => self.pairs((&entry.0, &entry.1), scope, &input, &mut |key, value| {
                 let mut members = Object::default();
+                growth::put([&value])?;
                 insert(&mut members, key, value)?;
                 Ok(sink(Value::from(members)))
             }),
@@ -186,6 +188,7 @@ impl Machine<'_> {
                     items.push(item);
                     Flow::More
                 })?;
+                growth::put(&items)?;
                 Ok(Value::from(items))
             }
             Kind::Object(entries) => {
@@ -195,6 +198,7 @@ impl Machine<'_> {
                     let value = self.one(value, scope, Cow::Borrowed(&input))?;
                     insert(&mut members, key, value)?;
                 }
+                growth::put(members.values())?;
                 Ok(Value::from(members))
             }
             Kind::Negate(of) => Ok((-Jq(self.one(of, scope, input)?))?.0),
@@ -250,15 +254,15 @@ impl Machine<'_> {
             Kind::Change(target, change) => self.change(target, change, scope, input),
             Kind::Extreme(key, largest) => self.extreme(key, *largest, scope, input),
             Kind::Unique(key) => self.unique(key, scope, input),
-            Kind::Apply(function) => Ok(function(Jq(input.into_owned()))?.0),
+            Kind::Apply(function) => built(function(Jq(input.into_owned()))?.0),
             Kind::ApplyToItems(function) => {
                 let items = input.as_object().map_or(input.items().len(), Object::len);
                 self.spend(items)?;
-                Ok(function(Jq(input.into_owned()))?.0)
+                built(function(Jq(input.into_owned()))?.0)
             }
             Kind::ApplyTo(function, argument) => {
                 let argument = self.one(argument, scope, here)?;
-                Ok(function(Jq(input.into_owned()), Jq(argument))?.0)
+                built(function(Jq(input.into_owned()), Jq(argument))?.0)
             }
             Kind::Engine(filter, arguments) => {
                 let arguments = arguments.iter().map(|argument| self.one(argument, scope, Cow::Borrowed(&input)));
@@ -289,7 +293,7 @@ impl Machine<'_> {
     /// Parts put together. All are evaluated before the first are, so that an error of a part comes before one of the length.
     fn text(&self, parts: &[Code], scope: Scope<'_>, input: &Value) -> Result<Value, Stop> {
         if let [part] = parts {
-            return Ok(Jq(self.one(part, scope, Cow::Borrowed(input))?).into_string().0);
+            return Ok(Jq(self.one(part, scope, Cow::Borrowed(input))?).to_text()?.0);
         }
         let (mut text, mut fits) = (String::new(), true);
         for part in parts {
@@ -300,13 +304,20 @@ impl Machine<'_> {
             if fits {
                 match &*value {
                     Value::String(value) => text.push_str(value),
-                    other => json::write(other, &mut text),
+                    other if growth::fits_a_text(other) => json::write(other, &mut text),
+                    _ => fits = false,
                 }
-                fits = text.len() <= TEXT_MAX;
+                fits &= text.len() <= TEXT_MAX;
             }
         }
         if fits { Ok(Value::from(text)) } else { Err(too_large().into()) }
     }
+}
+
+/// What a function gives, which may be nested deeper than what it was given.
+fn built(value: Value) -> Result<Value, Stop> {
+    growth::put([&value])?;
+    Ok(value)
 }
 
 fn insert(members: &mut Object, key: Value, value: Value) -> Result<(), Stop> {

@@ -11,6 +11,7 @@ use model::Value;
 use super::paths::Made;
 use super::run::truth;
 use super::{Change, Machine, Scope, Step, Stop, Target};
+use crate::growth;
 use crate::jq::Jq;
 
 /// What becomes of a value: another one, or none, which takes it out of where it is.
@@ -110,10 +111,14 @@ fn member(value: Value, name: &Arc<str>, opt: Opt, changer: Changer<'_>) -> Resu
     let inner = Arc::make_mut(&mut members);
     if let Some(slot) = inner.get_mut(name) {
         match changer(std::mem::take(slot))? {
-            Some(new) => *slot = new,
+            Some(new) => {
+                growth::put([&new])?;
+                *slot = new;
+            }
             None => drop(inner.shift_remove(name)),
         }
     } else if let Some(new) = changer(Value::Null)? {
+        growth::put([&new])?;
         inner.insert(Arc::clone(name), new);
     }
     Ok(Value::Object(members))

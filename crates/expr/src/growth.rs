@@ -1,0 +1,92 @@
+//! How large and how deep the data is that an expression builds. Values are shared, so `[., .]` is one step however large `.` is:
+//! repeated, it would outgrow any memory once it is written out, and `[.]` any stack. What is put into a list or an object is
+//! therefore weighed, and an evaluation may put in so much.
+
+use std::cell::Cell;
+
+use jaq_core::Error;
+use model::Value;
+
+use crate::jq::{Jq, TEXT_MAX, too_large};
+
+/// So many lists and objects are put into others unweighed: most expressions build no more, and so few cannot grow far.
+const FREE: u32 = 8;
+/// How much may be put in, in values; a text counts for one in each 64 bytes.
+const WEIGHT_MAX: u64 = 8_000_000;
+/// How deep what is put in may be nested.
+const DEPTH_MAX: usize = 500;
+
+#[derive(Clone, Copy)]
+struct Meter {
+    free: u32,
+    left: u64,
+}
+
+thread_local! {
+    static METER: Cell<Meter> = const { Cell::new(Meter { free: FREE, left: WEIGHT_MAX }) };
+}
+
+/// An evaluation begins on this thread.
+pub(crate) fn begin() {
+    METER.set(Meter { free: FREE, left: WEIGHT_MAX });
+}
+
+/// Counts values that are put into a list or an object.
+///
+/// # Errors
+/// When the evaluation builds more, or deeper, than it may.
+pub(crate) fn put<'v>(values: impl IntoIterator<Item = &'v Value>) -> Result<(), Error<Jq>> {
+    let mut meter = METER.get();
+    let mut fits = true;
+    for value in values {
+        if !matches!(value, Value::Array(_) | Value::Object(_)) {
+            continue;
+        }
+        match meter.free.checked_sub(1) {
+            Some(free) => meter.free = free,
+            None => fits = fits && weigh(value, 1, &mut meter.left),
+        }
+    }
+    METER.set(meter);
+    if fits { Ok(()) } else { Err(too_large()) }
+}
+
+/// Takes the weight of a value from what is left; whether it was enough and the value not too deep.
+fn weigh(value: &Value, depth: usize, left: &mut u64) -> bool {
+    let own = match value {
+        Value::String(text) => 1 + text.len() as u64 / 64,
+        _ => 1,
+    };
+    let Some(rest) = left.checked_sub(own).filter(|_| depth <= DEPTH_MAX) else {
+        *left = 0;
+        return false;
+    };
+    *left = rest;
+    match value {
+        Value::Array(items) => items.iter().all(|item| weigh(item, depth + 1, left)),
+        Value::Object(members) => members.values().all(|member| weigh(member, depth + 1, left)),
+        _ => true,
+    }
+}
+
+/// Whether a value written as JSON is no longer than a text may be. It may be found to be as long when it is somewhat shorter.
+pub(crate) fn fits_a_text(value: &Value) -> bool {
+    fn written(value: &Value, left: &mut usize) -> bool {
+        let own = match value {
+            Value::String(text) => text.len() + 2,
+            Value::Number(_) => 40,
+            Value::Object(members) => members.keys().map(|name| name.len() + 4).sum::<usize>() + 2,
+            Value::Array(items) => items.len() + 2,
+            Value::Null | Value::Bool(_) => 5,
+        };
+        let Some(rest) = left.checked_sub(own) else { return false };
+        *left = rest;
+        match value {
+            Value::Array(items) => items.iter().all(|item| written(item, left)),
+            Value::Object(members) => members.values().all(|member| written(member, left)),
+            _ => true,
+        }
+    }
+    // Numbers are mostly shorter than they may be.
+    written(value, &mut TEXT_MAX.saturating_mul(4))
+}
