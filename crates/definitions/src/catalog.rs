@@ -19,6 +19,8 @@ pub(crate) struct ReleaseCatalog<'a> {
     pub(crate) workflows: Option<&'a [[Arc<str>; 3]]>,
     /// Whether workflows that are not there may come.
     pub(crate) workflows_may_come: bool,
+    /// Whether functions of catalogs may be any: the document is only looked at.
+    pub(crate) functions_are_elsewhere: bool,
     /// Functions that are defined, even those with mistakes of their own: `name@connection`.
     pub(crate) functions: &'a [String],
     /// Connections and workflows whose files could not be read at all.
@@ -35,6 +37,7 @@ impl Catalog for ReleaseCatalog<'_> {
                 Some(FunctionSignature { required: Vec::new(), known: Some(WORK_ITEM.map(Arc::from).to_vec()) })
             }
             Some(Target::Milestone) => Some(FunctionSignature::default()),
+            None if self.functions_are_elsewhere && function.catalog.is_some() => Some(FunctionSignature::default()),
             None => {
                 // What has mistakes of its own is told there, not at every call.
                 let catalog = function.catalog.as_deref().unwrap_or_default();
@@ -84,6 +87,7 @@ impl Release {
             release: self,
             workflows: None,
             workflows_may_come: false,
+            functions_are_elsewhere: false,
             functions: &[],
             unreadable: Vec::new(),
             queues: Vec::new(),

@@ -34,6 +34,8 @@ pub struct Standalone {
 /// What a document is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
+    /// To draw it: functions of connections and workflows that it runs need not be there.
+    Draw,
     /// To look at it: workflows that it runs need not be there yet.
     Check,
     /// To run it.
@@ -86,7 +88,8 @@ pub fn standalone(
         let catalog = ReleaseCatalog {
             release: &release,
             workflows: Some(&names),
-            workflows_may_come: purpose == Purpose::Check,
+            workflows_may_come: purpose != Purpose::Run,
+            functions_are_elsewhere: purpose == Purpose::Draw,
             functions: &[],
             unreadable: Vec::new(),
             queues: Vec::new(),

@@ -56,7 +56,7 @@ fn ours() -> impl Iterator<Item = Fun<Engine>> {
         ("round_to", v(1), |cv| unary(cv, round_to)),
         ("sum", v(0), |cv| bome(sum(&cv.1))),
         ("digits", v(0), |cv| bome(digits(&cv.1))),
-        ("text", v(0), |cv| bome(cv.1.to_text())),
+        ("text", v(0), |cv| bome(cv.1.into_text())),
         ("range", v(3), |mut cv| {
             let (by, to, from) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
             match steps(&from, &to, &by) {

@@ -244,7 +244,7 @@ impl std::ops::Neg for Jq {
 }
 impl Jq {
     /// A text as it is, anything else as JSON.
-    pub(crate) fn to_text(self) -> ValR<Self> {
+    pub(crate) fn into_text(self) -> ValR<Self> {
         match self.0 {
             Value::String(_) => Ok(self),
             other => Self(other).to_json(),
@@ -444,7 +444,7 @@ impl ValT for Jq {
     }
 
     fn into_string(self) -> Self {
-        self.to_text().unwrap_or_else(|_| evaluate::too_large())
+        self.into_text().unwrap_or_else(|_| evaluate::too_large())
     }
 }
 

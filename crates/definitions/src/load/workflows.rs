@@ -29,6 +29,7 @@ pub(super) fn read(
         release,
         workflows: Some(&names),
         workflows_may_come: false,
+        functions_are_elsewhere: false,
         functions,
         unreadable: [unreadable(Room::Connections), unreadable(Room::Workflows)].concat(),
         queues: loader.names_of(Room::Queues).map(str::to_owned).collect(),

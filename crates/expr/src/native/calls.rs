@@ -97,7 +97,7 @@ impl<'t> Compiler<'t> {
             "empty" => Code { kind: Kind::Empty, single: false },
             "error" => single(Kind::Raise(Box::new(Code::INPUT))),
             "not" => apply(|value| Ok(Jq::from(!value.as_bool()))),
-            "tostring" | "text" => apply(Jq::to_text),
+            "tostring" | "text" => apply(Jq::into_text),
             "tojson" => apply(|value| value.to_json()),
             "fromjson" => apply(|value| functions::from_json(&value)),
             "tonumber" => apply(functions::to_number),

@@ -293,7 +293,7 @@ impl Machine<'_> {
     /// Parts put together. All are evaluated before the first are, so that an error of a part comes before one of the length.
     fn text(&self, parts: &[Code], scope: Scope<'_>, input: &Value) -> Result<Value, Stop> {
         if let [part] = parts {
-            return Ok(Jq(self.one(part, scope, Cow::Borrowed(input))?).to_text()?.0);
+            return Ok(Jq(self.one(part, scope, Cow::Borrowed(input))?).into_text()?.0);
         }
         let (mut text, mut fits) = (String::new(), true);
         for part in parts {

@@ -117,7 +117,7 @@ fn check(file: &Path) -> Result<(), Failure> {
 
 /// Draws a workflow as SVG, to a file or to standard output.
 fn draw(file: &Path, output: Option<&Path>) -> Result<(), Failure> {
-    let loaded = load(file, Purpose::Check, any_call(), &Environment::default())?;
+    let loaded = load(file, Purpose::Draw, any_call(), &Environment::default())?;
     let picture = loaded.workflow.workflow.draw(&Marks::default());
     match output {
         None => println!("{picture}"),
