@@ -1,7 +1,7 @@
 //! Runs that somebody asks for, and those who wait for their end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{EventId, Problem, RunId, Value};
 use tokio::sync::oneshot;
@@ -81,20 +81,41 @@ type Waiter = oneshot::Sender<Result<Value, Fault>>;
 
 /// Those who wait for the end of runs.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters(Mutex<HashMap<RunId, Vec<Waiter>, foldhash::fast::RandomState>>);
+pub(crate) struct Waiters(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    by_run: HashMap<RunId, Vec<Waiter>, foldhash::fast::RandomState>,
+    /// How many runs were waited for when those whom nobody waits for any more were removed last.
+    kept: usize,
+}
+
+/// So many more runs are waited for before it is looked whether somebody still does.
+const LOOK_AFTER: usize = 1_024;
 
 impl Waiters {
+    fn locked(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn add(&self, run: RunId, waiter: Waiter) {
-        let mut waiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = waiters.entry(run).or_default();
-        waiting.retain(|waiter| !waiter.is_closed());
-        waiting.push(waiter);
+        let mut waiting = self.locked();
+        if waiting.by_run.len() > waiting.kept * 2 + LOOK_AFTER {
+            waiting.by_run.retain(|_, waiters| {
+                waiters.retain(|waiter| !waiter.is_closed());
+                !waiters.is_empty()
+            });
+            waiting.kept = waiting.by_run.len();
+        }
+        let waiters = waiting.by_run.entry(run).or_default();
+        waiters.retain(|waiter| !waiter.is_closed());
+        waiters.push(waiter);
     }
 
     /// A run has ended or failed, durably.
     pub(crate) fn tell(&self, run: RunId, result: &Result<Value, Fault>) {
-        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
-        for waiter in waiting.into_iter().flatten() {
+        let waiters = self.locked().by_run.remove(&run);
+        for waiter in waiters.into_iter().flatten() {
             // Whoever asked may be gone.
             let _ = waiter.send(result.clone());
         }
@@ -102,6 +123,26 @@ impl Waiters {
 
     /// Whether somebody waits for the end of this run.
     pub(crate) fn has(&self, run: RunId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&run)
+        self.locked().by_run.contains_key(&run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_went_away_take_no_memory_and_the_others_are_told() {
+        let waiters = Waiters::default();
+        let run = RunId::now();
+        let (end, mut ended) = oneshot::channel();
+        waiters.add(run, end);
+        for _ in 0..10 * LOOK_AFTER {
+            waiters.add(RunId::now(), oneshot::channel().0);
+        }
+        assert!(waiters.locked().by_run.len() <= 2 * LOOK_AFTER + 2);
+        waiters.tell(run, &Ok(Value::from(1)));
+        assert_eq!(ended.try_recv().expect("told"), Ok(Value::from(1)));
+        assert!(!waiters.has(run));
     }
 }
