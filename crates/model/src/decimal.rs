@@ -203,7 +203,12 @@ impl FromStr for Decimal {
             return Err(DecimalError::Malformed);
         }
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        let parsed = D128::from_str(text, CONTEXT)
+        // What is printed can be read: `1e40` is printed with all its zeros, which are no significant digits.
+        let trimmed = text.trim_end_matches('0');
+        let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let short = (digits > 38 && whole && !trimmed.trim_start_matches('-').is_empty())
+            .then(|| format!("{trimmed}e{}", text.len() - trimmed.len()));
+        let parsed = D128::from_str(short.as_deref().unwrap_or(text), CONTEXT)
             .map_err(|_| if digits > 38 { DecimalError::TooLarge } else { DecimalError::Malformed })?;
         if parsed.is_op_inexact() || !parsed.is_finite() || parsed.fractional_digits_count().abs() > SCALE_MAX {
             return Err(DecimalError::TooLarge);
@@ -304,6 +309,17 @@ mod tests {
         }
         assert_eq!(decimal("1e3").to_string(), "1000");
         assert_eq!(decimal("-0.00").to_string(), "0.00");
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read() {
+        for text in ["1e40", "-1e40", "1.25e308", "1e512", "1e-300", "12345678901234567890e100", "-4.2e-500"] {
+            let number = decimal(text);
+            assert_eq!(number.to_string().parse(), Ok(number), "{text}");
+        }
+        let zeros = "0".repeat(300);
+        assert_eq!("1234567890123456789012345678901234567891".parse::<Decimal>(), Err(DecimalError::TooLarge));
+        assert!(format!("1{zeros}1").parse::<Decimal>().is_err(), "these zeros count");
     }
 
     #[test]

@@ -172,11 +172,15 @@ impl IntoIterator for Diagnostics {
     }
 }
 
+/// Longer texts are no names that somebody misspelt, in bytes.
+const NAME_MAX: usize = 200;
+
 /// The candidate that a misspelt name probably meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (name.chars().count() / 3).max(1) + 1;
     candidates
         .into_iter()
+        .filter(|candidate| name.len() <= NAME_MAX && candidate.len() <= NAME_MAX)
         .filter_map(|candidate| {
             let (name, lower) = (name.to_lowercase(), candidate.to_lowercase());
             let distance = distance(&name, &lower);

@@ -106,6 +106,9 @@ impl Loader<'_> {
     }
 
     fn unknown_function(&mut self, name: &str, place: Span) {
+        if self.is_full() {
+            return;
+        }
         let mut candidates = self.catalog.suggestions();
         candidates.extend(self.members_of("functions").iter().map(|(key, _)| key.name.to_string()));
         candidates.extend(PROTOCOLS.map(|(name, _)| name.to_owned()));

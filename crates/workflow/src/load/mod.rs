@@ -9,7 +9,7 @@ mod values;
 
 use std::sync::Arc;
 
-use model::{Diagnostic, Diagnostics, Source, Span};
+use model::{Diagnostic, Diagnostics, Severity, Source, Span};
 
 use crate::catalog::{Catalog, Permissions};
 use crate::cron::Cron;
@@ -47,6 +47,9 @@ const DOCUMENT: [&str; 8] = ["dsl", "namespace", "name", "version", "title", "su
 const TOP: [&str; 8] = ["document", "input", "use", "do", "timeout", "output", "schedule", "evaluate"];
 const USES: [&str; 8] =
     ["authentications", "errors", "extensions", "functions", "retries", "secrets", "timeouts", "catalogs"];
+/// So many mistakes, and so many warnings, are told of one document: each shows its line, and takes time.
+const PROBLEMS_MAX: usize = 200;
+
 /// What an extension may extend.
 const EXTENDED: [&str; 12] =
     ["call", "composite", "emit", "for", "listen", "raise", "run", "set", "switch", "try", "wait", "all"];
@@ -263,6 +266,7 @@ impl<'a> Loader<'a> {
         let found = members.iter().find(|(key, _)| &*key.name == name).map(|(_, node)| node);
         if found.is_none() {
             let message = format!("`use.{part}` has no `{name}`");
+            let members = if self.is_full() { &[] } else { members };
             let nearest = model::nearest(name, members.iter().map(|(key, _)| &*key.name));
             let help = match nearest {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
@@ -341,6 +345,11 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Whether no more mistakes are told.
+    fn is_full(&self) -> bool {
+        self.problems.iter().filter(|known| known.severity == Severity::Error).nth(PROBLEMS_MAX).is_some()
+    }
+
     fn error(&mut self, place: Span, code: &'static str, message: impl Into<String>) -> Told<'_> {
         let diagnostic = Diagnostic::error(self.source, place, code, message);
         Told { problems: &mut self.problems, diagnostic: Some(diagnostic) }
@@ -366,7 +375,16 @@ impl Told<'_> {
 
 impl Drop for Told<'_> {
     fn drop(&mut self) {
-        self.problems.extend(self.diagnostic.take());
+        let Some(diagnostic) = self.diagnostic.take() else { return };
+        let severity = diagnostic.severity;
+        match self.problems.iter().filter(|known| known.severity == severity).count() {
+            count if count < PROBLEMS_MAX => self.problems.push(diagnostic),
+            count if count == PROBLEMS_MAX => {
+                let message = "there is more to correct: this is as much as is told at once";
+                self.problems.push(Diagnostic { message: message.to_owned(), help: None, ..diagnostic });
+            }
+            _ => {}
+        }
     }
 }
 

@@ -400,6 +400,9 @@ impl Loader<'_> {
         if let Some(index) = self.siblings.iter().position(|name| *name == text) {
             return Flow::To(index);
         }
+        if self.is_full() {
+            return Flow::Continue;
+        }
         let message = format!("there is no task `{text}` in this list to go to");
         let candidates = self.siblings.iter().map(|name| &**name).chain(["continue", "exit", "end"]);
         let help = match model::nearest(&text, candidates) {

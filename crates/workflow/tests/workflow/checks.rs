@@ -173,6 +173,19 @@ do: [ { a: { call: x:1@erp, then: end } }, { b: { set: { never: 1 } } } ]",
 }
 
 #[test]
+fn of_very_many_mistakes_the_first_are_told_soon() {
+    let wrong = "  - a: { set: { b: 1 }, then: nowhere, what: ever }\n".repeat(4_000);
+    let begun = std::time::Instant::now();
+    let found = problems(&document(&format!("do:\n{wrong}")));
+    assert!(
+        found.len() < 500 && found.iter().any(|problem| problem.contains("there is more to correct")),
+        "{}",
+        found.len()
+    );
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn extensions_name_a_kind_of_task() {
     let with = |extend: &str| {
         format!("use: {{ extensions: [ {{ a: {{ {extend} }} }} ] }}\ndo: [ {{ a: {{ set: {{ a: 1 }} }} }} ]")

@@ -236,3 +236,11 @@ fn a_process_that_is_not_waited_for_gives_the_input_of_its_task() {
     run.answer("null");
     run.gives(r#"{"n": 1}"#);
 }
+
+#[test]
+fn a_number_with_a_large_exponent_survives_being_stored() {
+    let mut run = Run::of("do: [ { a: { call: x:1@erp } }, { b: { wait: PT1S } } ]", r#"{"n": 1e40}"#);
+    run.answer(r#"{"large": 1.5e308, "small": -1e-300}"#);
+    run.sleep();
+    run.gives(r#"{"large": 1.5e308, "small": -1e-300}"#);
+}
