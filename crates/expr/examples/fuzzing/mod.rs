@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use mutation::Corpus;
 
-/// Longer than this for one input is a finding.
+/// More time of a processor than this for one input is a finding.
 const SLOW: Duration = Duration::from_secs(1);
 /// After this long an input is taken for one that never ends.
 const STUCK: Duration = Duration::from_secs(30);
@@ -118,10 +118,14 @@ pub(crate) fn search(
                     // Who cannot write it finds the number in another way.
                     let _ = std::fs::write(mark, number.to_string());
                 }
-                let begun = Instant::now();
+                let (begun, worked) = (Instant::now(), work());
                 *in_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some((number, Arc::clone(&text), begun));
                 let outcome = catch_unwind(AssertUnwindSafe(|| attempt(&text)));
-                let took = begun.elapsed();
+                // What others do on the machine meanwhile does not count, where the system tells it apart.
+                let took = match (worked, work()) {
+                    (Some(before), Some(after)) => after.saturating_sub(before),
+                    _ => begun.elapsed(),
+                };
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 found.inputs += 1;
                 found.slowest = found.slowest.max(took);
@@ -204,6 +208,12 @@ impl Found {
             self.findings.entry(what).or_insert_with(|| (number, text.to_owned()));
         }
     }
+}
+
+/// How long this thread has had a processor until now, where the system tells.
+fn work() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    told.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 fn shown(text: &str) -> String {
