@@ -76,7 +76,10 @@ impl Duration {
     }
 }
 
+/// The last instant that can be read back from the whole microseconds in which instants are stored.
+const END_OF_TIME: Timestamp = Timestamp::constant(253_402_207_200, 0);
+
 /// A later instant; the end of time when it would lie beyond.
 pub(crate) fn later(now: Timestamp, duration: SignedDuration) -> Timestamp {
-    now.checked_add(duration).unwrap_or(Timestamp::MAX)
+    now.checked_add(duration).unwrap_or(END_OF_TIME).min(END_OF_TIME)
 }

@@ -31,6 +31,10 @@ impl Loader<'_> {
     }
 
     fn compile(&mut self, node: &Node, text: &str, offset: usize) -> Option<Code> {
+        // What is wrong with it would not be told any more.
+        if self.is_full() {
+            return None;
+        }
         match Code::compile(text, &self.scope) {
             Ok(code) => {
                 if code.uses(crate::code::Variable::Authorization) {

@@ -174,7 +174,7 @@ do: [ { a: { call: x:1@erp, then: end } }, { b: { set: { never: 1 } } } ]",
 
 #[test]
 fn of_very_many_mistakes_the_first_are_told_soon() {
-    let wrong = "  - a: { set: { b: 1 }, then: nowhere, what: ever }\n".repeat(4_000);
+    let wrong = "  - a: { set: { b: '${ $nobody }' }, then: nowhere, what: ever }\n".repeat(4_000);
     let begun = std::time::Instant::now();
     let found = problems(&document(&format!("do:\n{wrong}")));
     assert!(

@@ -244,3 +244,10 @@ fn a_number_with_a_large_exponent_survives_being_stored() {
     run.sleep();
     run.gives(r#"{"large": 1.5e308, "small": -1e-300}"#);
 }
+
+#[test]
+fn a_pause_to_the_end_of_time_survives_being_stored() {
+    let mut run = Run::of("do: [ { a: { wait: { seconds: 9007199254740993 } } } ]", "{}");
+    assert!(run.sleep() > 0);
+    run.gives("{}");
+}
