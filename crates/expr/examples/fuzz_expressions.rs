@@ -193,12 +193,9 @@ const WORDS: &[&str] = &[
 ];
 
 fn main() -> ExitCode {
-    let options = match Options::read() {
+    let options = match Options::of_command_line() {
         Ok(options) => options,
-        Err(wrong) => {
-            eprintln!("{wrong}");
-            return ExitCode::from(2);
-        }
+        Err(status) => return status,
     };
     let input = json::parse(
         br#"{"a":{"b":{"c":1.50,"d":[1,2]}},"list":[3,1,2,12345678901234567890],"name":"Ada, b","date":"2026-01-02T03:04:05Z"}"#,

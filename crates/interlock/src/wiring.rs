@@ -25,8 +25,8 @@ const CONNECTORS: [&dyn Connector; 2] = [&Salesforce, &S4Hana];
 
 /// A project whose definitions are right.
 pub(crate) struct Project {
-    release: Arc<Release>,
-    secrets: Arc<ProjectSecrets>,
+    release: Release,
+    secrets: ProjectSecrets,
 }
 
 impl Project {
@@ -42,8 +42,8 @@ impl Project {
                 if !warnings.is_empty() {
                     eprintln!("{}", release.sources.render(&warnings, color));
                 }
-                let secrets = Arc::new(ProjectSecrets { folder: folder.to_owned(), environment });
-                Ok(Self { release: Arc::new(release), secrets })
+                let secrets = ProjectSecrets { folder: folder.to_owned(), environment };
+                Ok(Self { release, secrets })
             }
             Err(LoadError::Project(problem)) => Err(Failure::Wrong(problem)),
             Err(error @ LoadError::Definitions { .. }) => {
@@ -85,8 +85,7 @@ impl Project {
                 let message = format!("connection `{name}`: there is no connector `{}`", definition.connector);
                 return Err(Problem::new("IL-RUN-002", message, "Run `interlock check`"));
             };
-            let settings =
-                Settings { name: name.clone(), settings: &definition.settings, secrets: self.secrets.as_ref() };
+            let settings = Settings { name: name.clone(), settings: &definition.settings, secrets: &self.secrets };
             let connection = connector.open(settings)?;
             open.insert(name.clone(), OpenConnection { connection, actions: connector.actions() });
         }
@@ -119,7 +118,7 @@ impl Interlock {
     /// When the store cannot be used, a secret is missing, or a port is taken.
     pub(crate) async fn start(project: Project, store: Option<&Path>) -> Result<Self, Failure> {
         let connections = project.connections()?;
-        let settings = project.release.settings.clone();
+        let settings = &project.release.settings;
         // Ports first: what cannot be reached should not begin to work.
         let api = bound("the API listener", "listeners.api", settings.api).await?;
         let console = bound("the console", "listeners.console", settings.console).await?;
@@ -132,12 +131,9 @@ impl Interlock {
             .map_err(|error| error.problem_at_start())?;
         let nonce = direct::nonce_of(&store).await?;
         let references = project.release.settings.secrets.iter().map(|(name, reference)| (&**name, &**reference));
-        let stand_ins = direct::secrets(references, project.secrets.as_ref(), &nonce)?;
+        let stand_ins = direct::secrets(references, &project.secrets, &nonce)?;
         let Project { release, secrets } = project;
-        // Nobody else has the release yet.
-        let release = Arc::try_unwrap(release)
-            .map(|release| Arc::new(release.with_environment(direct::environment(&stand_ins))))
-            .unwrap_or_else(|shared| shared);
+        let release = Arc::new(release.with_environment(direct::environment(&stand_ins)));
         let direct = match release.permissions.direct_calls || release.permissions.processes {
             false => None,
             true => Some(DirectAccess {
@@ -152,15 +148,14 @@ impl Interlock {
         };
         let parts = Parts { direct, ..Parts::new(release, Arc::new(store), connections) };
         let runtime = Runtime::start(parts).await?;
-        let secrets = secrets.as_ref();
         let mut listeners = Listeners::default();
         let api_address = api.as_ref().map(|bound| bound.address);
         if let Some(bound) = api {
-            listeners.serve(bound, gateway::router(runtime.clone(), secrets)?);
+            listeners.serve(bound, gateway::router(runtime.clone(), &secrets)?);
         }
         let console_address = console.as_ref().map(|bound| bound.address);
         if let Some(bound) = console {
-            listeners.serve(bound, console::router(runtime.clone(), secrets, console::ConsoleOptions::default())?);
+            listeners.serve(bound, console::router(runtime.clone(), &secrets, console::ConsoleOptions::default())?);
         }
         Ok(Self { runtime, listeners, api: api_address, console: console_address })
     }

@@ -36,9 +36,8 @@ impl Currency {
     /// The three letters.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // `from_str` is the only way to one and takes capital ASCII letters alone, so that this cannot fail; `XXX` is
-        // what ISO 4217 calls "no currency".
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
+        // `from_str` is the only way to one and takes capital ASCII letters alone, so that this cannot fail.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Core {
     pub(crate) direct_under_way: Arc<UnderWay>,
     pub(crate) waiters: Waiters,
     pub(crate) watch: Option<mpsc::UnboundedSender<Happening>>,
+    /// Whether some workflow listens for what happens to runs, or is started by it.
+    pub(crate) life_cycle_is_heard: bool,
 }
 
 /// Compiled workflows by the hash of their text.

@@ -65,6 +65,10 @@ pub(crate) async fn launch(
     key: Option<Arc<str>>,
     input: Value,
 ) -> Result<Launched, Problem> {
+    // It would wait behind what waits already.
+    if let Some(problem) = core.trouble.now() {
+        return Err(problem);
+    }
     let lane = match &key {
         Some(key) => LaneId::of_matter(&matter_object(definition.name()), key),
         None => LaneId::of(EventId::now().uuid()),

@@ -263,6 +263,9 @@ impl Runtime {
             ));
         }
         let core = &self.shared.core;
+        if let Some(problem) = core.trouble.now() {
+            return Err(problem);
+        }
         let event = Event { id: EventId::now(), envelope, arrived: core.clock.now() };
         routing::publish(core, event).await
     }

@@ -80,43 +80,21 @@ pub(crate) fn take_up(
             tracing::error!(intent = %row.id, "an intent belongs to no run that is known");
             continue;
         };
+        let intent = row.id;
+        if &*row.connection == DIRECT {
+            take_up_direct(core, task, Held::new(row, position, *matter));
+            continue;
+        }
         let reference = FunctionReference {
             name: Arc::clone(&row.function),
             version: None,
             catalog: Some(Arc::clone(&row.connection)),
         };
-        let intent = row.id;
-        if &*row.connection == DIRECT {
-            take_up_direct(
-                core,
-                task,
-                Held {
-                    row,
-                    function: None,
-                    position,
-                    matter: *matter,
-                    class: None,
-                    once: None,
-                    submitted: true,
-                    abandoned: false,
-                },
-            );
-            continue;
-        }
         let Some(Target::Connection(function)) = core.release.target(&reference) else {
             let detail =
                 format!("`{reference}` is not in this release any more, and what it was asked is not known to be done");
             let fault = Fault::new(FaultType::Configuration, detail);
-            task.hold(Held {
-                row,
-                function: None,
-                position,
-                matter: *matter,
-                class: None,
-                once: None,
-                submitted: false,
-                abandoned: false,
-            });
+            task.hold(Held { submitted: false, ..Held::new(row, position, *matter) });
             core.send(lane, Work::Lost { intent, fault });
             continue;
         };
@@ -127,8 +105,8 @@ pub(crate) fn take_up(
             let (function, input) = (Arc::clone(&function), row.request.clone());
             dispatcher.submit(Request { intent, function, input, in_doubt: true });
         }
-        let (function, matter, submitted, abandoned) = (Some(function), *matter, !waits, false);
-        task.hold(Held { row, function, position, matter, class: None, once, submitted, abandoned });
+        let held = Held::new(row, position, *matter);
+        task.hold(Held { function: Some(function), once, submitted: !waits, ..held });
     }
 }
 

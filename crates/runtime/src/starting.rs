@@ -21,7 +21,7 @@ use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
 use crate::timers::{self, Timers};
 use crate::work::{Pinned, Work};
-use crate::{Parts, Shared, recovery, schedules, upkeep};
+use crate::{Parts, Shared, recovery, schedules, upkeep, watching};
 
 /// How many tasks share the lanes.
 const LANE_TASKS: usize = 2;
@@ -52,6 +52,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
 
     let now = clock.now();
     let interests = pinned.values().flat_map(|pinned| pinned.definition.workflow.interests());
+    let documents = || pinned.values().map(|pinned| &pinned.definition.workflow);
+    let life_cycle_is_heard = documents().any(watching::hears_life_cycle);
     let correlations = Correlations::new(interests);
     let starts = Starts::new(release.workflows.values().map(|one| Pinned::new(Arc::clone(one))));
     let (lanes, inboxes): (Vec<_>, Vec<_>) = (0..LANE_TASKS).map(|_| mpsc::unbounded_channel::<Work>()).unzip();
@@ -78,6 +80,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         direct_under_way: Arc::default(),
         waiters: Waiters::default(),
         watch,
+        life_cycle_is_heard,
     });
 
     let (reports, told) = mpsc::unbounded_channel();

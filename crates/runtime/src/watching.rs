@@ -4,10 +4,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use model::{RunId, Value};
-use workflow::{TraceEntry, TraceEvent};
+use workflow::{TraceEntry, TraceEvent, Workflow};
 
 /// The family of the types of these events (DSL 1.0, chapter "Lifecycle events").
 pub(crate) const FAMILY: &str = "io.serverlessworkflow.";
+
+fn is_of_family(event_type: Option<&Arc<str>>) -> bool {
+    event_type.is_some_and(|event_type| event_type.starts_with(FAMILY))
+}
+
+/// Whether a workflow is started by such events, or may listen for them. Nothing is told of its own runs by such events: it
+/// would go round for ever.
+pub(crate) fn hears_life_cycle(workflow: &Workflow) -> bool {
+    workflow.starts().events.iter().any(|filter| is_of_family(filter.event_type.as_ref()))
+        || workflow.interests().iter().any(|interest| is_of_family(interest.event_type.as_ref()))
+}
 
 /// What happened to a run or to one of its tasks. Told after it is durable, in the order in which it happened to the run.
 #[derive(Debug, Clone)]

@@ -137,12 +137,9 @@ const WORDS: &[&str] = &[
 ];
 
 fn main() -> ExitCode {
-    let options = match Options::read() {
+    let options = match Options::of_command_line() {
         Ok(options) => options,
-        Err(wrong) => {
-            eprintln!("{wrong}");
-            return ExitCode::from(2);
-        }
+        Err(status) => return status,
     };
     let texts = documents();
     if texts.is_empty() {

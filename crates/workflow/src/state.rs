@@ -159,6 +159,9 @@ pub(crate) struct Round {
     pub(crate) retries: u32,
     #[serde(with = "microseconds")]
     pub(crate) since: Timestamp,
+    /// Whether the run is cancelled and what was tried is being taken back: then nothing is caught here any more, so that the
+    /// run cannot go on.
+    pub(crate) unwinding: bool,
 }
 
 /// A branch of a `fork`.

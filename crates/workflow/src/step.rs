@@ -41,6 +41,11 @@ pub enum Input {
         /// Why, for the timeline.
         reason: Value,
     },
+    /// Somebody ends the run without taking anything back.
+    End {
+        /// Why, for the timeline.
+        reason: Value,
+    },
     /// Somebody halts the run.
     Suspend,
     /// Somebody lets a halted run go on.

@@ -13,6 +13,7 @@ use super::{Document, Loader};
 use crate::catalog::ReleaseCatalog;
 use crate::queue::Queue;
 use crate::release::{Release, WorkflowDefinition};
+use crate::settings::ProjectSettings;
 
 pub(super) fn read(
     loader: &Loader<'_>,
@@ -46,6 +47,7 @@ pub(super) fn read(
                 continue;
             }
         };
+        secrets(reader, &document.node, &release.settings);
         loader.findings.problems.borrow_mut().extend(warnings);
         let name = WorkflowName::new(Arc::clone(workflow.name()));
         if let Some(other) = workflows.get(&name) {
@@ -65,6 +67,16 @@ fn name(document: &Document<'_>) -> Option<[Arc<str>; 3]> {
     let about = document.node.get("document")?;
     let text = |name: &str| about.get(name)?.text().cloned();
     Some([text("namespace")?, text("name")?, text("version")?])
+}
+
+/// Checks that the secrets which a workflow names are given to it.
+fn secrets(reader: Reader<'_>, node: &Node, settings: &ProjectSettings) {
+    let named = node.get("use").and_then(|uses| uses.get("secrets")).and_then(Node::list).unwrap_or_default();
+    for item in named {
+        let Some(name) = item.text().filter(|name| !settings.secrets.contains_key(*name)) else { continue };
+        let message = format!("interlock.yaml gives workflows no secret `{name}`");
+        reader.unknown(item.span, "IL-DEF-006", message, name, settings.secrets.keys().map(|name| &**name));
+    }
 }
 
 /// Checks that a work item is offered only actions that its queue has.

@@ -110,6 +110,16 @@ fn a_workflow_is_started_by_the_clock_at_times_that_there_are() {
 }
 
 #[test]
+fn a_secret_that_nobody_gives_is_told_where_a_workflow_names_it() {
+    let workflow = fs::read_to_string(project("good").join("workflows/order.yaml")).expect("the file");
+    let text = format!("{workflow}use: {{ secrets: [shop] }}\n");
+    let said = told("workflows/order.yaml", &text, &Paper);
+    let line = text.lines().count();
+    assert!(said.contains("error[IL-DEF-006]: interlock.yaml gives workflows no secret `shop`"), "{said}");
+    assert!(said.contains(&format!("workflows/order.yaml:{line}:18")), "{said}");
+}
+
+#[test]
 fn a_work_item_may_name_the_fields_that_can_be_changed() {
     let workflow = fs::read_to_string(project("good").join("workflows/order.yaml")).expect("the file");
     let item = "{ title: Credit, allow: [release, reject]";

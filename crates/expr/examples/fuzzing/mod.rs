@@ -41,8 +41,15 @@ impl Options {
     /// Reads `--seconds N --seed N --from N --count N --mark FILE --show N`.
     ///
     /// # Errors
-    /// What is wrong with the arguments.
-    pub(crate) fn read() -> Result<Self, String> {
+    /// When the arguments are wrong, which has been told.
+    pub(crate) fn of_command_line() -> Result<Self, ExitCode> {
+        Self::read().map_err(|wrong| {
+            eprintln!("{wrong}");
+            ExitCode::from(2)
+        })
+    }
+
+    fn read() -> Result<Self, String> {
         let mut options = Self { seconds: 60, seed: 1, from: 0, count: u64::MAX, mark: None, show: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {

@@ -22,10 +22,17 @@ schedule: { every: { milliseconds: 100 } }
 do: [ { tick: { set: { ticked: true } } } ]
 ";
 
+/// Counts the runs of the other one that end well, each in a run of its own.
+const FOLLOWS: &str = r"
+document: { dsl: '1.0.3', namespace: ops, name: follows, version: '1.0.0' }
+schedule: { on: { one: { with: { type: io.serverlessworkflow.workflow.completed.v1, source: /workflows/ops/waits } } } }
+do: [ { seen: { set: { name: '${ .[0].name }' } } } ]
+";
+
 fn project(folder: &Path, console: std::net::SocketAddr) {
     fs::create_dir_all(folder.join("workflows")).expect("a folder");
     fs::write(folder.join("interlock.yaml"), settings(console)).expect("written");
-    for (name, text) in [("waits", WAITS), ("ticks", TICKS)] {
+    for (name, text) in [("waits", WAITS), ("ticks", TICKS), ("follows", FOLLOWS)] {
         fs::write(folder.join("workflows").join(format!("{name}.yaml")), text).expect("written");
     }
 }
@@ -98,6 +105,12 @@ async fn runs_are_started_operated_and_ended_by_programs() {
     let wish = json!({ "workflow": "waits", "status": "live", "note": "not needed any more" });
     assert_eq!(api.tell("/ops/runs/cancel", &wish).await.expect("cancelled")["done"], 2);
     until(&api, "cancelled", 2).await;
+    let end = Instant::now() + Duration::from_secs(20);
+    while runs(&api, "workflow=follows&status=completed").await.len() < 2 {
+        assert!(Instant::now() < end, "what happens to runs starts others");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(runs(&api, "workflow=follows").await.len(), 2, "and nothing goes round");
     program.kill().expect("it is killed");
     program.wait().expect("it has ended");
 }

@@ -110,9 +110,8 @@ impl LaneTask {
             round.after.push(After::Submit { connection: function.connection.clone(), request, arrived });
         }
         let function = Some(Arc::clone(function));
-        let (position, once, submitted) = (position.clone(), once_key, !waits);
-        let held = Held { row, function, position, matter, class: None, once, submitted, abandoned: false };
-        self.hold(held);
+        let held = Held::new(row, position.clone(), matter);
+        self.hold(Held { function, once: once_key, submitted: !waits, ..held });
         Ok(())
     }
 

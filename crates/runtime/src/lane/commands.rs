@@ -112,13 +112,18 @@ impl LaneTask {
         round.after.push(After::Replay { run: id, correlations, started_at: run.started_at });
     }
 
-    fn emit(&mut self, round: &mut Round, matter: TransactionId, envelope: Value) {
+    fn emit(&self, round: &mut Round, matter: TransactionId, envelope: Value) {
+        let kind = envelope.get("type").as_str().unwrap_or("event");
+        let detail = Value::object([("data", summary(envelope.get("data")))]);
+        round.mutations.push(line(matter, round.now, "emitted", None, format!("Told: {kind}"), detail));
+        self.publish(round, matter, envelope);
+    }
+
+    /// Tells an event to the runs that wait for it and to the workflows that it starts, once it is durable.
+    pub(super) fn publish(&self, round: &mut Round, matter: TransactionId, envelope: Value) {
         let event = Event { id: EventId::now(), envelope, arrived: round.now };
         let correlations = self.core.correlations.of_event(&event.envelope);
         let starts = self.core.starts.of(&event.envelope).next().is_some();
-        let kind = event.envelope.get("type").as_str().unwrap_or("event");
-        let detail = Value::object([("data", summary(event.envelope.get("data")))]);
-        round.mutations.push(line(matter, round.now, "emitted", None, format!("Told: {kind}"), detail));
         if !correlations.is_empty() {
             self.core.recent.note(&correlations, round.now);
             round.mutations.extend(routing::rows(&event, &correlations));
@@ -126,7 +131,9 @@ impl LaneTask {
         if starts {
             round.mutations.push(routing::pending(&event, Some(matter)));
         }
-        round.after.push(After::Emitted { event, correlations, starts, matter });
+        if starts || !correlations.is_empty() {
+            round.after.push(After::Emitted { event, correlations, starts, matter });
+        }
     }
 }
 

@@ -64,16 +64,7 @@ impl LaneTask {
         };
         round.mutations.push(Mutation::PutIntent(row.clone()));
         round.after.push(After::Perform { intent });
-        self.hold(Held {
-            row,
-            function: None,
-            position,
-            matter,
-            class: None,
-            once: None,
-            submitted: true,
-            abandoned: false,
-        });
+        self.hold(Held::new(row, position, matter));
     }
 
     /// Carries out a call whose intent is durable.

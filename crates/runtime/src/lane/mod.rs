@@ -77,6 +77,14 @@ pub(crate) struct Held {
     pub(crate) abandoned: bool,
 }
 
+impl Held {
+    /// An intent that was handed over, without a function of this release.
+    pub(crate) const fn new(row: IntentRow, position: Position, matter: TransactionId) -> Self {
+        let (function, class, once) = (None, None, None);
+        Self { row, function, position, matter, class, once, submitted: true, abandoned: false }
+    }
+}
+
 /// One of the tasks that share the lanes.
 pub(crate) struct LaneTask {
     core: Arc<Core>,

@@ -233,10 +233,7 @@ impl LaneTask {
         })?;
         let title = format!("{by}: {} restarted", pinned.name());
         round.mutations.push(line(matter, round.now, "operated", None, title, Value::Null));
-        // The second time does not wait for anything to be taken back.
-        for _ in 0..2 {
-            self.step(round, id, Input::Cancel { reason: Value::from("restarted") })?;
-        }
+        self.step(round, id, Input::End { reason: Value::from("restarted") })?;
         // Its key is for the new one.
         round.touched.shift_remove(&id);
         self.runs.swap_remove(&id);

@@ -13,7 +13,7 @@ use crate::direct::InDoubt;
 use crate::journal::line;
 use crate::matter;
 use crate::routing::{connection_of, started_it};
-use crate::watching::Happening;
+use crate::watching::{Happening, hears_life_cycle};
 use crate::work::{Event, Pinned, Start, child_key, parent_of, run_key};
 
 /// How often one input may be followed by others in the same round, such as milestones in a loop that never waits.
@@ -124,7 +124,7 @@ impl LaneTask {
     pub(super) fn step(&mut self, round: &mut Round, id: RunId, input: Input) -> Result<Told, Problem> {
         let Some(run) = self.runs.get_mut(&id) else { return Ok(Told::Ignored) };
         let failed = run.state.status() == Status::Failed;
-        let goes_on = failed && matches!(input, Input::Retry { .. } | Input::Cancel { .. });
+        let goes_on = failed && matches!(input, Input::Retry { .. } | Input::Cancel { .. } | Input::End { .. });
         let stepped = workflow::step(&run.pinned.definition.workflow, &mut run.state, input, round.now);
         let stepped = stepped.map_err(|error| {
             let remedy = match error {
@@ -190,15 +190,23 @@ impl LaneTask {
         }
     }
 
+    /// What happened is told to who watches, and to workflows that listen for it.
     pub(super) fn watched(&self, round: &mut Round, id: RunId, trace: Vec<workflow::TraceEntry>) {
-        if self.core.watch.is_none() {
+        if self.core.watch.is_none() && !self.core.life_cycle_is_heard {
             return;
         }
         let Some(run) = self.runs.get(&id) else { return };
-        let workflow = &run.pinned.definition.workflow;
+        let document = &run.pinned.definition.workflow;
+        let heard = self.core.life_cycle_is_heard && !hears_life_cycle(document);
         for entry in trace {
-            let workflow = [workflow.namespace(), workflow.name(), workflow.version()].map(Arc::clone);
-            round.after.push(After::Happened(Happening { at: round.now, run: id, workflow, entry }));
+            let workflow = [document.namespace(), document.name(), document.version()].map(Arc::clone);
+            let happening = Happening { at: round.now, run: id, workflow, entry };
+            if let (true, Some(event)) = (heard, happening.to_cloud_event()) {
+                self.publish(round, run.matter, event);
+            }
+            if self.core.watch.is_some() {
+                round.after.push(After::Happened(happening));
+            }
         }
     }
 

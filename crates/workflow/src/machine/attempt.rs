@@ -28,7 +28,7 @@ impl<'w> Machine<'w, '_> {
         frame: Box<Frame<Value>>,
         input: Value,
     ) -> Outcome {
-        let round = Round { retries: 0, since: self.now };
+        let round = Round { retries: 0, since: self.now, unwinding: false };
         self.attempt(task, catch, frame, input, round)
     }
 
@@ -46,6 +46,11 @@ impl<'w> Machine<'w, '_> {
                 let detail = format!("the attempt was not done by {}", limit.map_or(self.now, |limit| limit.until));
                 let fault = Fault::new(FaultType::Timeout, detail).at(&frame.pointer);
                 self.caught(task, catch, frame, fault, None, (input, round, None))
+            }
+            Body::Trying { child, input, round, limit } if matches!(signal, Signal::Unwind) => {
+                self.cancel_timer(&task.pointer, limit);
+                let outcome = self.resume_list(&catch.body, child, attempt, signal);
+                self.judge(task, catch, frame, outcome, (input, Round { unwinding: true, ..round }, None))
             }
             Body::Trying { child, input, round, limit } => {
                 let outcome = self.resume_list(&catch.body, child, attempt, signal);
@@ -195,6 +200,10 @@ impl<'w> Machine<'w, '_> {
     ) -> Result<Decision, Fault> {
         if self.unwinds(fault) {
             return Ok(if Self::takes_back(catch) { Decision::Handle } else { Decision::Pass });
+        }
+        if round.unwinding {
+            // What could not be taken back is for a person.
+            return Ok(Decision::Pass);
         }
         let view = self.view(task, frame, &NULL);
         let wanted = |when: &Option<crate::code::Code>, except: &Option<crate::code::Code>| {

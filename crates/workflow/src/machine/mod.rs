@@ -153,7 +153,8 @@ impl<'w, 's> Machine<'w, 's> {
         self.ignored = None;
         match (self.state.status, input) {
             (Status::Completed | Status::Cancelled, _) => self.ignored = Some(Ignored::Over),
-            (_, Input::Cancel { reason }) => self.cancel(reason),
+            (_, Input::Cancel { reason }) if self.state.cancelling.is_none() => self.unwind(reason),
+            (_, Input::Cancel { reason } | Input::End { reason }) => self.end_at_once(reason),
             (Status::Running, Input::Suspend) => self.state.status = Status::Suspended,
             (Status::Suspended, Input::Resume) => self.state.status = Status::Running,
             (_, Input::Suspend | Input::Resume) => self.ignored = Some(Ignored::AsAsked),

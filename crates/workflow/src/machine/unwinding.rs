@@ -11,18 +11,21 @@ use crate::state::{Body, Branch, Frame, Status};
 use crate::step::{Command, TraceEvent};
 
 impl Machine<'_, '_> {
-    pub(super) fn cancel(&mut self, reason: Value) {
-        let again = self.state.cancelling.is_some();
+    /// Ends the run without taking anything back.
+    pub(super) fn end_at_once(&mut self, reason: Value) {
+        if let Some(root) = self.state.root.take() {
+            self.abandon(&root);
+            self.record(&root.pointer, TraceEvent::Cancelled);
+        }
+        self.cancelled(reason);
+    }
+
+    /// Takes back what the run did, and ends it.
+    pub(super) fn unwind(&mut self, reason: Value) {
         let Some(root) = self.state.root.take() else {
             self.cancelled(reason);
             return;
         };
-        if again {
-            self.abandon(&root);
-            self.record(&root.pointer, TraceEvent::Cancelled);
-            self.cancelled(reason);
-            return;
-        }
         self.state.cancelling = Some(reason);
         self.state.status = Status::Running;
         self.state.fault = None;

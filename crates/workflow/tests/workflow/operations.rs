@@ -92,6 +92,44 @@ fn what_cannot_be_taken_back_is_for_a_person_who_tries_again_or_cancels_at_once(
 }
 
 #[test]
+fn nothing_swallows_what_cannot_be_taken_back_and_no_time_limit_cuts_it_short() {
+    let mut run = Run::of(
+        r"
+do:
+  - outer:
+      try:
+        - inner:
+            try: [ { x: { call: x:1@erp } } ]
+            catch:
+              errors: { with: { type: 'urn:interlock:error:cancelled' } }
+              retry: { limit: { attempt: { duration: PT1M } } }
+              do: [ { unx: { call: unx:1@erp } } ]
+      catch:
+        retry: { limit: { attempt: { count: 3, duration: PT1M } } }
+        do: [ { swallow: { set: { a: 1 } } } ]
+  - after: { call: after:1@erp }",
+        "{}",
+    );
+    run.step(Input::Cancel { reason: Value::Null });
+    assert!(!run.commands.iter().any(|command| matches!(command, Command::Sleep { .. })), "{:?}", run.commands);
+    run.answer_fault(Fault::new(FaultType::Communication, "no"));
+    assert_eq!(run.state.status(), Status::Failed, "neither caught nor tried again by itself");
+    run.step(Input::Retry { pointer: None, input: None });
+    run.answer("1");
+    assert_eq!(run.state.status(), Status::Cancelled);
+    assert!(!run.trace.iter().any(|entry| entry.pointer.contains("/after") || entry.pointer.contains("/swallow")));
+}
+
+#[test]
+fn a_run_can_be_ended_without_taking_anything_back() {
+    let mut run = Run::of(TAKES_BACK, "{}");
+    run.answer("1");
+    run.step(Input::End { reason: Value::from("begun anew") });
+    assert_eq!(run.state.status(), Status::Cancelled);
+    assert_eq!(run.commands, [Command::Cancelled { reason: Value::from("begun anew") }]);
+}
+
+#[test]
 fn branches_take_back_what_each_of_them_did() {
     let mut run = Run::of(
         r"
