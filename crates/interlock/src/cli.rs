@@ -179,6 +179,15 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// What workflows take that only wait: memory, disk, and the time of a start.
+    Waiting {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = count)]
+        runs: usize,
+        /// Where the store is put; a temporary folder when not given.
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
     /// Durable workflow steps per second, beside what the disk allows in the same run.
     Workflow {
         /// How many runs of a workflow of five steps.

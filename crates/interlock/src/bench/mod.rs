@@ -1,15 +1,26 @@
-//! `interlock bench workflow`: how many durable steps per second the workflow engine makes on this machine, beside what the disk
-//! itself allows in the same run.
+//! `interlock bench workflow` and `interlock bench waiting`: how many durable steps per second the workflow engine makes on this
+//! machine, beside what the disk itself allows in the same run; and what runs take that only wait.
 
+mod bed;
 mod ceiling;
+mod waiting;
 mod workflow;
 
 use std::time::Duration;
 
+pub(crate) use waiting::waiting;
 pub(crate) use workflow::{WorkflowBench, workflow};
 
 /// A value of a sorted list below which so many of a hundred lie, in milliseconds.
 fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(place).map_or(0.0, |duration| duration.as_secs_f64() * 1_000.0)
+}
+
+/// 1,000, 10,000 and so on up to the number, and the number itself.
+fn decades(runs: usize) -> Vec<usize> {
+    let mut marks: Vec<usize> =
+        std::iter::successors(Some(1_000_usize), |mark| mark.checked_mul(10)).take_while(|mark| *mark < runs).collect();
+    marks.push(runs);
+    marks
 }

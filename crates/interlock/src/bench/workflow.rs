@@ -1,21 +1,17 @@
 //! The measured workflow: five steps, each a function that does next to nothing and whose result is durable before the next
 //! one begins.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use definitions::{DirectCalls as Allowed, Purpose};
-use futures::future::BoxFuture;
-use model::{IntentId, Problem, Value, json};
-use runtime::{DirectAccess, DirectCalls, DirectFailure, InDoubt, Parts, Runtime};
-use store::SqliteStore;
-use workflow::{Fault, FaultType, Protocol};
+use model::{Problem, Value, json};
+use runtime::Runtime;
 
+use super::bed::{Bed, failed};
 use super::ceiling::{self, Ceiling};
-use super::percentile;
+use super::{decades, percentile};
 use crate::demo::processes::{memory_peak, usage};
 use crate::failure::Failure;
 
@@ -39,25 +35,6 @@ pub(crate) struct WorkflowBench {
     pub(crate) json: bool,
 }
 
-/// A step: gives back what it was given, with its number raised.
-struct Step;
-
-impl DirectCalls for Step {
-    fn perform<'a>(&'a self, _: Protocol, call: &'a Value, _: IntentId) -> BoxFuture<'a, Result<Value, DirectFailure>> {
-        let number = call.get("body").get("n").as_i64().unwrap_or(0);
-        Box::pin(std::future::ready(Ok(Value::object([("n", number + 1)]))))
-    }
-
-    fn is_repeatable(&self, _: Protocol, _: &Value) -> bool {
-        true
-    }
-
-    fn fetch<'a>(&'a self, _: &'a Value) -> BoxFuture<'a, Result<Arc<str>, DirectFailure>> {
-        let fault = Fault::new(FaultType::Configuration, "there is nothing to fetch");
-        Box::pin(std::future::ready(Err(DirectFailure::known(fault))))
-    }
-}
-
 fn document() -> String {
     let steps: String = (1..=STEPS)
         .map(|step| {
@@ -67,10 +44,6 @@ fn document() -> String {
         })
         .collect();
     format!("document: {{ dsl: '1.0.3', namespace: bench, name: five-steps, version: '1.0.0' }}\ndo:\n{steps}")
-}
-
-fn failed(what: &str, error: &dyn std::fmt::Display) -> Problem {
-    Problem::new("IL-BENCH-002", format!("{what}: {error}"), "Look at the disk of the folder given by --dir")
 }
 
 /// What some runs took.
@@ -89,35 +62,8 @@ struct Took {
 /// # Errors
 /// When the store cannot be used, or a run does not end as it must.
 pub(crate) async fn workflow(bench: WorkflowBench) -> Result<(), Failure> {
-    let made = match &bench.folder {
-        Some(_) => None,
-        None => Some(
-            tempfile::Builder::new()
-                .prefix("interlock-bench-")
-                .tempdir()
-                .map_err(|error| failed("no temporary folder can be made", &error))?,
-        ),
-    };
-    let folder: &Path = match (&bench.folder, &made) {
-        (Some(folder), _) => folder,
-        (None, Some(made)) => made.path(),
-        (None, None) => Path::new("."),
-    };
-    let file = folder.join("five-steps.yaml");
-    std::fs::write(&file, document()).map_err(|error| failed("the workflow cannot be written", &error))?;
-    let loaded = definitions::standalone(
-        &file,
-        Purpose::Run,
-        Allowed { calls: true, ..Allowed::default() },
-        &workflow::Environment::default(),
-    )
-    .map_err(|error| failed("the workflow cannot be read", &error))?;
-    let store = SqliteStore::open(&folder.join("bench.db")).map_err(|error| error.problem_at_start())?;
-    let parts = Parts {
-        direct: Some(DirectAccess { calls: Arc::new(Step), in_doubt: InDoubt::Fail }),
-        ..Parts::new(Arc::new(loaded.release), Arc::new(store), HashMap::new())
-    };
-    let runtime = Runtime::start(parts).await?;
+    let bed = Bed::prepare(bench.folder.clone(), &document())?;
+    let runtime = bed.start().await?;
     // What is used for the first time is not measured.
     run_many(&runtime, 200, 16).await?;
     let single = run_many(&runtime, bench.singles, 1).await?;
@@ -132,22 +78,14 @@ pub(crate) async fn workflow(bench: WorkflowBench) -> Result<(), Failure> {
     drop(runtime);
     // The same writes and nothing else, on the same disk in the same minute.
     let at_once = bench.runs.min(50_000);
-    let full = ceiling::measure(folder, at_once, bench.concurrent, WRITES).await?;
-    let alone = ceiling::measure(folder, bench.singles, 1, WRITES).await?;
+    let full = ceiling::measure(bed.folder(), at_once, bench.concurrent, WRITES).await?;
+    let alone = ceiling::measure(bed.folder(), bench.singles, 1, WRITES).await?;
     let result = Measured { bench: &bench, single, marks, full, alone };
     match bench.json {
         true => println!("{}", json::to_string_pretty(&result.to_value())),
         false => print!("{}", result.text()),
     }
     Ok(())
-}
-
-/// 1,000, 10,000 and so on up to the number, and the number itself.
-fn decades(runs: usize) -> Vec<usize> {
-    let mut marks: Vec<usize> =
-        std::iter::successors(Some(1_000_usize), |mark| mark.checked_mul(10)).take_while(|mark| *mark < runs).collect();
-    marks.push(runs);
-    marks
 }
 
 async fn run_many(runtime: &Runtime, runs: usize, concurrent: usize) -> Result<Took, Problem> {
