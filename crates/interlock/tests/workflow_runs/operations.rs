@@ -29,10 +29,37 @@ schedule: { on: { one: { with: { type: io.serverlessworkflow.workflow.completed.
 do: [ { seen: { set: { name: '${ .[0].name }' } } } ]
 ";
 
+/// One whose error the run above catches, and one whose error nobody catches.
+const ABOVE: &str = r"
+document: { dsl: '1.0.3', namespace: ops, name: above, version: '1.0.0' }
+do:
+  - guarded:
+      try: [ { below: { run: { workflow: { namespace: ops, name: between, version: '1.0.0' } } } } ]
+      catch: { errors: { with: { status: 418 } }, do: [ { mend: { set: { mended: true } } } ] }
+  - bare: { run: { workflow: { namespace: ops, name: below, version: '1.0.0' } } }
+";
+const BETWEEN: &str = r"
+document: { dsl: '1.0.3', namespace: ops, name: between, version: '1.0.0' }
+do: [ { deeper: { run: { workflow: { namespace: ops, name: below, version: '1.0.0' } } } } ]
+";
+const BELOW: &str = r"
+document: { dsl: '1.0.3', namespace: ops, name: below, version: '1.0.0' }
+do: [ { refuse: { raise: { error: { type: 'https://example.com/teapot', status: 418, title: Teapot } } } } ]
+";
+
+const DOCUMENTS: [(&str, &str); 6] = [
+    ("waits", WAITS),
+    ("ticks", TICKS),
+    ("follows", FOLLOWS),
+    ("above", ABOVE),
+    ("between", BETWEEN),
+    ("below", BELOW),
+];
+
 fn project(folder: &Path, console: std::net::SocketAddr) {
     fs::create_dir_all(folder.join("workflows")).expect("a folder");
     fs::write(folder.join("interlock.yaml"), settings(console)).expect("written");
-    for (name, text) in [("waits", WAITS), ("ticks", TICKS), ("follows", FOLLOWS)] {
+    for (name, text) in DOCUMENTS {
         fs::write(folder.join("workflows").join(format!("{name}.yaml")), text).expect("written");
     }
 }
@@ -111,6 +138,33 @@ async fn runs_are_started_operated_and_ended_by_programs() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(runs(&api, "workflow=follows").await.len(), 2, "and nothing goes round");
+    program.kill().expect("it is killed");
+    program.wait().expect("it has ended");
+}
+
+#[tokio::test]
+async fn an_error_goes_up_to_who_catches_it_and_stays_where_it_happened_when_nobody_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let console = free_address();
+    project(folder.path(), console);
+    let mut program = start(folder.path());
+    let api = Api::new(console);
+    api.asked("/ops/overview").await;
+    api.tell("/ops/workflows/ops/above/1.0.0/runs", &json!({})).await.expect("started");
+    let end = Instant::now() + Duration::from_secs(20);
+    let failed = loop {
+        let found = runs(&api, "status=failed").await;
+        if !found.is_empty() {
+            break found;
+        }
+        assert!(Instant::now() < end, "nothing has failed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((failed.len(), &failed[0]["workflow"]), (1, &json!("below")), "{failed:#?}");
+    let items = api.asked("/ops/items?limit=500").await;
+    assert_eq!(items["items"].as_array().expect("items").len(), 1, "what was caught needs nobody: {items:#}");
+    assert_eq!(runs(&api, "workflow=above&status=live").await.len(), 1, "it waits for the second one");
+    assert_eq!(runs(&api, "workflow=between&status=cancelled").await.len(), 1);
     program.kill().expect("it is killed");
     program.wait().expect("it has ended");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use model::{EventId, RunId, TransactionId, Value};
 use store::{ListenerRow, Mutation, TimerRow};
-use workflow::{Command, EventFilter, Fault, FaultType, Input, Position, TraceEntry, TraceEvent};
+use workflow::{Command, EventFilter, Fault, FaultType, Input, Position};
 
 use super::LaneTask;
 use super::round::{After, Other, Round};
@@ -58,13 +58,7 @@ impl LaneTask {
                 }
                 self.ended(round, id, Ok(output));
             }
-            Command::Fail { fault } => {
-                self.failed(round, id, &fault);
-                let event = TraceEvent::Faulted(fault.clone());
-                self.watched(round, id, vec![TraceEntry { pointer: "".into(), iterations: Vec::new(), event }]);
-                self.fault_to_parent(round, id, &fault);
-                self.told_waiters(round, id, &Err(fault));
-            }
+            Command::Fail { fault } => self.fail(round, id, fault),
             Command::Cancelled { reason } => {
                 if let Some(run) = self.runs.get(&id) {
                     let title = format!("{} was cancelled", run.pinned.name());

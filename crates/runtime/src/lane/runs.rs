@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{Problem, RunId, Value};
 use store::{Mutation, RunStatus};
-use workflow::{Fault, FaultType, Input, Parts, Position, RunContext, Status, Stepped};
+use workflow::{Fault, FaultType, Input, Parts, Position, RunContext, Status, Stepped, TraceEntry, TraceEvent};
 
 use super::round::{After, Earlier, Other, Round};
 use super::{LaneTask, Run};
@@ -180,18 +180,51 @@ impl LaneTask {
         }
     }
 
-    /// Where nobody is there to be asked, what went wrong in a run goes to the one that waits for it, which may catch it.
-    pub(super) fn fault_to_parent(&self, round: &mut Round, id: RunId, fault: &Fault) {
-        let nobody = self.core.direct.as_ref().is_some_and(|access| access.in_doubt == InDoubt::Fail);
+    /// A run failed. What a run above it catches goes there, and this one is over; anything else stays where it happened, for a
+    /// person to mend. Where nobody is there to be asked, it goes to the run above either way.
+    pub(super) fn fail(&mut self, round: &mut Round, id: RunId, fault: Fault) {
+        let event = TraceEvent::Faulted(fault.clone());
+        self.watched(round, id, vec![TraceEntry { pointer: "".into(), iterations: Vec::new(), event }]);
+        self.told_waiters(round, id, &Err(fault.clone()));
         let parent = self.runs.get(&id).and_then(|run| parent_of(&run.key));
-        if let (true, Some((parent, position))) = (nobody, parent) {
-            let input = Input::Returned { position, result: Err(fault.clone()) };
-            round.others.push_back(Other::Input(parent, input));
+        let nobody = self.core.direct.as_ref().is_some_and(|access| access.in_doubt == InDoubt::Fail);
+        let Some((parent, position)) = parent.filter(|_| nobody || self.is_caught_above(id, &fault, round.now)) else {
+            self.failed(round, id, &fault);
+            return;
+        };
+        if let Some(run) = self.runs.get(&id) {
+            let title = format!("{} failed: the run that waits for it goes on with that", run.pinned.name());
+            let detail = Value::object([("fault", fault.to_value())]);
+            round.mutations.push(line(run.matter, round.now, "failed", None, title, detail));
         }
+        round.others.push_back(Other::Input(parent, Input::Returned { position, result: Err(fault) }));
+        let reason = Value::from("the run that waited for it took its error");
+        round.others.push_back(Other::Input(id, Input::End { reason }));
+    }
+
+    /// Whether one of the runs above catches what went wrong in this one. They are stepped on copies to know.
+    fn is_caught_above(&self, id: RunId, fault: &Fault, now: jiff::Timestamp) -> bool {
+        let (mut below, mut fault) = (id, fault.clone());
+        while let Some((parent, position)) = self.runs.get(&below).and_then(|run| parent_of(&run.key)) {
+            let Some(run) = self.runs.get(&parent) else { return false };
+            let mut copy = run.state.clone();
+            let input = Input::Returned { position, result: Err(fault) };
+            let stepped = workflow::step(&run.pinned.definition.workflow, &mut copy, input, now);
+            // Who does not wait for it, as it did not ask for an answer or is halted, catches nothing.
+            if !stepped.is_ok_and(|stepped| stepped.ignored.is_none()) || copy.status() == Status::Suspended {
+                return false;
+            }
+            match copy.fault() {
+                None => return true,
+                Some(own) => fault = own.clone(),
+            }
+            below = parent;
+        }
+        false
     }
 
     /// What happened is told to who watches, and to workflows that listen for it.
-    pub(super) fn watched(&self, round: &mut Round, id: RunId, trace: Vec<workflow::TraceEntry>) {
+    pub(super) fn watched(&self, round: &mut Round, id: RunId, trace: Vec<TraceEntry>) {
         if self.core.watch.is_none() && !self.core.life_cycle_is_heard {
             return;
         }
