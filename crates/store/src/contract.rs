@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::StoreError;
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
-    RecordVersionRow, ReferenceRow, RunRow, RunStatus, StageTotal, TimerRow, TransactionRow, WorkItemRow,
+    RecordVersionRow, ReferenceRow, RunRow, RunStatus, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
     WorkItemStatus,
 };
 
@@ -219,6 +219,24 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As [`Self::run`].
     fn record_version(&self, connection: &str, record: &str, id: &str) -> Result<Option<RecordVersionRow>, StoreError>;
+
+    /// An object that is kept in agreement.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn synced(&self, object: &str, key: &str) -> Result<Option<SyncedRow>, StoreError>;
+
+    /// Objects that are kept in agreement, in the order of their keys, from the one after this one on.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn synced_after(&self, object: &str, after: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError>;
+
+    /// Keys of the objects that are recognised by this value, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn matches(&self, object: &str, value: &str, limit: u32) -> Result<Vec<Arc<str>>, StoreError>;
 
     /// Timers due at or before an instant, oldest first, at most `limit`.
     ///

@@ -14,7 +14,7 @@ pub use contract::{Committed, Page, RunFilter, Store, WorkItemFilter};
 pub use error::StoreError;
 pub use rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,
-    QueueTotal, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, StageTotal, TimerRow, TransactionRow,
-    WorkItemRow, WorkItemStatus,
+    QueueTotal, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, StageTotal, SyncedRow, TimerRow,
+    TransactionRow, WorkItemRow, WorkItemStatus,
 };
 pub use sqlite::SqliteStore;

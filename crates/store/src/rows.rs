@@ -274,6 +274,21 @@ pub struct RecordVersionRow {
     pub version: Arc<str>,
 }
 
+/// A canonical object that systems are kept in agreement about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncedRow {
+    /// The kind of object.
+    pub object: Arc<str>,
+    /// Its canonical key.
+    pub key: Arc<str>,
+    /// Its matter.
+    pub transaction: TransactionId,
+    /// What is agreed and what each side holds, opaque here.
+    pub state: Value,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+}
+
 /// A run to be woken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimerRow {
@@ -397,6 +412,17 @@ pub enum Mutation {
     },
     /// Remembers a record's version.
     PutRecordVersion(RecordVersionRow),
+    /// Writes the row of an object that is kept in agreement.
+    PutSynced(SyncedRow),
+    /// By which values an object is recognised when a system that does not know its key names it.
+    PutMatchKeys {
+        /// The kind of object.
+        object: Arc<str>,
+        /// Its canonical key.
+        key: Arc<str>,
+        /// All of them; those that it had before go.
+        values: Vec<Arc<str>>,
+    },
     /// Wakes a run later; a place in a run has one instant.
     PutTimer(TimerRow),
     /// Does not wake it.

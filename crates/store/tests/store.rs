@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use model::{EventId, IntentId, Money, RunId, TransactionId, Value, WorkItemId};
 use store::{
     EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation, Page, ReferenceRow,
-    RunPart, RunRow, RunStatus, SqliteStore, Store, StoreError, TimerRow, TransactionRow, WorkItemFilter, WorkItemRow,
-    WorkItemStatus,
+    RunPart, RunRow, RunStatus, SqliteStore, Store, StoreError, SyncedRow, TimerRow, TransactionRow, WorkItemFilter,
+    WorkItemRow, WorkItemStatus,
 };
 
 const ALL: Page = Page { offset: 0, limit: 1_000 };
@@ -400,4 +400,42 @@ async fn a_store_that_is_closed_is_one_file() {
     files.sort_by_key(std::fs::DirEntry::file_name);
     let names: Vec<_> = files.iter().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
     assert_eq!(names, ["interlock.db", "interlock.db.lock"]);
+}
+
+#[tokio::test]
+async fn objects_in_agreement_are_found_by_key_and_by_what_they_are_recognised_by() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let row = |key: &str, city: &str| SyncedRow {
+        object: "customer".into(),
+        key: key.into(),
+        transaction: TransactionId::now(),
+        state: Value::object([("city", Value::from(city))]),
+        updated_at: at(3),
+    };
+    let (first, second) = (row("A", "Leeds"), row("B", "York"));
+    let known = |key: &str, values: &[&str]| Mutation::PutMatchKeys {
+        object: "customer".into(),
+        key: key.into(),
+        values: values.iter().map(|value| Arc::from(*value)).collect(),
+    };
+    let batch = vec![
+        Mutation::PutSynced(first.clone()),
+        Mutation::PutSynced(second.clone()),
+        known("A", &["tax:1", "name:x"]),
+        known("B", &["name:x"]),
+    ];
+    store.commit(batch).durable().await.expect("written");
+    let moved = SyncedRow { state: Value::object([("city", Value::from("Hull"))]), ..first };
+    let batch = vec![Mutation::PutSynced(moved.clone()), known("A", &["tax:2"])];
+    store.commit(batch).durable().await.expect("written");
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(store.synced("customer", "A").expect("read"), Some(moved.clone()));
+    assert_eq!(store.synced("product", "A").expect("read"), None);
+    assert_eq!(store.synced_after("customer", "", 10).expect("read"), vec![moved, second.clone()]);
+    assert_eq!(store.synced_after("customer", "A", 10).expect("read"), vec![second]);
+    assert_eq!(store.matches("customer", "name:x", 5).expect("read"), vec![Arc::from("B")]);
+    assert!(store.matches("customer", "tax:1", 5).expect("read").is_empty(), "it is recognised by another number now");
+    assert_eq!(store.matches("customer", "tax:2", 5).expect("read"), vec![Arc::from("A")]);
 }

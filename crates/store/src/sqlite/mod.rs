@@ -9,6 +9,7 @@
 mod open;
 mod read;
 mod schema;
+mod synced;
 mod write;
 
 use std::fs::File;

@@ -10,17 +10,17 @@ use super::SqliteStore;
 use super::open::database_error;
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,
-    QueueTotal, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, StageTotal, TimerRow, TransactionRow,
-    WorkItemRow, WorkItemStatus,
+    QueueTotal, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, StageTotal, SyncedRow, TimerRow,
+    TransactionRow, WorkItemRow, WorkItemStatus,
 };
 use crate::{Committed, Page, RunFilter, Store, StoreError, WorkItemFilter};
 
-type Decoded<T> = Result<T, StoreError>;
+pub(super) type Decoded<T> = Result<T, StoreError>;
 /// A group's name, how many rows it has, and their sums per currency.
 type Total = (Arc<str>, u64, Vec<Money>);
 
 impl SqliteStore {
-    fn list<T>(
+    pub(super) fn list<T>(
         &self,
         sql: &str,
         values: impl rusqlite::Params,
@@ -32,7 +32,7 @@ impl SqliteStore {
         })
     }
 
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         values: impl rusqlite::Params,
@@ -60,9 +60,9 @@ fn rows<T>(
 }
 
 /// Reads columns of one kind of row, naming it when one cannot be read.
-struct Columns<'a, 'r> {
-    row: &'a Row<'r>,
-    what: &'static str,
+pub(super) struct Columns<'a, 'r> {
+    pub(super) row: &'a Row<'r>,
+    pub(super) what: &'static str,
 }
 
 impl Columns<'_, '_> {
@@ -70,19 +70,19 @@ impl Columns<'_, '_> {
         StoreError::Damaged { what: self.what, cause: cause.to_string() }
     }
 
-    fn get<T: rusqlite::types::FromSql>(&self, column: usize) -> Decoded<T> {
+    pub(super) fn get<T: rusqlite::types::FromSql>(&self, column: usize) -> Decoded<T> {
         self.row.get(column).map_err(|error| self.damaged(error))
     }
 
-    fn uuid(&self, column: usize) -> Decoded<uuid::Uuid> {
+    pub(super) fn uuid(&self, column: usize) -> Decoded<uuid::Uuid> {
         self.get::<[u8; 16]>(column).map(uuid::Uuid::from_bytes)
     }
 
-    fn instant(&self, column: usize) -> Decoded<Timestamp> {
+    pub(super) fn instant(&self, column: usize) -> Decoded<Timestamp> {
         Timestamp::from_microsecond(self.get(column)?).map_err(|error| self.damaged(error))
     }
 
-    fn value(&self, column: usize) -> Decoded<Value> {
+    pub(super) fn value(&self, column: usize) -> Decoded<Value> {
         json::parse(self.get::<String>(column)?.as_bytes()).map_err(|error| self.damaged(error))
     }
 
@@ -457,6 +457,18 @@ impl Store for SqliteStore {
                 })
             },
         )
+    }
+
+    fn synced(&self, object: &str, key: &str) -> Result<Option<SyncedRow>, StoreError> {
+        self.synced_of_key(object, key)
+    }
+
+    fn synced_after(&self, object: &str, after: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
+        self.synced_page(object, after, limit)
+    }
+
+    fn matches(&self, object: &str, value: &str, limit: u32) -> Result<Vec<Arc<str>>, StoreError> {
+        self.keys_of_match(object, value, limit)
     }
 
     fn timers_due(&self, now: Timestamp, limit: u32) -> Result<Vec<TimerRow>, StoreError> {

@@ -1,7 +1,7 @@
 //! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
 
 /// Each entry brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: [&str; 3] = [FIRST, RUN_PARTS, RUNS_LIVE];
+pub(crate) const MIGRATIONS: [&str; 4] = [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED];
 
 const FIRST: &str = "
 create table runs (
@@ -102,4 +102,16 @@ create table run_parts (
 const RUNS_LIVE: &str = "
 drop index runs_live;
 create index runs_live on runs (definition, id) where (status < 2 or status = 3);
+";
+
+const SYNCED: &str = "
+create table synced (
+    object text not null, key text not null, transaction_id blob not null, state text not null,
+    updated_at integer not null, primary key (object, key)
+) strict, without rowid;
+
+create table match_keys (
+    object text not null, value text not null, key text not null, primary key (object, value, key)
+) strict, without rowid;
+create index match_keys_by_key on match_keys (object, key);
 ";

@@ -375,6 +375,28 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
              on conflict (connection, record, id) do update set version = ?4",
             params![row.connection, row.record, row.id, row.version],
         ),
+        Mutation::PutSynced(row) => execute(
+            connection,
+            "insert into synced values (?1, ?2, ?3, ?4, ?5)
+             on conflict (object, key) do update set state = ?4, updated_at = ?5",
+            params![
+                row.object,
+                row.key,
+                row.transaction.uuid().into_bytes(),
+                json::to_string(&row.state),
+                micros(row.updated_at)
+            ],
+        ),
+        Mutation::PutMatchKeys { object, key, values } => {
+            execute(connection, "delete from match_keys where object = ?1 and key = ?2", params![object, key])?;
+            values.iter().try_for_each(|value| {
+                execute(
+                    connection,
+                    "insert into match_keys values (?1, ?2, ?3) on conflict do nothing",
+                    params![object, value, key],
+                )
+            })
+        }
         Mutation::PutTimer(row) => execute(
             connection,
             "insert into timers values (?1, ?2, ?3) on conflict (run_id, position) do update set due_at = ?3",
