@@ -130,6 +130,14 @@ impl Mapping {
         &self.record
     }
 
+    /// The canonical members of the record itself, and its lists as wholes, that are read from it (`read`) or written to it.
+    pub fn members(&self, read: bool) -> impl Iterator<Item = &str> {
+        let used = move |direction: Direction| if read { direction.reads() } else { direction.writes() };
+        let cells = self.table.cells.iter().filter(move |cell| used(cell.direction));
+        let lists = self.table.lists.iter().filter(move |list| used(list.direction));
+        cells.map(|cell| &*cell.canonical_text).chain(lists.map(|list| &*list.canonical_text))
+    }
+
     /// What has to be asked of the system so that [`Self::read`] finds everything. Fields that only a jq expression reads
     /// are in it when they can be seen in its text ([`crate::uses`]).
     #[must_use]

@@ -1,0 +1,407 @@
+//! The state of one object.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
+use model::{ConnectionName, Value};
+
+use crate::fields::{Fields, is_empty, is_same};
+use crate::policy::{Conflict, Policy};
+
+/// How often a side may bring the same value of a field while it goes to and fro.
+pub const TURNS_MAX: u32 = 3;
+/// Turns that are further apart are people's work.
+const TURNS_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is agreed about one object, and what each side holds of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Agreement {
+    /// The agreed value of each field.
+    pub agreed: Fields,
+    /// Why it is that value.
+    pub verdicts: IndexMap<Arc<str>, Verdict>,
+    /// The stage of its life.
+    pub stage: Option<Arc<str>>,
+    /// What each side holds.
+    pub sides: IndexMap<ConnectionName, Holding>,
+    /// Fields about which sides differ and a person has to decide, with each side's value.
+    pub conflicts: IndexMap<Arc<str>, IndexMap<ConnectionName, Value>>,
+    /// Fields that changed lately, and what to.
+    pub turns: IndexMap<Arc<str>, Turns>,
+}
+
+/// What one side holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Holding {
+    /// The record's id; `None` when there is no record yet.
+    pub id: Option<Arc<str>>,
+    /// The values as they were read last, or as they are expected since they were written.
+    pub held: Fields,
+    /// The agreed values that it was brought to, or the values that it brought itself: what differs from what is agreed has to
+    /// be written.
+    pub reached: Fields,
+    /// When the last write to it was over: what was read before says nothing.
+    pub written_at: Option<Timestamp>,
+    /// The write that is under way.
+    pub waiting: Option<Waiting>,
+    /// Whether it changed while a write was under way, so that it has to be read again.
+    pub changed_meanwhile: bool,
+    /// What was refused for good, until the agreed values change or a person has it tried again.
+    pub refused: Option<Fields>,
+}
+
+/// A write that is under way.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Waiting {
+    /// The agreed values that are written.
+    pub fields: Fields,
+    /// What the side is expected to hold then.
+    pub expected: Fields,
+    /// Other values that the side was seen with meanwhile, which are written over.
+    pub overwritten: Fields,
+}
+
+/// What sides made of a field lately.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Turns {
+    /// Which side brought which value how often.
+    pub taken: Vec<(ConnectionName, Value, u32)>,
+    /// When the first of them came.
+    pub since: Option<Timestamp>,
+}
+
+impl Turns {
+    /// Whether the field is left alone, because two sides write it to and fro.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.taken.iter().any(|(.., times)| *times >= TURNS_MAX)
+    }
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// The event that told of it.
+    pub event: Arc<str>,
+    /// When.
+    pub at: Timestamp,
+    /// The release that decided.
+    pub release: Arc<str>,
+}
+
+/// By which rule a value was agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The object was not known before.
+    First,
+    /// Only this side said anything.
+    Only,
+    /// The side owns the field.
+    Owner,
+    /// Nobody owns it, and only this side changed it.
+    Changed,
+    /// Both changed it, and this change came last.
+    Newest,
+    /// Both changed it, and this side is named first.
+    FirstNamed,
+    /// Both say the same.
+    Same,
+    /// A person decided.
+    Person,
+}
+
+/// Why a field has the value that it has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The side whose value it is.
+    pub from: ConnectionName,
+    /// By which rule.
+    pub rule: Rule,
+    /// What brought it.
+    pub cause: Cause,
+    /// The values that lost, by side.
+    pub lost: IndexMap<ConnectionName, Value>,
+}
+
+/// A side's record as it was read.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The record's id.
+    pub id: Arc<str>,
+    /// The fields that are read from this side.
+    pub fields: Fields,
+    /// When the reading began.
+    pub at: Timestamp,
+    /// What brought it.
+    pub cause: Cause,
+}
+
+/// What became of a reading.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Taken {
+    /// It was taken in; whether something changed.
+    Changed(bool),
+    /// It may be from before a write to that side was over: the record has to be read again. While a write is under way,
+    /// that is told with its outcome.
+    Stale,
+}
+
+/// Something that needs a person.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finding {
+    /// Sides differ about a field that neither owns.
+    Conflict(Arc<str>),
+    /// Two sides write a field to and fro.
+    Turns(Arc<str>),
+}
+
+impl Agreement {
+    /// Takes in what a side holds now.
+    pub fn take(
+        &mut self,
+        policy: &Policy,
+        side: &ConnectionName,
+        mut reading: Reading,
+        findings: &mut Vec<Finding>,
+    ) -> Taken {
+        reading.fields.values_mut().filter(|value| is_empty(value)).for_each(|value| *value = Value::Null);
+        let holding = self.sides.entry(side.clone()).or_default();
+        if let Some(waiting) = &mut holding.waiting {
+            holding.changed_meanwhile = true;
+            for (field, value) in reading.fields {
+                let is = |values: &Fields| values.get(&field).is_some_and(|known| is_same(known, &value));
+                if waiting.fields.contains_key(&field)
+                    && !is(&waiting.fields)
+                    && !is(&waiting.expected)
+                    && !is(&holding.held)
+                {
+                    waiting.overwritten.insert(field, value);
+                }
+            }
+            return Taken::Stale;
+        }
+        if holding.written_at.is_some_and(|written| reading.at <= written) {
+            return Taken::Stale;
+        }
+        let first = holding.id.is_none();
+        holding.id = Some(reading.id);
+        let before = std::mem::replace(&mut holding.held, reading.fields.clone());
+        let mut changed = first;
+        for (field, value) in reading.fields {
+            if !first && before.get(&field).is_some_and(|held| is_same(held, &value)) {
+                continue;
+            }
+            changed = true;
+            let known = self.sides.get(side).and_then(|holding| holding.reached.get(&field)).cloned();
+            if let Some(holding) = self.sides.get_mut(side) {
+                holding.reached.insert(Arc::clone(&field), value.clone());
+            }
+            match known {
+                Some(known) => {
+                    self.turn(side, &field, &value, reading.cause.at, findings);
+                    self.changed(policy, side, &field, &known, value, &reading.cause, findings);
+                }
+                None => self.first(policy, side, &field, value, &reading.cause, findings),
+            }
+        }
+        Taken::Changed(changed)
+    }
+
+    /// A person decided which value is right.
+    pub fn decide(&mut self, field: &Arc<str>, side: &ConnectionName, value: Value, cause: Cause) {
+        let lost = self.conflicts.shift_remove(field).unwrap_or_default();
+        let lost = lost.into_iter().filter(|(_, other)| !is_same(other, &value)).collect();
+        self.agreed.insert(Arc::clone(field), value);
+        self.verdicts.insert(Arc::clone(field), Verdict { from: side.clone(), rule: Rule::Person, cause, lost });
+        self.turns.shift_remove(field);
+    }
+
+    /// Has everything tried again that was refused or left alone.
+    pub fn retry(&mut self) {
+        self.turns.clear();
+        for holding in self.sides.values_mut() {
+            holding.refused = None;
+        }
+    }
+
+    /// Counts how often a field goes to and fro.
+    fn turn(
+        &mut self,
+        side: &ConnectionName,
+        field: &Arc<str>,
+        value: &Value,
+        at: Timestamp,
+        findings: &mut Vec<Finding>,
+    ) {
+        let turns = self.turns.entry(Arc::clone(field)).or_default();
+        let old = turns.since.is_none_or(|since| at.duration_since(since) > TURNS_WITHIN);
+        let known = turns.taken.iter().position(|(from, other, _)| from == side && is_same(other, value));
+        match known.filter(|_| !old) {
+            Some(place) => {
+                let rested = turns.rests();
+                turns.taken[place].2 += 1;
+                if !rested && turns.rests() {
+                    findings.push(Finding::Turns(Arc::clone(field)));
+                }
+            }
+            None => {
+                // A third value ends the to and fro.
+                if old || turns.taken.len() >= 2 {
+                    turns.taken.clear();
+                    turns.since = Some(at);
+                }
+                turns.taken.push((side.clone(), value.clone(), 1));
+            }
+        }
+    }
+
+    /// A field of a record that a side is seen with for the first time.
+    fn first(
+        &mut self,
+        policy: &Policy,
+        side: &ConnectionName,
+        field: &Arc<str>,
+        value: Value,
+        cause: &Cause,
+        findings: &mut Vec<Finding>,
+    ) {
+        let Some(agreed) = self.agreed.get(field) else {
+            let alone = self.sides.values().filter(|holding| holding.id.is_some()).count() == 1;
+            let rule = if alone { Rule::First } else { Rule::Only };
+            self.agree(side, field, value, rule, cause, None);
+            return;
+        };
+        if is_same(agreed, &value) || is_empty(&value) {
+            return;
+        }
+        if is_empty(agreed) {
+            self.agree(side, field, value, Rule::Only, cause, None);
+            return;
+        }
+        self.meet(policy, side, field, value, cause, findings);
+    }
+
+    /// A side has another value than it had.
+    #[expect(clippy::too_many_arguments, reason = "one change and what is needed to judge it")]
+    fn changed(
+        &mut self,
+        policy: &Policy,
+        side: &ConnectionName,
+        field: &Arc<str>,
+        known: &Value,
+        value: Value,
+        cause: &Cause,
+        findings: &mut Vec<Finding>,
+    ) {
+        let agreed = self.agreed.get(field).cloned().unwrap_or_default();
+        if is_same(&agreed, &value) {
+            // The other side's change, made here by hand as well.
+            self.settle_conflict(field, side, &value);
+            return;
+        }
+        let owner = policy.owners.of(field, self.stage.as_deref());
+        match owner {
+            Some(owner) if owner == side => {
+                let lost = self.other_change(side, field, known, &agreed);
+                self.agree(side, field, value, Rule::Owner, cause, lost);
+            }
+            // It is written over; the verdict says what lost.
+            Some(owner) if self.knows(owner, field) => self.lose(side, field, value),
+            _ if self.other_change(side, field, known, &agreed).is_some() => {
+                self.meet(policy, side, field, value, cause, findings);
+            }
+            _ => self.agree(side, field, value, Rule::Changed, cause, None),
+        }
+    }
+
+    /// The value of a side meets another one that is agreed.
+    pub(crate) fn meet(
+        &mut self,
+        policy: &Policy,
+        side: &ConnectionName,
+        field: &Arc<str>,
+        value: Value,
+        cause: &Cause,
+        findings: &mut Vec<Finding>,
+    ) {
+        let agreed = self.agreed.get(field).cloned().unwrap_or_default();
+        let from = self.verdicts.get(field).map(|verdict| verdict.from.clone());
+        let lost = from.clone().map(|from| (from, agreed.clone()));
+        let owner =
+            policy.owners.of(field, self.stage.as_deref()).filter(|owner| *owner == side || self.knows(owner, field));
+        match (owner, policy.conflict) {
+            (Some(owner), _) if owner == side => self.agree(side, field, value, Rule::Owner, cause, lost),
+            (Some(_), _) => self.lose(side, field, value),
+            (None, Conflict::Newest) => self.agree(side, field, value, Rule::Newest, cause, lost),
+            (None, Conflict::First) => {
+                let place = |name: &ConnectionName| policy.sides.get_index_of(name).unwrap_or(usize::MAX);
+                if from.as_ref().is_none_or(|from| place(side) < place(from)) {
+                    self.agree(side, field, value, Rule::FirstNamed, cause, lost);
+                } else {
+                    self.lose(side, field, value);
+                }
+            }
+            (None, Conflict::Queue) => {
+                let sides = self.conflicts.entry(Arc::clone(field)).or_default();
+                if let Some(from) = from {
+                    sides.entry(from).or_insert(agreed);
+                }
+                sides.insert(side.clone(), value);
+                findings.push(Finding::Conflict(Arc::clone(field)));
+            }
+        }
+    }
+
+    fn agree(
+        &mut self,
+        side: &ConnectionName,
+        field: &Arc<str>,
+        value: Value,
+        rule: Rule,
+        cause: &Cause,
+        lost: Option<(ConnectionName, Value)>,
+    ) {
+        self.conflicts.shift_remove(field);
+        self.agreed.insert(Arc::clone(field), value);
+        let lost = lost.into_iter().filter(|(from, _)| from != side).collect();
+        let verdict = Verdict { from: side.clone(), rule, cause: cause.clone(), lost };
+        self.verdicts.insert(Arc::clone(field), verdict);
+    }
+
+    fn lose(&mut self, side: &ConnectionName, field: &Arc<str>, value: Value) {
+        if let Some(verdict) = self.verdicts.get_mut(field) {
+            verdict.lost.insert(side.clone(), value);
+        }
+    }
+
+    /// Sides that differed say the same now.
+    fn settle_conflict(&mut self, field: &Arc<str>, side: &ConnectionName, value: &Value) {
+        if let Some(sides) = self.conflicts.get_mut(field) {
+            sides.insert(side.clone(), value.clone());
+            if sides.values().all(|other| is_same(other, value)) {
+                self.conflicts.shift_remove(field);
+                if let Some(verdict) = self.verdicts.get_mut(field) {
+                    verdict.rule = Rule::Same;
+                }
+            }
+        }
+    }
+
+    /// Whether a side that owns a field has said what it is.
+    fn knows(&self, side: &ConnectionName, field: &str) -> bool {
+        self.sides.get(side).is_some_and(|holding| holding.id.is_some() && holding.held.contains_key(field))
+    }
+
+    /// What another side changed meanwhile and this one had not got yet.
+    fn other_change(
+        &self,
+        side: &ConnectionName,
+        field: &str,
+        known: &Value,
+        agreed: &Value,
+    ) -> Option<(ConnectionName, Value)> {
+        let from = &self.verdicts.get(field)?.from;
+        (from != side && !is_same(known, agreed)).then(|| (from.clone(), agreed.clone()))
+    }
+}

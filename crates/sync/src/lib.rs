@@ -1,0 +1,36 @@
+//! Keeping several systems in agreement about one object: who owns which field, what is agreed, what each side holds, and
+//! what therefore has to be written where. Pure: no I/O, no clock, no protocol.
+//!
+//! | part | does |
+//! |---|---|
+//! | [`Owners`] | which side is the system of record of a field, per stage of the object's life |
+//! | [`Agreement`] | the state of one object: takes in what a side holds, plans writes, takes in what came of them |
+//! | [`Verdict`] | for each field: from which side its value came, by which rule, and what lost |
+//!
+//! # How it works
+//! For each side it is remembered what that side *holds*: what was read from it last, or what was written to it since. A side
+//! changed a field when it holds something else than that. So the change of two fields on two sides at once needs nobody, an
+//! own write that comes back is no change, and a write that was refused is never mistaken for a change.
+//!
+//! A change of the owner, or of a field that nobody owns, becomes what is agreed. A change by a side that does not own the
+//! field is written over, and the verdict says so. Two changes of one field that meet are a conflict: the owner's wins, and
+//! where there is none the [`Conflict`] policy decides. The result does not depend on the order in which the changes came
+//! wherever ownership decides.
+//!
+//! What is agreed and what a side can hold may differ: a name may be too long for it. So after a write it is expected to hold
+//! what it *would* read back ([`Normal`]), and only something else is a change. Two sides that make something else of a field
+//! again and again are left alone after [`TURNS_MAX`] turns and a person is told, instead of writing to and fro for ever.
+
+mod agreement;
+mod fields;
+mod owners;
+mod plan;
+mod policy;
+mod stored;
+
+pub use agreement::{Agreement, Cause, Finding, Holding, Reading, Rule, TURNS_MAX, Taken, Turns, Verdict, Waiting};
+pub use fields::{Fields, fields_of, is_same, object_of};
+pub use owners::{Owner, Owners};
+pub use plan::{Normal, Write};
+pub use policy::{Conflict, Policy, Side};
+pub use stored::Damaged;

@@ -1,0 +1,42 @@
+//! What is declared of an object that systems are kept in agreement about.
+
+use std::sync::Arc;
+
+use indexmap::{IndexMap, IndexSet};
+use model::ConnectionName;
+
+use crate::Owners;
+
+/// What decides when two sides changed a field that neither owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Conflict {
+    /// A person.
+    #[default]
+    Queue,
+    /// The change that came last.
+    Newest,
+    /// The side that is named first.
+    First,
+}
+
+/// What a side can do with an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Side {
+    /// The fields that are read from it.
+    pub reads: IndexSet<Arc<str>>,
+    /// The fields that can be written to a record that it has.
+    pub writes: IndexSet<Arc<str>>,
+    /// The fields that can be written to a new record; empty when none is ever created.
+    pub creates: IndexSet<Arc<str>>,
+}
+
+/// What is declared of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// The system of record per field.
+    pub owners: Owners,
+    /// What decides where nobody owns.
+    pub conflict: Conflict,
+    /// The sides, in the order of the definition.
+    pub sides: IndexMap<ConnectionName, Side>,
+}

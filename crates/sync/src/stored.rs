@@ -1,0 +1,224 @@
+//! The state of an object as a value that can be stored.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use model::{ConnectionName, Value};
+
+use crate::agreement::{Agreement, Cause, Holding, Rule, Turns, Verdict, Waiting};
+use crate::fields::Fields;
+
+/// A stored state that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the stored state of the object is damaged at `{0}`")]
+pub struct Damaged(pub &'static str);
+
+impl Rule {
+    const WORDS: [(Self, &'static str); 8] = [
+        (Self::First, "first"),
+        (Self::Only, "only"),
+        (Self::Owner, "owner"),
+        (Self::Changed, "changed"),
+        (Self::Newest, "newest"),
+        (Self::FirstNamed, "first-named"),
+        (Self::Same, "same"),
+        (Self::Person, "person"),
+    ];
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(rule, _)| *rule == self).map_or("", |(_, word)| word)
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(rule, _)| *rule)
+    }
+}
+
+impl Agreement {
+    /// As it is stored.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::object([
+            ("agreed", of_fields(&self.agreed)),
+            ("verdicts", of_map(&self.verdicts, of_verdict)),
+            ("stage", Value::from(self.stage.clone())),
+            ("sides", of_sides(&self.sides, of_holding)),
+            ("conflicts", of_map(&self.conflicts, |sides| of_sides(sides, Value::clone))),
+            ("turns", of_map(&self.turns, of_turns)),
+        ])
+    }
+
+    /// From what is stored.
+    ///
+    /// # Errors
+    /// When it was not written by [`Self::to_value`].
+    pub fn from_value(value: &Value) -> Result<Self, Damaged> {
+        Ok(Self {
+            agreed: fields(value.get("agreed"), "agreed")?,
+            verdicts: map(value.get("verdicts"), "verdicts", |verdict| {
+                Ok(Verdict {
+                    from: side(verdict.get("from"))?,
+                    rule: verdict.get("rule").as_str().and_then(Rule::from_word).ok_or(Damaged("rule"))?,
+                    cause: Cause {
+                        event: text(verdict.get("event")).unwrap_or_default(),
+                        at: instant(verdict.get("at")).ok_or(Damaged("verdicts.at"))?,
+                        release: text(verdict.get("release")).unwrap_or_default(),
+                    },
+                    lost: sides(verdict.get("lost"), "lost", |value| Ok(value.clone()))?,
+                })
+            })?,
+            stage: text(value.get("stage")),
+            sides: sides(value.get("sides"), "sides", holding)?,
+            conflicts: map(value.get("conflicts"), "conflicts", |value| {
+                sides(value, "conflicts", |value| Ok(value.clone()))
+            })?,
+            turns: map(value.get("turns"), "turns", turns)?,
+        })
+    }
+}
+
+fn of_fields(fields: &Fields) -> Value {
+    Value::object(fields.iter().map(|(field, value)| (Arc::clone(field), value.clone())))
+}
+
+fn of_map<T>(entries: &IndexMap<Arc<str>, T>, of: impl Fn(&T) -> Value) -> Value {
+    Value::object(entries.iter().map(|(name, entry)| (Arc::clone(name), of(entry))))
+}
+
+fn of_sides<T>(entries: &IndexMap<ConnectionName, T>, of: impl Fn(&T) -> Value) -> Value {
+    Value::object(entries.iter().map(|(name, entry)| (Arc::<str>::from(name.as_str()), of(entry))))
+}
+
+fn of_verdict(verdict: &Verdict) -> Value {
+    let mut value = Value::object([
+        ("from", Value::from(verdict.from.as_str())),
+        ("rule", Value::from(verdict.rule.word())),
+        ("event", Value::from(Arc::clone(&verdict.cause.event))),
+        ("at", Value::from(verdict.cause.at.to_string())),
+        ("release", Value::from(Arc::clone(&verdict.cause.release))),
+    ]);
+    if !verdict.lost.is_empty() {
+        value.set("lost", of_sides(&verdict.lost, Value::clone));
+    }
+    value
+}
+
+/// Of what is held only that is written which is not the same as what was reached.
+fn of_holding(holding: &Holding) -> Value {
+    let other = |field: &Arc<str>, value: &Value| holding.reached.get(field) != Some(value);
+    let held = holding.held.iter().filter(|(field, value)| other(field, value));
+    let reads: Vec<Value> = holding.held.keys().map(|field| Value::from(Arc::clone(field))).collect();
+    let mut value = Value::object([
+        ("id", Value::from(holding.id.clone())),
+        ("reached", of_fields(&holding.reached)),
+        ("reads", Value::from(reads)),
+        ("held", Value::object(held.map(|(field, value)| (Arc::clone(field), value.clone())))),
+        ("writtenAt", Value::from(holding.written_at.map(|at| at.to_string()))),
+    ]);
+    if let Some(waiting) = &holding.waiting {
+        let waiting = [
+            ("fields", of_fields(&waiting.fields)),
+            ("expected", of_fields(&waiting.expected)),
+            ("overwritten", of_fields(&waiting.overwritten)),
+        ];
+        value.set("waiting", Value::object(waiting));
+    }
+    if holding.changed_meanwhile {
+        value.set("changedMeanwhile", true);
+    }
+    if let Some(refused) = &holding.refused {
+        value.set("refused", of_fields(refused));
+    }
+    value
+}
+
+fn of_turns(turns: &Turns) -> Value {
+    let taken = turns.taken.iter().map(|(side, value, times)| {
+        Value::object([
+            ("side", Value::from(side.as_str())),
+            ("value", value.clone()),
+            ("times", Value::from(i64::from(*times))),
+        ])
+    });
+    Value::object([
+        ("since", Value::from(turns.since.map(|since| since.to_string()))),
+        ("taken", Value::from(taken.collect::<Vec<_>>())),
+    ])
+}
+
+fn text(value: &Value) -> Option<Arc<str>> {
+    value.as_str().map(Arc::from)
+}
+
+fn instant(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+fn side(value: &Value) -> Result<ConnectionName, Damaged> {
+    value.as_str().map(ConnectionName::from).ok_or(Damaged("side"))
+}
+
+fn map<T>(
+    value: &Value,
+    place: &'static str,
+    of: impl Fn(&Value) -> Result<T, Damaged>,
+) -> Result<IndexMap<Arc<str>, T>, Damaged> {
+    let members = value.as_object().ok_or(Damaged(place))?;
+    members.iter().map(|(name, member)| Ok((Arc::clone(name), of(member)?))).collect()
+}
+
+fn sides<T>(
+    value: &Value,
+    place: &'static str,
+    of: impl Fn(&Value) -> Result<T, Damaged>,
+) -> Result<IndexMap<ConnectionName, T>, Damaged> {
+    if value.is_null() {
+        return Ok(IndexMap::new());
+    }
+    Ok(map(value, place, of)?.into_iter().map(|(name, entry)| (ConnectionName::new(name), entry)).collect())
+}
+
+fn fields(value: &Value, place: &'static str) -> Result<Fields, Damaged> {
+    map(value, place, |value| Ok(value.clone()))
+}
+
+fn holding(value: &Value) -> Result<Holding, Damaged> {
+    let reached = fields(value.get("reached"), "reached")?;
+    let others = fields(value.get("held"), "held")?;
+    let held = value.get("reads").items().iter().filter_map(|field| {
+        let field = text(field)?;
+        let held = others.get(&field).or_else(|| reached.get(&field)).cloned().unwrap_or_default();
+        Some((field, held))
+    });
+    let waiting = value.get("waiting");
+    Ok(Holding {
+        id: text(value.get("id")),
+        held: held.collect(),
+        reached,
+        written_at: instant(value.get("writtenAt")),
+        waiting: match waiting.is_null() {
+            true => None,
+            false => Some(Waiting {
+                fields: fields(waiting.get("fields"), "waiting.fields")?,
+                expected: fields(waiting.get("expected"), "waiting.expected")?,
+                overwritten: fields(waiting.get("overwritten"), "waiting.overwritten")?,
+            }),
+        },
+        changed_meanwhile: value.get("changedMeanwhile").as_bool() == Some(true),
+        refused: match value.get("refused") {
+            Value::Null => None,
+            refused => Some(fields(refused, "refused")?),
+        },
+    })
+}
+
+fn turns(value: &Value) -> Result<Turns, Damaged> {
+    let taken = value.get("taken").items().iter().map(|turn| {
+        let times = turn.get("times").as_i64().and_then(|times| u32::try_from(times).ok());
+        Ok((side(turn.get("side"))?, turn.get("value").clone(), times.ok_or(Damaged("times"))?))
+    });
+    Ok(Turns { since: instant(value.get("since")), taken: taken.collect::<Result<_, _>>()? })
+}

@@ -1,0 +1,5 @@
+//! Keeping two sides in agreement.
+
+mod properties;
+mod rules;
+mod world;

@@ -1,0 +1,199 @@
+//! The rules, one by one.
+
+use model::Value;
+use sync::{Cause, Conflict, Finding, Rule, Taken};
+
+use crate::world::{World, name};
+
+/// A customer that both sides have.
+fn known(conflict: Conflict) -> World {
+    let mut world = World::new(conflict);
+    world.edit("crm", "name", "ACME");
+    world.edit("crm", "city", "Leeds");
+    world.tell("crm");
+    world.settle();
+    assert_eq!(world.agrees(), Ok(()));
+    world
+}
+
+#[test]
+fn a_record_of_one_side_is_made_on_the_other() {
+    let world = known(Conflict::Queue);
+    assert_eq!(world.value("erp", "city"), Value::from("Leeds"));
+    assert_eq!(world.writes, 1);
+    assert_eq!(world.agreement.verdicts["city"].rule, Rule::First);
+}
+
+#[test]
+fn an_own_write_that_comes_back_changes_nothing() {
+    let mut world = known(Conflict::Queue);
+    let (agreement, writes) = (world.agreement.clone(), world.writes);
+    for side in ["erp", "crm", "erp"] {
+        assert_eq!(world.tell(side), Some(Taken::Changed(false)));
+    }
+    assert_eq!((world.agreement, world.writes), (agreement, writes));
+}
+
+#[test]
+fn changes_of_two_fields_on_two_sides_at_once_need_nobody() {
+    let mut world = known(Conflict::Queue);
+    world.edit("crm", "city", "York");
+    world.edit("erp", "credit", 500);
+    world.tell("erp");
+    world.tell("crm");
+    world.settle();
+    assert_eq!(world.agrees(), Ok(()));
+    assert_eq!((world.value("erp", "city"), world.value("crm", "credit")), (Value::from("York"), Value::from(500)));
+    assert!(world.findings.is_empty());
+}
+
+#[test]
+fn who_does_not_own_a_field_is_written_over_and_told_so() {
+    let mut world = known(Conflict::Queue);
+    world.edit("erp", "city", "Hull");
+    world.tell("erp");
+    world.settle();
+    assert_eq!(world.value("erp", "city"), Value::from("Leeds"));
+    let verdict = &world.agreement.verdicts["city"];
+    assert_eq!((&verdict.from, &verdict.lost[&name("erp")]), (&name("crm"), &Value::from("Hull")));
+}
+
+#[test]
+fn the_owner_wins_whoever_comes_first() {
+    for order in [["crm", "erp"], ["erp", "crm"]] {
+        let mut world = known(Conflict::Queue);
+        world.edit("crm", "city", "York");
+        world.edit("erp", "city", "Hull");
+        order.iter().for_each(|side| drop(world.tell(side)));
+        world.settle();
+        assert_eq!(world.value("erp", "city"), Value::from("York"), "{order:?}");
+        assert_eq!(world.agrees(), Ok(()));
+    }
+}
+
+#[test]
+fn a_field_changes_its_owner_with_the_stage() {
+    let mut world = known(Conflict::Queue);
+    world.edit("crm", "billing.country", "GB");
+    world.tell("crm");
+    world.settle();
+    world.edit("erp", "billing.country", "FR");
+    world.tell("erp");
+    world.settle();
+    assert_eq!(world.value("erp", "billing.country"), Value::from("GB"));
+    world.agreement.stage = Some("buyer".into());
+    world.edit("erp", "billing.country", "DE");
+    world.tell("erp");
+    world.settle();
+    assert_eq!(world.value("crm", "billing.country"), Value::from("DE"));
+}
+
+#[test]
+fn two_changes_of_what_nobody_owns_are_for_a_person() {
+    let mut world = known(Conflict::Queue);
+    world.edit("crm", "note", "call first");
+    world.edit("erp", "note", "never call");
+    world.tell("crm");
+    // The change of the CRM is on its way to the ERP already, and is written over what is there.
+    assert_eq!(world.tell("erp"), Some(Taken::Stale));
+    world.write("erp");
+    assert_eq!(world.findings, vec![Finding::Conflict("note".into())]);
+    let conflict = world.agreement.conflicts["note"].clone();
+    assert_eq!(conflict.len(), 2, "{conflict:?}");
+    let cause = Cause { event: "item".into(), ..Cause::default() };
+    world.agreement.decide(&"note".into(), &name("erp"), Value::from("never call"), cause);
+    world.plan();
+    world.settle();
+    assert_eq!(world.agrees(), Ok(()));
+    assert_eq!(world.value("crm", "note"), Value::from("never call"));
+    assert_eq!(world.agreement.verdicts["note"].lost[&name("crm")], Value::from("call first"));
+}
+
+#[test]
+fn the_newest_of_two_changes_wins_where_that_is_wanted() {
+    let mut world = known(Conflict::Newest);
+    world.edit("crm", "note", "older");
+    world.edit("erp", "note", "newer");
+    world.tell("crm");
+    world.tell("erp");
+    world.settle();
+    assert_eq!(world.value("crm", "note"), Value::from("newer"));
+    assert_eq!(world.agreement.verdicts["note"].rule, Rule::Newest);
+}
+
+#[test]
+fn a_side_that_cannot_hold_all_of_it_is_not_said_to_have_changed_it() {
+    let mut world = known(Conflict::Queue);
+    world.edit("crm", "name", "ACME Limited");
+    world.tell("crm");
+    world.settle();
+    assert_eq!(world.value("erp", "name"), Value::from("ACME"));
+    assert_eq!(world.value("crm", "name"), Value::from("ACME Limited"));
+    let writes = world.writes;
+    world.settle();
+    assert_eq!(world.writes, writes);
+}
+
+#[test]
+fn a_refused_write_is_not_repeated_until_something_changes_and_is_no_change_of_the_other_side() {
+    let mut world = known(Conflict::Queue);
+    world.edit("crm", "city", "York");
+    world.tell("crm");
+    world.refuse("erp");
+    assert!(!world.is_writing("erp"));
+    // The ERP still says Leeds, which is not news.
+    world.edit("erp", "credit", 9);
+    world.tell("erp");
+    assert_eq!(world.agreement.agreed["city"], Value::from("York"));
+    assert!(!world.is_writing("erp"));
+    world.agreement.retry();
+    world.plan();
+    world.settle();
+    assert_eq!(world.agrees(), Ok(()));
+}
+
+#[test]
+fn what_is_read_while_a_write_is_under_way_is_read_again() {
+    let mut world = known(Conflict::Queue);
+    world.edit("crm", "city", "York");
+    world.tell("crm");
+    // The ERP is read before the write arrives there.
+    assert_eq!(world.tell("erp"), Some(Taken::Stale));
+    world.edit("erp", "credit", 7);
+    world.settle();
+    assert_eq!(world.agrees(), Ok(()));
+    assert_eq!(world.value("crm", "credit"), Value::from(7));
+    assert_eq!(world.value("crm", "city"), Value::from("York"));
+}
+
+#[test]
+fn two_systems_that_reformat_a_field_come_to_rest_with_one_finding() {
+    let mut world = known(Conflict::Newest);
+    // The CRM writes notes in small letters, the ERP in capitals.
+    world.form = |side, field, value| match value.as_str() {
+        Some(text) if field == "note" && side.as_str() == "erp" => Value::from(text.to_uppercase()),
+        Some(text) if field == "note" => Value::from(text.to_lowercase()),
+        _ => value.clone(),
+    };
+    let form = world.form;
+    // Interlock does not know that.
+    world.edit("crm", "note", "hello");
+    world.tell("crm");
+    for _ in 0..40 {
+        for side in ["erp", "crm"] {
+            world.form = form;
+            world.write(side);
+            world.form = |_, _, value| value.clone();
+            world.tell(side);
+            world.form = form;
+        }
+    }
+    let turns = world.findings.iter().filter(|finding| matches!(finding, Finding::Turns(_))).count();
+    assert!(turns <= 1, "{:?}", world.findings);
+    assert!(!world.is_writing("erp") && !world.is_writing("crm"));
+    assert!(world.writes < 12, "{}", world.writes);
+    // Another value ends the rest.
+    world.edit("crm", "note", "bye");
+    world.tell("crm");
+    assert!(world.is_writing("erp"));
+}
