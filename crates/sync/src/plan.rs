@@ -22,10 +22,22 @@ pub struct Write {
     pub fields: Fields,
 }
 
+/// What is to be done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// Writes that are under way from now on.
+    pub writes: Vec<Write>,
+    /// Records that have to be read before more is written to them.
+    pub checks: Vec<(ConnectionName, Arc<str>)>,
+}
+
 impl Agreement {
     /// What has to be written, and is under way from now on. A side has one write under way at the most.
-    pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Vec<Write> {
-        let mut writes = Vec::new();
+    ///
+    /// What a side may have changed itself without anybody having seen it yet is not written over: where that side would have
+    /// a say, its record has to be read first, after the change that is to be written came.
+    pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
+        let mut plan = Plan::default();
         for (name, side) in &policy.sides {
             let holding = self.sides.entry(name.clone()).or_default();
             if holding.waiting.is_some() {
@@ -44,23 +56,42 @@ impl Agreement {
                 !self.conflicts.contains_key(field)
                     && !self.turns.get(field).is_some_and(crate::agreement::Turns::rests)
             };
-            let fields: Fields = self
+            let unseen = |field: &Arc<str>| {
+                let owner = policy.owners.of(field, self.stage.as_deref());
+                let came = self.verdicts.get(field).map(|verdict| verdict.cause.at);
+                !create
+                    && side.reads.contains(field)
+                    && owner.is_none_or(|owner| owner == name)
+                    && holding.read_at.is_none_or(|read| came.is_some_and(|came| read < came))
+            };
+            let mut fields: Fields = self
                 .agreed
                 .iter()
                 .filter(differs)
                 .filter(|(field, _)| open(field))
                 .map(|(field, value)| (Arc::clone(field), value.clone()))
                 .collect();
+            let all = fields.len();
+            let refused = holding.refused.as_ref() == Some(&fields);
+            fields.retain(|field, _| !unseen(field));
+            if fields.len() < all
+                && !refused
+                && !holding.checking
+                && let Some(id) = &holding.id
+            {
+                plan.checks.push((name.clone(), Arc::clone(id)));
+                holding.checking = true;
+            }
             // What was refused is not sent again until it is something else.
-            if fields.is_empty() || holding.refused.as_ref() == Some(&fields) {
+            if fields.is_empty() || refused || holding.refused.as_ref() == Some(&fields) {
                 continue;
             }
             let expected = normal(name, &fields);
             holding.refused = None;
             holding.waiting = Some(Waiting { fields: fields.clone(), expected, overwritten: Fields::new() });
-            writes.push(Write { side: name.clone(), id: holding.id.clone(), fields });
+            plan.writes.push(Write { side: name.clone(), id: holding.id.clone(), fields });
         }
-        writes
+        plan
     }
 
     /// A write is over and happened. What was changed there meanwhile, and is written over now, is judged like any other change.
