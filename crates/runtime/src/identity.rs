@@ -1,7 +1,7 @@
 //! Which canonical object a record is: by its cross-reference, by the key that it carries, or by the rules of the object; a new
 //! one otherwise. One at a time, so that the first records of two systems at once do not become two objects.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use definitions::Synchronised;
@@ -69,18 +69,23 @@ struct Record {
     object: Value,
 }
 
+/// An object and something of it.
+type Pair = (Arc<str>, Arc<str>);
+/// An object, a connection, and a key or a record there.
+type Place = (Arc<str>, Arc<str>, Arc<str>);
+
 /// What was learnt of the records before in the same batch.
 #[derive(Default)]
 struct Learnt {
     mutations: Vec<Mutation>,
     /// Keys by object, connection and record.
-    keys: HashMap<(Arc<str>, Arc<str>, Arc<str>), Arc<str>>,
+    keys: HashMap<Place, Arc<str>>,
     /// Records by object, connection and key.
-    records: HashMap<(Arc<str>, Arc<str>, Arc<str>), Arc<str>>,
+    records: HashMap<Place, Arc<str>>,
     /// Keys by object and match value.
-    matches: HashMap<(Arc<str>, Arc<str>), Vec<Arc<str>>>,
+    matches: HashMap<Pair, Vec<Arc<str>>>,
     /// Keys that are known, by object.
-    known: HashMap<(Arc<str>, Arc<str>), ()>,
+    known: HashSet<Pair>,
 }
 
 impl Record {
@@ -109,7 +114,7 @@ impl Record {
                 );
                 return Ok(Identity::Unclear(reason));
             }
-            let known = learnt.known.contains_key(&(Arc::clone(&object), Arc::clone(&key)))
+            let known = learnt.known.contains(&(Arc::clone(&object), Arc::clone(&key)))
                 || store.synced(&object, &key)?.is_some();
             self.learn(learnt, &object, &key, (!known).then_some(values));
             return Ok(Identity::Is(key));
@@ -160,7 +165,7 @@ impl Record {
             record_id: Arc::clone(&self.record),
         }));
         let Some(values) = values else { return };
-        learnt.known.insert((Arc::clone(object), Arc::clone(key)), ());
+        learnt.known.insert((Arc::clone(object), Arc::clone(key)));
         for value in &values {
             learnt.matches.entry((Arc::clone(object), Arc::clone(value))).or_default().push(Arc::clone(key));
         }
@@ -188,7 +193,7 @@ mod tests {
 
     #[test]
     fn new_keys_are_short_and_differ() {
-        let keys: std::collections::HashSet<Arc<str>> = (0..10_000).map(|_| new_key()).collect();
+        let keys: HashSet<Arc<str>> = (0..10_000).map(|_| new_key()).collect();
         assert_eq!(keys.len(), 10_000);
         assert!(keys.iter().all(|key| key.len() == 20 && key.bytes().all(|byte| DIGITS.contains(&byte))));
     }

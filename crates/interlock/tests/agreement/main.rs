@@ -3,6 +3,7 @@
 #[path = "../wrong_input/http.rs"]
 mod http;
 #[path = "../wrong_input/program.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
 mod program;
 mod world;
 
