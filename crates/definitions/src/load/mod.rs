@@ -2,6 +2,7 @@
 
 mod apis;
 mod connections;
+mod console_address;
 mod environment;
 mod feeds;
 mod files;
@@ -26,6 +27,8 @@ use mapping::{Mapping, ValueMap};
 use model::{ConnectionName, Diagnostics, ObjectName, Source};
 use workflow::yaml::{self, Node};
 use workflow::{Environment, Permissions};
+
+pub use console_address::console_address;
 
 use crate::connection::{ConnectionDefinition, Function};
 use crate::object::ObjectDefinition;
