@@ -180,7 +180,8 @@ async fn meant(caller: &Caller, body: &Value) -> Result<Vec<RunId>, axum::respon
         if ids.is_empty() || ids.len() > MANY_MAX {
             return Err(bad(format!("`runs` is a list of 1 to {MANY_MAX} ids")));
         }
-        return ids.iter().map(|id| run_id(id.as_str().unwrap_or_default()).map_err(bad)).collect();
+        let ids: Result<_, String> = ids.iter().map(|id| run_id(id.as_str().unwrap_or_default())).collect();
+        return ids.map_err(bad);
     }
     let text = |name: &str| body.get(name).as_str().filter(|text| !text.is_empty());
     let wanted = text("status").ok_or_else(|| bad("`status` or `runs` says which runs are meant".to_owned()))?;
