@@ -20,6 +20,7 @@ const TOKEN_VARIABLE: &str = "INTERLOCK_TOKEN";
 /// Which Interlock is meant, and as whom it is asked. The token comes from the environment variable INTERLOCK_TOKEN or from a
 /// file, never from the command line, which others can read.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Which Interlock, and as whom")]
 pub(crate) struct ServerArgs {
     /// Where the console is, such as http://127.0.0.1:8081; INTERLOCK_URL when not given, or else the project says it.
     #[arg(long, value_name = "URL", global = true)]

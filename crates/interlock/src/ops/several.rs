@@ -43,13 +43,6 @@ pub(crate) struct Refusal {
     pub(crate) code: String,
 }
 
-impl Refusal {
-    /// Of a request about one.
-    pub(crate) fn new(id: &str, trouble: Trouble) -> Self {
-        Self { id: id.to_owned(), why: trouble.message, remedy: trouble.remedy, code: trouble.code }
-    }
-}
-
 /// What was done with several, counted while it is done.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -58,6 +51,21 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// What came of one more.
+    ///
+    /// # Errors
+    /// When the next one would meet the same.
+    pub(crate) fn note(&mut self, id: &str, answer: Result<Value, Trouble>) -> Result<(), Trouble> {
+        match answer {
+            Ok(_) => self.did(1),
+            Err(trouble) if trouble.lasts => return Err(trouble),
+            Err(Trouble { message: why, remedy, code, .. }) => {
+                self.refuse(Refusal { id: id.to_owned(), why, remedy, code });
+            }
+        }
+        Ok(())
+    }
+
     /// So many more were done.
     pub(crate) fn did(&mut self, count: usize) {
         self.done += count;
@@ -92,6 +100,9 @@ impl Tally {
     ) -> Result<(), Failure> {
         let Self { done, refused } = self;
         let count = refused.len();
+        if let Some(trouble) = trouble.as_ref().filter(|_| done + count == 0) {
+            return Err(trouble.clone().into());
+        }
         let result = Value::object([
             ("done", Value::from(done)),
             ("refused", Value::array(refused.iter().map(Refusal::to_value))),

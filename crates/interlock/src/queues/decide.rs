@@ -10,7 +10,10 @@ use super::item_id;
 use super::look::{Status, items};
 use crate::failure::Failure;
 use crate::given;
-use crate::ops::{Client, Output, Refusal, Tally, agreed};
+use crate::ops::{Client, Output, Tally, agreed};
+
+/// After how many it is said how far it is.
+const PROGRESS_EVERY: usize = 500;
 
 #[derive(Debug, Args)]
 pub(super) struct ActArgs {
@@ -43,25 +46,15 @@ pub(super) async fn act(client: &Client, output: Output, arguments: &ActArgs) ->
         }
         body.set("record", given::value(file, "--record").map_err(Failure::Wrong)?);
     }
-    if let [item] = arguments.items[..] {
-        let item = item.to_string();
-        let answer = client.tell(&["items", &item, &arguments.action], &body).await?;
-        output.print(&answer, || format!("Work item {item} resolved: {}.", arguments.action));
-        return Ok(());
-    }
     let ids = meant(client, arguments).await?;
     agreed(arguments.yes, ids.len(), &format!("{} {} work items", arguments.action, ids.len()))?;
     let (mut tally, mut ended) = (Tally::default(), None);
     for (place, id) in ids.iter().enumerate() {
-        match client.tell(&["items", id, &arguments.action], &body).await {
-            Ok(_) => tally.did(1),
-            Err(trouble) if trouble.lasts => {
-                ended = Some(trouble);
-                break;
-            }
-            Err(trouble) => tally.refuse(Refusal::new(id, trouble)),
+        if let Err(trouble) = tally.note(id, client.tell(&["items", id, &arguments.action], &body).await) {
+            ended = Some(trouble);
+            break;
         }
-        if (place + 1) % 500 == 0 {
+        if (place + 1) % PROGRESS_EVERY == 0 {
             tally.progress(ids.len());
         }
     }

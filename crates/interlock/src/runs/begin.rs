@@ -7,7 +7,7 @@ use model::Value;
 
 use crate::failure::Failure;
 use crate::given;
-use crate::ops::{Client, Output, Refusal, Tally};
+use crate::ops::{Client, Output, Tally};
 
 #[derive(Debug, Args)]
 pub(super) struct StartArgs {
@@ -68,16 +68,10 @@ pub(super) async fn tell(client: &Client, output: Output, file: &Path) -> Result
     let mut tally = Tally::default();
     let mut ended = None;
     for (place, event) in events.iter().enumerate() {
-        match client.tell(&["events"], event).await {
-            Ok(_) => tally.did(1),
-            Err(trouble) if trouble.lasts => {
-                ended = Some(trouble);
-                break;
-            }
-            Err(trouble) => {
-                let id = event.get("id").as_str().map_or_else(|| format!("event {}", place + 1), str::to_owned);
-                tally.refuse(Refusal::new(&id, trouble));
-            }
+        let id = event.get("id").as_str().map_or_else(|| format!("event {}", place + 1), str::to_owned);
+        if let Err(trouble) = tally.note(&id, client.tell(&["events"], event).await) {
+            ended = Some(trouble);
+            break;
         }
     }
     tally.close(output, events.len(), "event", "taken", ended)

@@ -117,14 +117,14 @@ impl Operation {
         note: Option<&str>,
         input: Option<Value>,
     ) -> Result<(), Failure> {
-        let run = run.to_string();
+        let id = run.to_string();
         let mut body = noted(note);
         if let Some(input) = input {
             body.set("input", input);
         }
-        let answer = client.tell(&["runs", &run, self.name], &body).await?;
-        output.print(&answer, || format!("Run {run} {}.", self.did));
-        Ok(())
+        let mut tally = Tally::default();
+        tally.note(&id, client.tell(&["runs", &id, self.name], &body).await)?;
+        tally.close(output, 1, "run", self.did, None)
     }
 
     async fn part(
