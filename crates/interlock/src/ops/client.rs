@@ -148,12 +148,8 @@ fn refused(status: StatusCode, problem: &Value) -> Trouble {
         StatusCode::TOO_MANY_REQUESTS => "Wait a minute, and give a user's access token".to_owned(),
         _ => text("remedy"),
     };
-    let lasts = matches!(
-        status,
-        StatusCode::UNAUTHORIZED
-            | StatusCode::FORBIDDEN
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::SERVICE_UNAVAILABLE
-    );
+    // A user who may not act on one queue may act on another.
+    let lasts =
+        matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     Trouble { message: text("title"), remedy, code: text("code"), lasts }
 }

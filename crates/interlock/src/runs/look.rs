@@ -27,37 +27,42 @@ pub(super) struct ListArgs {
     limit: u32,
 }
 
-/// Runs that fit, the first started first, up to `limit`. They are read by the place in the list, not by counting, so that none
-/// is left out while others come and go.
-pub(super) async fn matching(
+/// Hands over runs that fit, the first started first, up to `limit`, a page at a time: a bulk may be larger than one would keep.
+/// They are read by the place in the list, not by counting, so that none is left out while others come and go.
+pub(super) async fn each_page(
     client: &Client,
     workflow: Option<&str>,
     status: Option<Status>,
     limit: usize,
-) -> Result<Vec<Value>, Trouble> {
-    let mut runs: Vec<Value> = Vec::new();
-    while runs.len() < limit {
-        let wanted = PAGE.min(limit - runs.len());
-        let (count, last) = (wanted.to_string(), runs.last().map(|run| run.get("id").clone()));
-        let mut query = vec![("limit", count.as_str())];
+    mut take: impl FnMut(&[Value]),
+) -> Result<(), Trouble> {
+    let (mut count, mut last) = (0, None);
+    while count < limit {
+        let wanted = PAGE.min(limit - count);
+        let size = wanted.to_string();
+        let mut query = vec![("limit", size.as_str())];
         query.extend(workflow.map(|workflow| ("workflow", workflow)));
         query.extend(status.map(|status| ("status", status.word())));
-        query.extend(last.as_ref().and_then(Value::as_str).map(|last| ("after", last)));
+        query.extend(last.as_deref().map(|last| ("after", last)));
         let answer = client.ask(&["runs"], &query).await?;
         let page = answer.get("runs").items();
-        runs.extend(page.iter().cloned());
+        take(page);
         if page.len() < wanted {
             break;
         }
+        count += page.len();
+        last = page.last().and_then(|run| run.get("id").as_str()).map(str::to_owned);
     }
-    Ok(runs)
+    Ok(())
 }
 
 /// `interlock runs list`
 pub(super) async fn list(client: &Client, output: Output, arguments: &ListArgs) -> Result<(), Failure> {
     let limit = arguments.limit as usize;
     // One more says whether there are more.
-    let mut runs = matching(client, arguments.workflow.as_deref(), arguments.status, limit.saturating_add(1)).await?;
+    let (mut runs, wanted) = (Vec::new(), limit.saturating_add(1));
+    let workflow = arguments.workflow.as_deref();
+    each_page(client, workflow, arguments.status, wanted, |page| runs.extend_from_slice(page)).await?;
     let more = runs.len() > limit;
     runs.truncate(limit);
     let result = Value::object([("runs", Value::from(runs)), ("more", Value::from(more))]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use model::{RunId, Value};
 
-use super::look::matching;
+use super::look::each_page;
 use super::{Status, run_id};
 use crate::failure::Failure;
 use crate::given;
@@ -166,7 +166,11 @@ async fn meant(client: &Client, arguments: &RunArgs) -> Result<Vec<RunId>, Failu
     if arguments.status.is_none() {
         return Ok(arguments.runs.iter().copied().filter(|run| seen.insert(*run)).collect());
     }
-    let found = matching(client, arguments.workflow.as_deref(), arguments.status, usize::MAX).await?;
-    let ids = found.iter().filter_map(|run| run.get("id").as_str()?.parse().ok());
-    Ok(ids.filter(|run| seen.insert(*run)).collect())
+    let mut runs = Vec::new();
+    let mut keep = |page: &[Value]| {
+        let ids = page.iter().filter_map(|run| run.get("id").as_str()?.parse().ok());
+        runs.extend(ids.filter(|run| seen.insert(*run)));
+    };
+    each_page(client, arguments.workflow.as_deref(), arguments.status, usize::MAX, &mut keep).await?;
+    Ok(runs)
 }
