@@ -113,9 +113,14 @@ impl Client {
                 format!("the answer of {} was lost, so it may have been done or not: {}", self.place(), error.message),
                 "Look at how it stands before you repeat it",
             ),
+            // What stands last is the cause of all before it.
             _ if error.code == "connect" => own(
                 "IL-OPS-003",
-                format!("no Interlock answers at {}: {}", self.place(), error.message),
+                format!(
+                    "no Interlock answers at {}: {}",
+                    self.place(),
+                    error.message.rsplit(": ").next().unwrap_or_default()
+                ),
                 "Start it with `interlock run`, or say where it is with --url",
             ),
             _ => own("IL-OPS-003", format!("{} cannot be asked: {}", self.place(), error.message), "Try it again"),
