@@ -39,7 +39,7 @@ impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
         let status = match problem.code {
             "IL-RUN-002" | "IL-RUN-007" => StatusCode::NOT_FOUND,
-            "IL-RUN-003" | "IL-RUN-008" => StatusCode::CONFLICT,
+            "IL-RUN-003" | "IL-RUN-008" | "IL-RUN-017" | "IL-RUN-018" => StatusCode::CONFLICT,
             "IL-RUN-004" | "IL-RUN-005" | "IL-RUN-006" => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
@@ -230,8 +230,19 @@ pub(crate) async fn operate(
         let remedy = format!("Ask somebody with the role {}", who(release, RUNS));
         return Err(Refused::new(StatusCode::FORBIDDEN, "IL-CON-010", message, remedy));
     }
+    let (operation, did) = run_operation(operation, wish)?;
+    console.operations.operate(run, operation, &user.name).await?;
+    console.boards.forget().await;
+    Ok(did)
+}
+
+/// What is to be done with a run, and the word for that it was done.
+///
+/// # Errors
+/// When there is no such operation, or it lacks its reason.
+pub(crate) fn run_operation(operation: &str, wish: Wish<'_>) -> Result<(RunOperation, &'static str), Refused> {
     let reason = wish.note.map(str::trim).filter(|note| !note.is_empty());
-    let (operation, did) = match operation {
+    Ok(match operation {
         "retry" => (RunOperation::Retry { input: wish.record }, "retried"),
         "suspend" => (RunOperation::Suspend, "halted"),
         "resume" => (RunOperation::Resume, "resumed"),
@@ -248,10 +259,7 @@ pub(crate) async fn operate(
             let remedy = "Choose one of: retry, cancel, suspend, resume, restart";
             return Err(Refused::new(StatusCode::NOT_FOUND, "IL-CON-015", message, remedy));
         }
-    };
-    console.operations.operate(run, operation, &user.name).await?;
-    console.boards.forget().await;
-    Ok(did)
+    })
 }
 
 /// What people call a queue.

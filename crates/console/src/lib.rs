@@ -119,7 +119,8 @@ pub fn router(
         .route("/ops/items/{id}/{action}", post(ops::decide))
         .route("/ops/runs/{id}/{operation}", post(ops::operate))
         .route("/ops/runs", get(ops_runs::list))
-        .route("/ops/runs/{operation}", post(ops_runs::many))
+        // What stands last in the path is a run for the one, an operation for the other.
+        .route("/ops/runs/{id}", get(ops_runs::show).post(ops_runs::many))
         .route("/ops/workflows/{namespace}/{name}/{version}/runs", post(ops_runs::start))
         .route("/ops/events", post(ops_runs::publish))
         .route("/ops/transactions", get(ops::transactions))

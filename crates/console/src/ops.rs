@@ -74,7 +74,7 @@ pub(crate) fn unavailable(own: &Problem) -> Response {
     problem(StatusCode::SERVICE_UNAVAILABLE, own)
 }
 
-fn missing(what: &str) -> Response {
+pub(crate) fn missing(what: &str) -> Response {
     let own = Problem::new("IL-CON-031", format!("There is no such {what}"), "Check the id");
     problem(StatusCode::NOT_FOUND, &own)
 }
@@ -102,7 +102,7 @@ fn known_names(parts: &Parts) -> Result<(), String> {
     let known: &[&str] = match parts.uri.path() {
         "/ops/items" => &["queue", "status", "limit", "offset"],
         "/ops/transactions" => &["q", "stuck", "limit", "offset"],
-        "/ops/runs" => &["workflow", "status", "limit", "offset"],
+        "/ops/runs" => &["workflow", "status", "after", "limit", "offset"],
         _ => &[],
     };
     let Ok(Query(fields)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else {

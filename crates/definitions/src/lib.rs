@@ -22,7 +22,7 @@ pub use connection::{
     RetryPolicy, Sweep,
 };
 pub use follow::Canonical;
-pub use load::load;
+pub use load::{console_address, load};
 pub use object::ObjectDefinition;
 pub use queue::{ActionStyle, Queue, QueueAction};
 pub use release::{Release, Target, WorkflowDefinition};

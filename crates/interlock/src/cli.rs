@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::demo::Faults;
 use crate::project::Integration;
+use crate::queues::QueuesArgs;
+use crate::runs::RunsArgs;
 use crate::workflow::WorkflowCommand;
 
 /// Keeps Salesforce and a company's ERPs in agreement, and runs the workflows that cross them.
@@ -42,6 +44,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: WorkflowCommand,
     },
+    /// Operates the runs of a running Interlock: lists, starts, halts, retries and ends them, one or many.
+    Runs(RunsArgs),
+    /// Looks at the work items of a running Interlock, and decides on them.
+    Queues(QueuesArgs),
     /// Runs a simulated system on real sockets, for tests and demonstrations.
     Sandbox {
         #[command(subcommand)]

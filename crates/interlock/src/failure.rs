@@ -11,11 +11,13 @@ pub(crate) enum Failure {
     Problem(Problem),
     /// The definitions or the command line are wrong: exit status 2.
     Wrong(Problem),
+    /// A running Interlock cannot be asked, or refuses: exit status 1.
+    Refused(String),
     /// The definitions are wrong and their mistakes have been shown: exit status 2.
     Shown,
     /// The closing account does not close; it has been shown: exit status 1.
     AccountOpen,
-    /// A workflow ended with an error, which has been printed: exit status 1.
+    /// A workflow ended with an error, or not all was done that was wanted, which has been printed: exit status 1.
     Ended,
 }
 
@@ -24,10 +26,11 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         match self {
             Self::Problem(problem) | Self::Wrong(problem) => eprintln!("interlock: {problem}"),
+            Self::Refused(told) => eprintln!("interlock: {told}"),
             Self::Shown | Self::AccountOpen | Self::Ended => {}
         }
         match self {
-            Self::Problem(_) | Self::AccountOpen | Self::Ended => ExitCode::from(1),
+            Self::Problem(_) | Self::Refused(_) | Self::AccountOpen | Self::Ended => ExitCode::from(1),
             Self::Wrong(_) | Self::Shown => ExitCode::from(2),
         }
     }

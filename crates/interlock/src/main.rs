@@ -6,10 +6,14 @@ mod demo;
 mod direct;
 mod environment;
 mod failure;
+mod given;
 mod listeners;
 mod logging;
+mod ops;
 mod project;
+mod queues;
 mod run;
+mod runs;
 mod sandbox;
 mod stop;
 mod wiring;
@@ -74,5 +78,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Check { folder, environment } => run::check(&folder, environment.as_deref()),
         Command::Run(arguments) => run::run(arguments).await,
         Command::Workflow { command } => workflow::command(command).await,
+        Command::Runs(arguments) => runs::command(arguments).await,
+        Command::Queues(arguments) => queues::command(arguments).await,
     }
 }

@@ -62,6 +62,8 @@ pub struct RunFilter {
     pub workflow: Option<Arc<str>>,
     /// Only with this status.
     pub status: Option<RunStatus>,
+    /// Only those that come after this one in the list: how a long list is read to its end while it changes.
+    pub after: Option<RunId>,
 }
 
 /// Durable state. All reads see every batch that was reported durable before they began; they block and belong on a thread that

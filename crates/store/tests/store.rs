@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use model::{EventId, IntentId, Money, RunId, TransactionId, Value, WorkItemId};
 use store::{
     EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation, Page, ReferenceRow,
-    RunPart, RunRow, RunStatus, SqliteStore, Store, StoreError, SyncedRow, TimerRow, TransactionRow, WorkItemFilter,
-    WorkItemRow, WorkItemStatus,
+    RunFilter, RunPart, RunRow, RunStatus, SqliteStore, Store, StoreError, SyncedRow, TimerRow, TransactionRow,
+    WorkItemFilter, WorkItemRow, WorkItemStatus,
 };
 
 const ALL: Page = Page { offset: 0, limit: 1_000 };
@@ -152,6 +152,29 @@ async fn what_is_durable_is_read_back_by_the_next_process() {
     assert_eq!(store.timers_due(at(59), 10), Ok(vec![]));
     assert_eq!(store.timers_due(at(60), 10), Ok(vec![timer]));
     assert_eq!(store.next_timer(), Ok(Some(at(60))));
+}
+
+#[tokio::test]
+async fn runs_are_listed_by_what_they_are_and_from_a_place_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let mut runs: Vec<RunRow> = (0..6).map(|number| a_run(&format!("Q-{number}"))).collect();
+    runs.sort_by_key(|run| run.id);
+    for run in runs.iter_mut().step_by(2) {
+        run.status = RunStatus::Failed;
+    }
+    store.commit(runs.iter().cloned().map(Mutation::PutRun).collect()).durable().await.expect("durable");
+    let keys = |filter: RunFilter, limit: u32| {
+        let found = store.runs(&filter, Page { offset: 0, limit }).expect("runs");
+        found.iter().map(|run| run.key.to_string()).collect::<Vec<_>>()
+    };
+    let expected = |places: &[usize]| places.iter().map(|place| runs[*place].key.to_string()).collect::<Vec<_>>();
+    let failed = RunFilter { status: Some(RunStatus::Failed), ..RunFilter::default() };
+    assert_eq!(keys(RunFilter::default(), 2), expected(&[0, 1]));
+    assert_eq!(keys(RunFilter { after: Some(runs[1].id), ..RunFilter::default() }, 2), expected(&[2, 3]));
+    assert_eq!(keys(RunFilter { after: Some(runs[1].id), ..failed.clone() }, 9), expected(&[2, 4]));
+    assert_eq!(keys(RunFilter { after: Some(runs[5].id), ..failed }, 9), expected(&[]));
+    assert_eq!(keys(RunFilter { workflow: Some("other".into()), ..RunFilter::default() }, 9), expected(&[]));
 }
 
 #[tokio::test]

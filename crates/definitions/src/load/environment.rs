@@ -32,13 +32,14 @@ pub(super) fn fill(reader: Reader<'_>, node: &mut Node, environment: &dyn Fn(&st
     failed
 }
 
+/// Why a text cannot be filled.
 #[derive(Debug, PartialEq)]
-enum Unfilled {
+pub(super) enum Unfilled {
     Unset(String),
     Malformed,
 }
 
-fn replace(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, Unfilled> {
+pub(super) fn replace(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, Unfilled> {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {

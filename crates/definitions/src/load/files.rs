@@ -11,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 use crate::sources::{LoadError, Sources};
 
 /// Largest file, in bytes.
-const FILE_MAX: u64 = 1024 * 1024;
+pub(super) const FILE_MAX: u64 = 1024 * 1024;
 /// Most files of a project.
 const FILES_MAX: usize = 2_000;
 /// The file that makes a folder a project.
-const PROJECT_FILE: &str = "interlock.yaml";
+pub(super) const PROJECT_FILE: &str = "interlock.yaml";
 
 pub(super) const PLACE: Span = Span { line: 1, column: 1, length: 1 };
 

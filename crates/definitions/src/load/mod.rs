@@ -3,6 +3,7 @@
 mod agreement;
 mod apis;
 mod connections;
+mod console_address;
 mod environment;
 mod feeds;
 mod files;
@@ -27,6 +28,8 @@ use mapping::{Mapping, ValueMap};
 use model::{ConnectionName, Diagnostics, ObjectName, Source};
 use workflow::yaml::{self, Node};
 use workflow::{Environment, Permissions};
+
+pub use console_address::console_address;
 
 use crate::connection::{ConnectionDefinition, Function};
 use crate::object::ObjectDefinition;

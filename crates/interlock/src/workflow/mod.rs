@@ -1,6 +1,5 @@
 //! `interlock workflow`: one workflow document by itself.
 
-mod events;
 mod run;
 
 use std::io::IsTerminal as _;

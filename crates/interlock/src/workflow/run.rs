@@ -13,10 +13,11 @@ use runtime::{DirectAccess, Happening, InDoubt, Parts, Runtime};
 use store::SqliteStore;
 use tokio::sync::mpsc;
 
-use super::{RunArgs, events, load};
+use super::{RunArgs, load};
 use crate::direct;
 use crate::environment::{Environment, ProjectSecrets};
 use crate::failure::Failure;
+use crate::given;
 use crate::stop;
 
 /// How long calls under way may take when the run is over or interrupted.
@@ -42,11 +43,11 @@ pub(super) async fn run(arguments: RunArgs) -> Result<(), Failure> {
         )));
     }
     let input = match &arguments.input {
-        Some(file) => events::value(file, "--input").map_err(Failure::Wrong)?,
+        Some(file) => given::value(file, "--input").map_err(Failure::Wrong)?,
         None => Value::empty_object(),
     };
     let told = match &arguments.events {
-        Some(file) => events::events(file, "--events").map_err(Failure::Wrong)?,
+        Some(file) => given::events(file, "--events").map_err(Failure::Wrong)?,
         None => Vec::new(),
     };
     let folder = tempfile::Builder::new().prefix("interlock-workflow-").tempdir().map_err(|error| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const TOKEN: &str = "a token of this test";
+pub(crate) const TOKEN: &str = "a token of this test";
 
 /// An address that nothing listens on.
 pub(crate) fn free_address() -> SocketAddr {

@@ -278,10 +278,12 @@ impl Store for SqliteStore {
     }
 
     fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
+        let after = filter.after.map(|run| run.uuid().into_bytes().to_vec()).unwrap_or_default();
         self.list(
             "select id, workflow, definition, key, transaction_id, status, x'', started_at, updated_at, in_doubt from runs
-             where (?1 is null or workflow = ?1) and (?2 is null or status = ?2) order by id limit ?3 offset ?4",
-            params![filter.workflow, filter.status.map(RunStatus::code), page.limit, page.offset],
+             where (?1 is null or workflow = ?1) and (?2 is null or status = ?2) and id > ?5 order by id limit ?3 offset ?4",
+            // No bytes come before all ids.
+            params![filter.workflow, filter.status.map(RunStatus::code), page.limit, page.offset, after],
             run,
         )
     }

@@ -1,4 +1,4 @@
-//! Inputs and events from files: YAML, JSON, or one JSON document in each line.
+//! Inputs and events that are given by files: YAML, JSON, or one JSON document in each line.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +14,7 @@ const FILE_MAX: u64 = 64 * 1024 * 1024;
 ///
 /// # Errors
 /// When it cannot be read, or is neither.
-pub(super) fn value(file: &Path, option: &str) -> Result<Value, Problem> {
+pub(crate) fn value(file: &Path, option: &str) -> Result<Value, Problem> {
     let text = text(file, option)?;
     parse(file, option, &text)
 }
@@ -23,7 +23,7 @@ pub(super) fn value(file: &Path, option: &str) -> Result<Value, Problem> {
 ///
 /// # Errors
 /// When they cannot be read, or are none of these.
-pub(super) fn events(file: &Path, option: &str) -> Result<Vec<Value>, Problem> {
+pub(crate) fn events(file: &Path, option: &str) -> Result<Vec<Value>, Problem> {
     let text = text(file, option)?;
     let lines: Option<Vec<Value>> = text
         .lines()
