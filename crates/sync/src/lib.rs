@@ -6,6 +6,9 @@
 //! | [`Owners`] | which side is the system of record of a field, per stage of the object's life |
 //! | [`Agreement`] | the state of one object: takes in what a side holds, plans writes, takes in what came of them |
 //! | [`Verdict`] | for each field: from which side its value came, by which rule, and what lost |
+//! | [`matching`] | which known object a record is that is seen for the first time |
+//! | [`follow`] | what a delete, undelete, merge or unmerge on one side means for the others |
+//! | [`Coverage`] | which windows of a change feed are proven complete |
 //!
 //! # How it works
 //! For each side it is remembered what that side *holds*: what was read from it last, or what was written to it since. A side
@@ -22,13 +25,18 @@
 //! again and again are left alone after [`TURNS_MAX`] turns and a person is told, instead of writing to and fro for ever.
 
 mod agreement;
+mod coverage;
+mod deletes;
 mod fields;
+pub mod matching;
 mod owners;
 mod plan;
 mod policy;
 mod stored;
 
 pub use agreement::{Agreement, Cause, Finding, Holding, Reading, Rule, TURNS_MAX, Taken, Turns, Verdict, Waiting};
+pub use coverage::{Coverage, WINDOWS_MAX, Window, Windows};
+pub use deletes::{Abilities, Act, Counterpart, Deletes, Documents, Following, Happened, Reason, follow};
 pub use fields::{Fields, fields_of, is_same, object_of};
 pub use owners::{Owner, Owners};
 pub use plan::{Normal, Write};
