@@ -2,6 +2,7 @@
 
 mod coverage;
 mod deletes;
+mod matching;
 mod properties;
 mod rules;
 mod world;
