@@ -246,8 +246,9 @@ impl Agreement {
                 }
             }
             None => {
-                // A third value ends the to and fro.
-                if old || turns.taken.len() >= 2 {
+                // A third value ends the to and fro. A system that reformats always brings the same value: a side that brings
+                // another one is in people's hands.
+                if old || turns.taken.len() >= 2 || turns.taken.iter().any(|(from, ..)| from == side) {
                     turns.taken.clear();
                     turns.since = Some(at);
                 }
@@ -272,14 +273,20 @@ impl Agreement {
             self.agree(side, field, value, rule, cause, None);
             return;
         };
-        if is_same(agreed, &value) || is_empty(&value) {
+        if is_empty(&value) {
+            return;
+        }
+        if is_same(agreed, &value) {
+            self.second(policy, side, field, cause);
             return;
         }
         if is_empty(agreed) {
             self.agree(side, field, value, Rule::Only, cause, None);
             return;
         }
-        self.meet(policy, side, field, value, cause, findings);
+        // An owner that never had a value does not stand against those of others.
+        let owner = self.owner(policy, field).filter(|owner| *owner == side || self.says(owner, field)).cloned();
+        self.meet(policy, owner.as_ref(), side, field, value, cause, findings);
     }
 
     /// A side has another value than it had.
@@ -298,27 +305,30 @@ impl Agreement {
         if is_same(&agreed, &value) {
             // The other side's change, made here by hand as well.
             self.settle_conflict(field, side, &value);
+            self.second(policy, side, field, cause);
             return;
         }
-        let owner = policy.owners.of(field, self.stage.as_deref());
+        let owner = self.owner(policy, field).filter(|owner| *owner == side || self.knows(owner, field)).cloned();
         match owner {
-            Some(owner) if owner == side => {
+            Some(owner) if owner == *side => {
                 let lost = self.other_change(side, field, known, &agreed);
                 self.agree(side, field, value, Rule::Owner, cause, lost);
             }
             // It is written over; the verdict says what lost.
-            Some(owner) if self.knows(owner, field) => self.lose(side, field, value),
-            _ if self.other_change(side, field, known, &agreed).is_some() => {
-                self.meet(policy, side, field, value, cause, findings);
+            Some(_) => self.lose(side, field, value),
+            None if self.conflicts.contains_key(field) || self.other_change(side, field, known, &agreed).is_some() => {
+                self.meet(policy, None, side, field, value, cause, findings);
             }
-            _ => self.agree(side, field, value, Rule::Changed, cause, None),
+            None => self.agree(side, field, value, Rule::Changed, cause, None),
         }
     }
 
-    /// The value of a side meets another one that is agreed.
+    /// The value of a side meets another one that is agreed. An owner that has a say decides, or else the policy.
+    #[expect(clippy::too_many_arguments, reason = "one change and what is needed to judge it")]
     pub(crate) fn meet(
         &mut self,
         policy: &Policy,
+        owner: Option<&ConnectionName>,
         side: &ConnectionName,
         field: &Arc<str>,
         value: Value,
@@ -327,29 +337,70 @@ impl Agreement {
     ) {
         let agreed = self.agreed.get(field).cloned().unwrap_or_default();
         let from = self.verdicts.get(field).map(|verdict| verdict.from.clone());
-        let lost = from.clone().map(|from| (from, agreed.clone()));
-        let owner =
-            policy.owners.of(field, self.stage.as_deref()).filter(|owner| *owner == side || self.knows(owner, field));
-        match (owner, policy.conflict) {
-            (Some(owner), _) if owner == side => self.agree(side, field, value, Rule::Owner, cause, lost),
-            (Some(_), _) => self.lose(side, field, value),
-            (None, Conflict::Newest) => self.agree(side, field, value, Rule::Newest, cause, lost),
-            (None, Conflict::First) => {
-                let place = |name: &ConnectionName| policy.sides.get_index_of(name).unwrap_or(usize::MAX);
-                if from.as_ref().is_none_or(|from| place(side) < place(from)) {
-                    self.agree(side, field, value, Rule::FirstNamed, cause, lost);
-                } else {
-                    self.lose(side, field, value);
-                }
-            }
+        let (wins, rule) = match (owner, policy.conflict) {
+            (Some(owner), _) => (owner == side, Rule::Owner),
+            (None, Conflict::First) => (self.outranks(policy, side, field, cause), Rule::FirstNamed),
+            (None, Conflict::Newest) => (self.outranks(policy, side, field, cause), Rule::Newest),
             (None, Conflict::Queue) => {
-                let sides = self.conflicts.entry(Arc::clone(field)).or_default();
-                if let Some(from) = from {
-                    sides.entry(from).or_insert(agreed);
-                }
-                sides.insert(side.clone(), value);
-                findings.push(Finding::Conflict(Arc::clone(field)));
+                self.dispute(side, field, value, cause, from, findings);
+                return;
             }
+        };
+        if wins {
+            let lost = from.map(|from| (from, agreed));
+            self.agree(side, field, value, rule, cause, lost);
+        } else {
+            self.lose(side, field, value);
+        }
+    }
+
+    /// Whether a change of a side goes before the one that is agreed, where neither side owns the field: by when it was made and
+    /// not by when it was heard of; at the same instant, the side that is named first.
+    fn outranks(&self, policy: &Policy, side: &ConnectionName, field: &str, cause: &Cause) -> bool {
+        let Some(Verdict { from, cause: agreed, .. }) = self.verdicts.get(field) else { return true };
+        let place = |name: &ConnectionName| policy.sides.get_index_of(name).unwrap_or(usize::MAX);
+        let named_first = place(side) <= place(from);
+        match policy.conflict {
+            Conflict::Newest => cause.at > agreed.at || (cause.at == agreed.at && named_first),
+            Conflict::First | Conflict::Queue => named_first,
+        }
+    }
+
+    /// A second side made the change that is agreed. It stands behind it with its rank, so that a third one that says something
+    /// else meets the same whoever of the two was heard of first.
+    fn second(&mut self, policy: &Policy, side: &ConnectionName, field: &Arc<str>, cause: &Cause) {
+        let owned = self.owner(policy, field).is_some_and(|owner| self.knows(owner, field));
+        if !owned
+            && self.outranks(policy, side, field, cause)
+            && let Some(verdict) = self.verdicts.get_mut(field)
+        {
+            verdict.from = side.clone();
+            verdict.cause = cause.clone();
+            verdict.rule = Rule::Same;
+            verdict.lost.shift_remove(side);
+        }
+    }
+
+    /// Sides differ, and a person decides unless they come to say the same.
+    fn dispute(
+        &mut self,
+        side: &ConnectionName,
+        field: &Arc<str>,
+        value: Value,
+        cause: &Cause,
+        from: Option<ConnectionName>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let agreed = self.agreed.get(field).cloned().unwrap_or_default();
+        let sides = self.conflicts.entry(Arc::clone(field)).or_default();
+        if let Some(from) = from {
+            sides.entry(from).or_insert(agreed);
+        }
+        sides.insert(side.clone(), value.clone());
+        if sides.values().all(|other| is_same(other, &value)) {
+            self.agree(side, field, value, Rule::Same, cause, None);
+        } else {
+            findings.push(Finding::Conflict(Arc::clone(field)));
         }
     }
 
@@ -388,8 +439,17 @@ impl Agreement {
         }
     }
 
+    pub(crate) fn owner<'a>(&self, policy: &'a Policy, field: &str) -> Option<&'a ConnectionName> {
+        policy.owners.of(field, self.stage.as_deref())
+    }
+
+    /// Whether a side that owns a field has a value for it.
+    fn says(&self, side: &ConnectionName, field: &str) -> bool {
+        self.sides.get(side).is_some_and(|holding| holding.held.get(field).is_some_and(|held| !is_empty(held)))
+    }
+
     /// Whether a side that owns a field has said what it is.
-    fn knows(&self, side: &ConnectionName, field: &str) -> bool {
+    pub(crate) fn knows(&self, side: &ConnectionName, field: &str) -> bool {
         self.sides.get(side).is_some_and(|holding| holding.id.is_some() && holding.held.contains_key(field))
     }
 

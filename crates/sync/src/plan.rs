@@ -44,7 +44,7 @@ impl Agreement {
                 !self.conflicts.contains_key(field)
                     && !self.turns.get(field).is_some_and(crate::agreement::Turns::rests)
             };
-            let fields: Fields = self
+            let mut fields: Fields = self
                 .agreed
                 .iter()
                 .filter(differs)
@@ -55,7 +55,22 @@ impl Agreement {
             if fields.is_empty() || holding.refused.as_ref() == Some(&fields) {
                 continue;
             }
-            let expected = normal(name, &fields);
+            let mut expected = normal(name, &fields);
+            // What it holds already in its own form has reached it.
+            if !create {
+                fields.retain(|field, value| {
+                    let holds = |form: &Value| holding.held.get(field).is_some_and(|held| is_same(held, form));
+                    let reached = expected.get(field).is_some_and(holds);
+                    if reached {
+                        holding.reached.insert(Arc::clone(field), value.clone());
+                    }
+                    !reached
+                });
+                expected.retain(|field, _| fields.contains_key(field));
+                if fields.is_empty() {
+                    continue;
+                }
+            }
             holding.refused = None;
             holding.waiting = Some(Waiting { fields: fields.clone(), expected, overwritten: Fields::new() });
             writes.push(Write { side: name.clone(), id: holding.id.clone(), fields });
@@ -84,7 +99,8 @@ impl Agreement {
         holding.written_at = Some(cause.at);
         let again = std::mem::take(&mut holding.changed_meanwhile);
         for (field, value) in waiting.overwritten {
-            self.meet(policy, side, &field, value, cause, findings);
+            let owner = self.owner(policy, &field).filter(|owner| *owner == side || self.knows(owner, &field)).cloned();
+            self.meet(policy, owner.as_ref(), side, &field, value, cause, findings);
         }
         again
     }

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod deletes;
+mod many;
 mod matching;
 mod properties;
 mod rules;

@@ -80,7 +80,9 @@ proptest! {
         }
         world.agreement.retry();
         let told = [["crm", "erp"], ["erp", "crm"]][history.len() % 2];
-        told.iter().for_each(|side| drop(world.tell(side)));
+        for side in told {
+            world.tell(side);
+        }
         world.settle();
         for (field, owner) in last.iter().map(|(place, _)| OWNED[*place]) {
             let word = last.iter().rev().find(|(place, _)| OWNED[*place].0 == field).map(|(_, value)| value.as_str());
