@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionName, Value};
 
 use crate::fields::{Fields, is_empty, is_same};
+use crate::lists::ListChange;
 use crate::policy::{Conflict, Policy};
 
 /// How often a side may bring the same value of a field while it goes to and fro.
@@ -165,7 +166,7 @@ impl Agreement {
         mut reading: Reading,
         findings: &mut Vec<Finding>,
     ) -> Taken {
-        reading.fields.values_mut().filter(|value| is_empty(value)).for_each(|value| *value = Value::Null);
+        policy.keep(&mut reading.fields);
         let holding = self.sides.entry(side.clone()).or_default();
         if let Some(waiting) = &mut holding.waiting {
             holding.changed_meanwhile = true;
@@ -197,9 +198,19 @@ impl Agreement {
             if let Some(holding) = self.sides.get_mut(side) {
                 holding.reached.insert(Arc::clone(&field), value.clone());
             }
+            if known.is_some() {
+                self.turn(side, &field, &value, reading.cause.at, findings);
+            }
+            if let Some(key) = policy.lists.get(&field) {
+                let held = before.get(&field).unwrap_or(&Value::Null);
+                let reached = known.as_ref().unwrap_or(&Value::Null);
+                let change = ListChange { side, field: &field, held, now: &value, reached, cause: &reading.cause };
+                if self.changed_list(policy, key, &change, findings) {
+                    continue;
+                }
+            }
             match known {
                 Some(known) => {
-                    self.turn(side, &field, &value, reading.cause.at, findings);
                     self.changed(policy, side, &field, &known, value, &reading.cause, findings);
                 }
                 None => self.first(policy, side, &field, value, &reading.cause, findings),
@@ -356,7 +367,7 @@ impl Agreement {
 
     /// Whether a change of a side goes before the one that is agreed, where neither side owns the field: by when it was made and
     /// not by when it was heard of; at the same instant, the side that is named first.
-    fn outranks(&self, policy: &Policy, side: &ConnectionName, field: &str, cause: &Cause) -> bool {
+    pub(crate) fn outranks(&self, policy: &Policy, side: &ConnectionName, field: &str, cause: &Cause) -> bool {
         let Some(Verdict { from, cause: agreed, .. }) = self.verdicts.get(field) else { return true };
         let place = |name: &ConnectionName| policy.sides.get_index_of(name).unwrap_or(usize::MAX);
         let named_first = place(side) <= place(from);
@@ -382,7 +393,7 @@ impl Agreement {
     }
 
     /// Sides differ, and a person decides unless they come to say the same.
-    fn dispute(
+    pub(crate) fn dispute(
         &mut self,
         side: &ConnectionName,
         field: &Arc<str>,
@@ -404,7 +415,7 @@ impl Agreement {
         }
     }
 
-    fn agree(
+    pub(crate) fn agree(
         &mut self,
         side: &ConnectionName,
         field: &Arc<str>,
@@ -420,7 +431,7 @@ impl Agreement {
         self.verdicts.insert(Arc::clone(field), verdict);
     }
 
-    fn lose(&mut self, side: &ConnectionName, field: &Arc<str>, value: Value) {
+    pub(crate) fn lose(&mut self, side: &ConnectionName, field: &Arc<str>, value: Value) {
         if let Some(verdict) = self.verdicts.get_mut(field) {
             verdict.lost.insert(side.clone(), value);
         }

@@ -28,6 +28,7 @@ mod agreement;
 mod coverage;
 mod deletes;
 mod fields;
+mod lists;
 pub mod matching;
 mod owners;
 mod plan;
@@ -38,6 +39,7 @@ pub use agreement::{Agreement, Cause, Finding, Holding, Reading, Rule, TURNS_MAX
 pub use coverage::{Coverage, WINDOWS_MAX, Window, Windows};
 pub use deletes::{Abilities, Act, Counterpart, Deletes, Documents, Following, Happened, Reason, follow};
 pub use fields::{Fields, fields_of, is_same, object_of};
+pub use lists::ListKey;
 pub use owners::{Owner, Owners};
 pub use plan::{Normal, Write};
 pub use policy::{Conflict, Policy, Side};

@@ -56,6 +56,7 @@ impl Agreement {
                 continue;
             }
             let mut expected = normal(name, &fields);
+            policy.keep(&mut expected);
             // What it holds already in its own form has reached it.
             if !create {
                 fields.retain(|field, value| {
@@ -91,10 +92,7 @@ impl Agreement {
         let Some(holding) = self.sides.get_mut(side) else { return false };
         let Some(waiting) = holding.waiting.take() else { return false };
         holding.id = id.or_else(|| holding.id.take());
-        holding.held.extend(waiting.expected.into_iter().map(|(field, value)| {
-            let value = if is_empty(&value) { Value::Null } else { value };
-            (field, value)
-        }));
+        holding.held.extend(waiting.expected);
         holding.reached.extend(waiting.fields);
         holding.written_at = Some(cause.at);
         let again = std::mem::take(&mut holding.changed_meanwhile);

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod deletes;
+mod lists;
 mod many;
 mod matching;
 mod properties;

@@ -32,6 +32,7 @@ fn policy(conflict: Conflict) -> Policy {
     Policy {
         owners: Owners { default: None, fields: owners, stages: vec![] },
         conflict,
+        lists: Default::default(),
         sides: SIDES.iter().map(|name| ((*name).into(), side())).collect(),
     }
 }
