@@ -190,7 +190,7 @@ impl Agreement {
         let before = std::mem::replace(&mut holding.held, reading.fields.clone());
         let mut changed = first;
         for (field, value) in reading.fields {
-            if !first && before.get(&field).is_some_and(|held| is_same(held, &value)) {
+            if before.get(&field).is_some_and(|held| is_same(held, &value)) {
                 continue;
             }
             changed = true;

@@ -28,6 +28,7 @@ mod agreement;
 mod coverage;
 mod deletes;
 mod fields;
+mod introduce;
 mod lists;
 pub mod matching;
 mod owners;

@@ -94,25 +94,27 @@ impl Systems {
         Cause { event: "event".into(), at: at(changed), release: "r1".into() }
     }
 
+    fn normal(side: &ConnectionName, fields: &Fields) -> Fields {
+        fields.iter().map(|(field, value)| (Arc::clone(field), Self::form(side, value))).collect()
+    }
+
     fn hear(&mut self, side: &str) -> Option<Taken> {
         let side = name(side);
         self.now += 1;
         let fields = self.records.get(&side)?.clone();
         let reading = Reading { id: format!("{side}-1").into(), fields, at: at(self.now), cause: self.cause(&side) };
+        self.agreement.introduce(&self.policy, &side, &reading, &Self::normal);
         Some(self.agreement.take(&self.policy, &side, reading, &mut self.findings))
     }
 
     /// Everything is heard and written as often as that leads to something.
     fn settle(&mut self) {
-        let normal = |side: &ConnectionName, fields: &Fields| {
-            fields.iter().map(|(field, value)| (Arc::clone(field), Self::form(side, value))).collect()
-        };
         for _ in 0..20 {
             for side in SIDES {
                 self.hear(side);
             }
             let before = self.writes;
-            for write in self.agreement.plan(&self.policy, &normal) {
+            for write in self.agreement.plan(&self.policy, &Self::normal) {
                 self.writes += 1;
                 for (field, value) in &write.fields {
                     let second = self.changed.get(&write.side).copied().unwrap_or_default();
@@ -234,10 +236,39 @@ fn what_a_side_holds_already_in_its_form_is_not_written() {
     assert_eq!(systems.agreement.agreed["ofCrm"], Value::from("abcxyz"));
 }
 
+#[test]
+fn a_cut_value_and_the_whole_one_are_the_same_on_first_contact() {
+    for order in ORDERS {
+        let mut systems = Systems::new(Conflict::Queue);
+        for side in SIDES {
+            for field in FIELDS {
+                systems.edit(side, field, "abcdef", 10);
+            }
+        }
+        for side in order {
+            systems.hear(side);
+        }
+        systems.settle();
+        assert_eq!((systems.writes, systems.findings.len()), (0, 0), "{order:?}");
+        for field in FIELDS {
+            // Even of what the ERP owns, it holds no more.
+            assert_eq!(systems.agreement.agreed[field], Value::from("abcdef"), "{field} {order:?}");
+        }
+        // Something else is something else.
+        let mut systems = Systems::new(Conflict::Queue);
+        systems.edit("crm", "ofNobody", "abcdef", 10);
+        systems.edit("erp", "ofNobody", "abd", 10);
+        for side in order {
+            systems.hear(side);
+        }
+        assert_eq!(systems.findings, vec![Finding::Conflict("ofNobody".into())], "{order:?}");
+    }
+}
+
 type Edit = (usize, usize, String);
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
-    prop::collection::vec((0..SIDES.len(), 0..FIELDS.len(), "[a-c]{1,3}"), 0..8)
+    prop::collection::vec((0..SIDES.len(), 0..FIELDS.len(), "[ab]{1,5}"), 0..8)
 }
 
 fn apply(systems: &mut Systems, edits: &[Edit]) {
@@ -268,8 +299,8 @@ proptest! {
             // The owner's last word, and the old value where the owner said nothing.
             for (place, owner) in SIDES.iter().enumerate() {
                 let last = edits.iter().rev().find(|(side, field, _)| SIDES[*side] == *owner && *field == place);
-                let wanted = last.map_or("0", |(.., value)| value.as_str());
-                prop_assert_eq!(end.agreement.agreed[FIELDS[place]].as_str(), Some(wanted), "{}", owner);
+                let wanted = Systems::form(&name(owner), &Value::from(last.map_or("0", |(.., value)| value.as_str())));
+                prop_assert_eq!(&end.agreement.agreed[FIELDS[place]], &wanted, "{}", owner);
             }
         }
     }
@@ -299,7 +330,11 @@ proptest! {
                     systems.edit(side, field, "", 0);
                 }
             }
-            apply(&mut systems, &edits);
+            for ((side, field, value), second) in edits.iter().zip(10..) {
+                // Of three values that differ, one may be the cut form of another: only an owner can tell then.
+                let value = if FIELDS[*field] == "ofNobody" { value.get(..CUT).unwrap_or(value) } else { value };
+                systems.edit(SIDES[*side], FIELDS[*field], value, second);
+            }
             for side in order {
                 systems.hear(side);
             }
