@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use connect::Action;
 use expr::{Expression, Limits};
 use indexmap::{IndexMap, IndexSet};
 use model::{ConnectionName, ObjectName, Path, QueueName, Value};
@@ -33,40 +32,50 @@ pub struct Synchronised {
 #[derive(Debug, Clone, Default)]
 pub struct Writers {
     /// Makes a record.
-    pub create: Option<Arc<Function>>,
-    /// Change a record; each writes what its mapping holds.
-    pub update: Vec<Arc<Function>>,
+    pub create: Option<Writer>,
+    /// Change a record.
+    pub update: Vec<Writer>,
+}
+
+/// A function and the members that it writes.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    /// The function.
+    pub function: Arc<Function>,
+    /// The members: those that are named, or else those of its mapping.
+    pub members: IndexSet<Arc<str>>,
+}
+
+impl Writer {
+    /// These values, as far as this function writes them.
+    #[must_use]
+    pub fn part(&self, fields: &Fields) -> Fields {
+        let own = fields.iter().filter(|(field, _)| self.members.contains(*field));
+        own.map(|(field, value)| (Arc::clone(field), value.clone())).collect()
+    }
 }
 
 impl Writers {
-    /// The members that a function writes; of one without a mapping nothing is known.
-    #[must_use]
-    pub fn members(function: &Function) -> IndexSet<Arc<str>> {
-        let mapping = function.mapping.as_ref().filter(|_| function.action != Action::Invoke);
-        mapping.map(|mapping| mapping.members(false).map(Arc::from).collect()).unwrap_or_default()
-    }
-
     /// What a side would read back if these values were written to it. What does not fit its mapping stays as it is, as the
     /// write will be refused for it.
     #[must_use]
     pub fn normal(&self, create: bool, reads: &IndexSet<Arc<str>>, fields: &Fields) -> Fields {
-        let functions: Vec<&Arc<Function>> = match create {
-            true => self.create.iter().collect(),
-            false => self.update.iter().collect(),
-        };
         let mut normal = Fields::new();
-        for function in functions {
-            let Some(mapping) = &function.mapping else { continue };
-            let own = Self::members(function);
-            let part: Fields = fields.iter().filter(|(field, _)| own.contains(*field)).map(|(f, v)| (Arc::clone(f), v.clone())).collect();
-            if part.is_empty() {
-                continue;
-            }
-            let form = mapping.write_fields(&sync::object_of(&part)).and_then(|record| mapping.read_partial(&record));
-            let read: Vec<&Arc<str>> = part.keys().filter(|field| reads.contains(*field)).collect();
-            match form {
-                Ok(form) => normal.extend(fields_of(&form, read)),
-                Err(_) => normal.extend(read.into_iter().map(|field| (Arc::clone(field), part[field].clone()))),
+        let writers = if create { self.create.as_slice() } else { &self.update };
+        for writer in writers {
+            let part = writer.part(fields);
+            let mapped: IndexSet<&str> =
+                writer.function.mapping.iter().flat_map(|mapping| mapping.members(false)).collect();
+            let mapping = writer.function.mapping.as_ref();
+            let form = mapping.and_then(|mapping| {
+                mapping.write_partial(&sync::object_of(&part)).and_then(|record| mapping.read_partial(&record)).ok()
+            });
+            for (field, value) in part.into_iter().filter(|(field, _)| reads.contains(field)) {
+                let read = match &form {
+                    Some(form) if mapped.contains(&*field) => fields_of(form, [&field]).swap_remove(&field),
+                    _ => None,
+                };
+                normal.insert(field, read.unwrap_or(value));
             }
         }
         normal

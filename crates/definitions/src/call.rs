@@ -87,6 +87,8 @@ impl Function {
             None => return Ok(prepared),
             Some(_) if self.action == Action::Find && self.input.is_some() => return Ok(prepared),
             Some(mapping) if self.action == Action::Find => mapping.write_fields(&prepared),
+            // The record has what is required already.
+            Some(mapping) if self.action == Action::Update => mapping.write_partial(&prepared),
             Some(mapping) => mapping.write(&prepared),
         };
         written.map_err(|error| FunctionError::mapping(FunctionSide::Input, error))

@@ -1,5 +1,6 @@
 //! The files of a project: read, checked with all mistakes at once, and compiled into a [`Release`].
 
+mod agreement;
 mod api;
 mod call;
 mod catalog;
@@ -13,6 +14,7 @@ mod settings;
 mod sources;
 mod standalone;
 
+pub use agreement::{Synchronised, Writer, Writers};
 pub use api::{Api, ApiSource, CachePolicy};
 pub use call::{FunctionError, FunctionSide, LearntReference};
 pub use connection::{

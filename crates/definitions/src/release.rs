@@ -8,6 +8,7 @@ use mapping::Mapping;
 use model::{ConnectionName, ObjectName, QueueName, WorkflowName};
 use workflow::{Environment, FunctionReference, Permissions, Workflow};
 
+use crate::agreement::Synchronised;
 use crate::api::Api;
 use crate::connection::{ConnectionDefinition, Function};
 use crate::object::ObjectDefinition;
@@ -32,6 +33,8 @@ pub struct Release {
     pub connections: IndexMap<ConnectionName, Arc<ConnectionDefinition>>,
     /// The canonical objects.
     pub objects: IndexMap<ObjectName, Arc<ObjectDefinition>>,
+    /// The objects that systems are kept in agreement about.
+    pub synchronised: IndexMap<ObjectName, Arc<Synchronised>>,
     /// The mappings, by file name without extension (`order.erp`).
     pub mappings: IndexMap<Arc<str>, Arc<Mapping>>,
     /// The workflows.

@@ -68,6 +68,7 @@ pub fn standalone(
         environment: environment.clone(),
         connections: IndexMap::new(),
         objects: IndexMap::new(),
+        synchronised: IndexMap::new(),
         mappings: IndexMap::new(),
         workflows: IndexMap::new(),
         apis: Vec::new(),

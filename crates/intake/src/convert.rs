@@ -59,6 +59,7 @@ impl Shared {
         let mut parked = Parked::new();
         let Some(dispatcher) = self.dispatchers.get(&feed.connection) else { return parked };
         let ids: Vec<Arc<str>> = works.iter().map(|work| Arc::clone(&work.id)).collect();
+        let read_at = self.clock.now();
         let records = dispatcher.read(&feed.record, ids, &feed.select).await;
         for (mut work, record) in works.into_iter().zip(records) {
             if let Some(waiting) = self.parking.take_record(line.place, &work.id) {
@@ -111,12 +112,14 @@ impl Shared {
             }
             let version = hash("", &object);
             let news = work.forced || !self.is_known(line, versions, &work.id, &version);
-            if !news {
+            if !news && !self.compared.contains(&feed.object) {
                 line.count(|counters| counters.dropped += 1);
                 continue;
             }
             line.count(|counters| counters.healed += u64::from(work.swept));
-            self.remember(line, versions, &work.id, version, batch);
+            if news {
+                self.remember(line, versions, &work.id, version, batch);
+            }
             let id = EventId::now();
             let envelope = Value::object([
                 ("specversion", Value::from("1.0")),
@@ -133,6 +136,10 @@ impl Shared {
                 envelope,
                 object: feed.object.clone(),
                 key: canonical.key,
+                feed: Arc::clone(feed),
+                record: Arc::clone(&work.id),
+                read_at,
+                news,
                 arrived: work.arrived,
                 // What came before its parent was known has to reach the run that made the parent known.
                 complete: if parents.named { self.clock.now() } else { work.arrived },

@@ -15,11 +15,11 @@ mod sweep;
 mod topic;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use definitions::Release;
+use definitions::{Feed, Release};
 use dispatch::{Clock, Dispatcher};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -35,7 +35,7 @@ use crate::record::Line;
 use crate::work::Work;
 
 /// A canonical event.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct CanonicalEvent {
     /// Its id.
     pub id: EventId,
@@ -45,6 +45,14 @@ pub struct CanonicalEvent {
     pub object: ObjectName,
     /// Its key.
     pub key: Arc<str>,
+    /// The feed that it came through.
+    pub feed: Arc<Feed>,
+    /// The record's id in the feed's system.
+    pub record: Arc<str>,
+    /// When the reading of the record began.
+    pub read_at: Timestamp,
+    /// Whether it is another than the one that was handed over last; one that is not is of use only to who compares himself.
+    pub news: bool,
     /// When the system's notification reached this process.
     pub arrived: Timestamp,
     /// From when on it can be heard: for a record that names parents, when these were looked up, which may be long after it
@@ -104,6 +112,8 @@ pub(crate) struct Shared {
     /// One per feed of the release, in its order.
     pub(crate) lines: Vec<Arc<Line>>,
     pub(crate) parking: Parking,
+    /// Objects of which every reading is handed over, whether it is news or not.
+    pub(crate) compared: HashSet<ObjectName>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -122,7 +132,8 @@ impl Intake {
         let feeds = release.connections.values().flat_map(|connection| connection.feeds.values());
         let lines = feeds.enumerate().map(|(place, feed)| Arc::new(Line::new(place, Arc::clone(feed)))).collect();
         let (parking, tasks) = (Parking::default(), Mutex::default());
-        let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, tasks });
+        let compared = release.synchronised.keys().cloned().collect();
+        let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, compared, tasks });
         shared.recover().await?;
         for place in 0..shared.lines.len() {
             shared.spawn(Arc::clone(&shared).work_off(place));

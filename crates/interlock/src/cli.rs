@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::demo::Faults;
+use crate::project::Integration;
 use crate::workflow::WorkflowCommand;
 
 /// Keeps Salesforce and a company's ERPs in agreement, and runs the workflows that cross them.
@@ -18,10 +19,13 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Writes a new project: the reference integration from quote to cash, to copy and edit.
+    /// Writes a new project: a reference integration, to copy and edit.
     New {
         /// The folder of the project; made when it is not there.
         folder: PathBuf,
+        /// Which integration.
+        #[arg(long, value_enum, default_value_t)]
+        integration: Integration,
     },
     /// Checks the definitions of a project and shows every mistake with its place.
     Check {

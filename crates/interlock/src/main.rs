@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::New { folder } => Ok(project::new(&folder)?),
+        Command::New { folder, integration } => Ok(project::new(&folder, integration)?),
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Sandbox { system } => sandbox::run(system).await,
         Command::Bench { what: BenchCommand::Orders { data, orders, idle, json } } => {

@@ -7,13 +7,33 @@ use std::path::Path;
 use include_dir::{Dir, DirEntry, include_dir};
 use model::Problem;
 
-static REFERENCE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../integrations/quote-to-cash");
+static QUOTE_TO_CASH: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../integrations/quote-to-cash");
+static MASTER_DATA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../integrations/master-data");
 
-/// Writes a copy of the reference integration. Gives the number of files.
+/// A reference integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Integration {
+    /// From the accepted quote in Salesforce to the paid order in S/4HANA.
+    #[default]
+    QuoteToCash,
+    /// Customers, kept the same in both systems.
+    MasterData,
+}
+
+impl Integration {
+    fn files(self) -> &'static Dir<'static> {
+        match self {
+            Self::QuoteToCash => &QUOTE_TO_CASH,
+            Self::MasterData => &MASTER_DATA,
+        }
+    }
+}
+
+/// Writes a copy of a reference integration. Gives the number of files.
 ///
 /// # Errors
 /// When the folder has something in it already, or cannot be written.
-pub(crate) fn write(folder: &Path) -> Result<usize, Problem> {
+pub(crate) fn write(folder: &Path, integration: Integration) -> Result<usize, Problem> {
     let failed = |error: &io::Error| {
         let message = format!("{} cannot be written: {error}", folder.display());
         Problem::new("IL-NEW-002", message, "Choose a folder that you may write to, on a disk with some space")
@@ -28,7 +48,7 @@ pub(crate) fn write(folder: &Path) -> Result<usize, Problem> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(&error)),
     }
-    copy(&REFERENCE, folder).map_err(|error| failed(&error))
+    copy(integration.files(), folder).map_err(|error| failed(&error))
 }
 
 fn copy(from: &Dir<'_>, to: &Path) -> io::Result<usize> {
@@ -51,11 +71,15 @@ fn copy(from: &Dir<'_>, to: &Path) -> io::Result<usize> {
 ///
 /// # Errors
 /// As [`write`].
-pub(crate) fn new(folder: &Path) -> Result<(), Problem> {
-    let files = write(folder)?;
+pub(crate) fn new(folder: &Path, integration: Integration) -> Result<(), Problem> {
+    let files = write(folder, integration)?;
     let name = folder.display();
+    let what = match integration {
+        Integration::QuoteToCash => "from quote to cash",
+        Integration::MasterData => "for customers in two systems",
+    };
     println!(
-        "{name}: {files} files, the reference integration from quote to cash.\n\n\
+        "{name}: {files} files, the reference integration {what}.\n\n\
          What is next:\n  \
          1. Read interlock.yaml and connections/*.yaml: they name the environment variables that hold addresses and secrets.\n  \
          2. interlock check {name}   shows every mistake with its place\n  \

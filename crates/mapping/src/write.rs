@@ -18,7 +18,15 @@ impl Mapping {
     /// # Errors
     /// Every cell that does not fit.
     pub fn write(&self, canonical: &Value) -> Result<Value, MappingError> {
-        self.write_with(canonical, true)
+        self.write_with(canonical, true, true)
+    }
+
+    /// As [`Self::write`], but required members may be absent: for a change of a record that has them already.
+    ///
+    /// # Errors
+    /// Every cell that does not fit.
+    pub fn write_partial(&self, canonical: &Value) -> Result<Value, MappingError> {
+        self.write_with(canonical, true, false)
     }
 
     /// As [`Self::write`] without the constants: for the fields that a search compares.
@@ -26,11 +34,11 @@ impl Mapping {
     /// # Errors
     /// Every cell that does not fit.
     pub fn write_fields(&self, canonical: &Value) -> Result<Value, MappingError> {
-        self.write_with(canonical, false)
+        self.write_with(canonical, false, true)
     }
 
-    fn write_with(&self, canonical: &Value, constants: bool) -> Result<Value, MappingError> {
-        let mut writing = Writing { misfits: Misfits::new(Side::Write), constants };
+    fn write_with(&self, canonical: &Value, constants: bool, whole: bool) -> Result<Value, MappingError> {
+        let mut writing = Writing { misfits: Misfits::new(Side::Write), constants, whole };
         let record = if canonical.as_object().is_some() {
             writing.table(&self.table, canonical, None)
         } else {
@@ -45,6 +53,8 @@ impl Mapping {
 struct Writing {
     misfits: Misfits,
     constants: bool,
+    /// Whether required members have to be there.
+    whole: bool,
 }
 
 impl Writing {
@@ -110,7 +120,7 @@ impl Writing {
         };
         let raw = match raw {
             Some(raw) if !(cell.required && is_missing(&raw)) => raw,
-            None if !cell.required => return None,
+            None if !cell.required || !self.whole => return None,
             missing => match &cell.default {
                 Some(default) => Cow::Borrowed(default),
                 None => {

@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) once: Once,
     /// Keys of the records that have an open work item because they cannot be read.
     pub(crate) unreadable: Mutex<HashSet<Arc<str>>>,
+    /// Held while it is found out which objects records are.
+    pub(crate) identity: tokio::sync::Mutex<()>,
     pub(crate) lanes: Vec<mpsc::UnboundedSender<Work>>,
     pub(crate) to_intake: mpsc::UnboundedSender<ToIntake>,
     pub(crate) trouble: StoreTrouble,

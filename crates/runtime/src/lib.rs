@@ -29,6 +29,7 @@ mod correlation;
 mod direct;
 mod figures;
 mod functions;
+mod identity;
 mod journal;
 mod lane;
 mod lane_id;

@@ -15,7 +15,7 @@ use workflow::{Fault, FaultType, FunctionReference, Position, Protocol};
 
 use crate::core::Core;
 use crate::direct::{DIRECT, DirectFailure};
-use crate::lane::{Held, LaneTask, Performed};
+use crate::lane::{Held, LaneTask, Performed, side_of};
 use crate::lane_id::LaneId;
 use crate::once::{Entered, business_key};
 use crate::work::Work;
@@ -36,7 +36,10 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
     let intents = store.intents()?;
     let mut matters = HashMap::new();
     for intent in &intents {
-        if !matters.contains_key(&intent.run)
+        if is_write(intent) {
+            // It belongs to the matter itself.
+            matters.insert(intent.run, TransactionId::new(intent.run.uuid()));
+        } else if !matters.contains_key(&intent.run)
             && let Some(run) = store.run(intent.run)?
         {
             matters.insert(intent.run, run.transaction);
@@ -60,6 +63,12 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
         }
     }
     Ok(Remembered { intents, matters, live, unreadable })
+}
+
+/// Whether an intent keeps systems in agreement, and belongs to no run.
+fn is_write(intent: &IntentRow) -> bool {
+    let position = std::str::from_utf8(&intent.position).ok().and_then(|text| text.parse::<Position>().ok());
+    position.is_some_and(|position| side_of(&position).is_some())
 }
 
 /// Gives each lane task its intents and has them looked for.

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use intake::{Batch, CanonicalEvent, Sink};
+use intake::{Batch, CanonicalEvent, Sink, Unreadable};
 use model::{EventId, Problem, RunId, TransactionId, Value};
 use store::{EventRow, Mutation};
 use tokio::sync::oneshot;
@@ -21,6 +21,8 @@ use tokio::sync::oneshot;
 use crate::core::Core;
 use crate::correlation::Correlation;
 use crate::figures::Counters;
+use crate::identity::{Identity, identify};
+use crate::lane::Changed;
 use crate::lane_id::LaneId;
 use crate::matter::{RECORD, key_of_record, record_key};
 use crate::timers::position;
@@ -40,10 +42,33 @@ impl Sink for Router {
     }
 }
 
-async fn take(core: &Arc<Core>, batch: Batch) -> Result<(), Problem> {
+async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
     Counters::add(&core.counters.events, batch.events.len());
     let mut answers = Vec::new();
     let mut still = Vec::new();
+    let identities = identify(core, &batch.events).await?;
+    for (event, identity) in batch.events.iter_mut().zip(identities) {
+        match identity {
+            None => {}
+            Some(Identity::Is(key)) => {
+                event.envelope.set("subject", Arc::clone(&key));
+                event.key = Arc::clone(&key);
+                let (answer, answered) = oneshot::channel();
+                let lane = LaneId::of_matter(event.object.as_str(), &key);
+                core.send(lane, Work::Changed(Box::new(Changed { key, event: event.clone() }), answer));
+                answers.push(answered);
+            }
+            Some(Identity::Unclear(reason)) => batch.unreadable.push(Unreadable {
+                connection: event.feed.connection.clone(),
+                feed: Arc::clone(&event.feed.name),
+                id: Arc::clone(&event.record),
+                record: event.envelope.get("data").clone(),
+                reason,
+            }),
+        }
+    }
+    // What is not news is of use only to who compares himself.
+    batch.events.retain(|event| event.news);
     for unreadable in batch.unreadable {
         let (answer, answered) = oneshot::channel();
         let key = record_key(&unreadable);

@@ -71,6 +71,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         timers: Timers::default(),
         counters,
         once: crate::once::Once::default(),
+        identity: tokio::sync::Mutex::default(),
         unreadable: Mutex::new(remembered.unreadable.into_iter().collect()),
         lanes,
         to_intake,

@@ -10,7 +10,7 @@ use model::{EventId, Problem, RunId, TransactionId, Value, WorkItemId};
 use tokio::sync::oneshot;
 use workflow::{Fault, Position};
 
-use crate::lane::{LaunchAnswer, Performed};
+use crate::lane::{Changed, LaunchAnswer, Performed};
 use crate::launching::Launch;
 use crate::{Decision, RunOperation};
 
@@ -48,6 +48,8 @@ pub(crate) enum Work {
     Decide(WorkItemId, Decision, Answer),
     /// A person does something with a run.
     Operate { run: RunId, operation: RunOperation, by: Arc<str>, answer: Option<Answer> },
+    /// A record was read, of an object that systems are kept in agreement about.
+    Changed(Box<Changed>, Answer),
     /// A record that needs a person.
     Unreadable(Box<Unreadable>, Answer),
     /// A record that needed one can be read now.

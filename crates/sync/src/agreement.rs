@@ -219,6 +219,26 @@ impl Agreement {
         Taken::Changed(changed)
     }
 
+    /// Takes in what a side told of a record that was just written: members that it had nothing in before.
+    pub fn learn(
+        &mut self,
+        policy: &Policy,
+        side: &ConnectionName,
+        fields: Fields,
+        cause: &Cause,
+        findings: &mut Vec<Finding>,
+    ) {
+        for (field, value) in fields.into_iter().filter(|(_, value)| !is_empty(value)) {
+            let Some(holding) = self.sides.get_mut(side) else { return };
+            if holding.held.get(&field).is_some_and(|held| !is_empty(held)) {
+                continue;
+            }
+            holding.held.insert(Arc::clone(&field), value.clone());
+            holding.reached.insert(Arc::clone(&field), value.clone());
+            self.first(policy, side, &field, value, cause, findings);
+        }
+    }
+
     /// A person decided which value is right.
     pub fn decide(&mut self, field: &Arc<str>, side: &ConnectionName, value: Value, cause: Cause) {
         let lost = self.conflicts.shift_remove(field).unwrap_or_default();

@@ -118,12 +118,16 @@ impl<'a> Table<'a> {
     /// `schema`: what this level has to fit; `None` when anything goes.
     fn read(&mut self, fields: &Fields<'a>, schema: Option<&'a Value>) -> Option<TableDefinition> {
         let mut table = TableDefinition::default();
+        // Cells with jq, and where it stands.
+        let mut computed: Vec<(usize, Span)> = Vec::new();
         for (key, node) in fields.get("fields").map(|node| self.reader.entries(node, "`fields`")).unwrap_or_default() {
             let canonical = self.reader.path(&key.name, key.span);
             if let Some(canonical) = &canonical {
                 self.check_member(canonical, key.span, schema);
             }
             let cell = canonical.and_then(|canonical| self.cell(canonical, key.span, node));
+            let read = node.map().and_then(|members| members.iter().find(|(key, _)| &*key.name == "read"));
+            computed.extend(cell.as_ref().map(|_| table.fields.len()).zip(read.map(|(key, _)| key.span)));
             table.fields.extend(cell);
         }
         let constants = fields.get("constants").map(|node| self.reader.entries(node, "`constants`"));
@@ -150,10 +154,33 @@ impl<'a> Table<'a> {
                 table.lists.push(ListDefinition { canonical, record, direction, table: table_of_items });
             }
         }
+        for (place, span) in computed {
+            self.check_seen(&table, &table.fields[place], span);
+        }
         if table.fields.is_empty() && table.lists.is_empty() && fields.get("fields").is_none() {
             self.reader.error(fields.place(), "IL-DEF-004", "this table maps nothing: it needs `fields` or `lists`");
         }
         Some(table)
+    }
+
+    /// Warns where nobody can see what has to be asked of the system. What a list of the same table reads is asked.
+    fn check_seen(&self, table: &TableDefinition, cell: &FieldDefinition, span: Span) {
+        let Some(read) = cell.read.as_ref().filter(|_| cell.direction.reads()) else { return };
+        let uses = uses(read.text());
+        let listed = |path: &Path| table.lists.iter().any(|list| list.direction.reads() && list.record == *path);
+        let begins = |list: &ListDefinition| {
+            let text =
+                read.text().trim_start().strip_prefix('.').and_then(|text| text.strip_prefix(&list.record.to_string()));
+            text.is_some_and(|rest| rest.starts_with('['))
+        };
+        let in_a_list = table.lists.iter().any(|list| list.direction.reads() && begins(list));
+        if uses.complete || (uses.paths.iter().all(listed) && in_a_list) {
+            return;
+        }
+        let message = "which fields this jq reads cannot be seen, so they are not asked of the system";
+        let help = "name them by plain paths from the record, such as `.Account.Name`, read the list that they are in under \
+                    `lists`, or add them under `select` of the function or feed";
+        self.reader.warning(span, message, help);
     }
 
     /// Tells of a canonical member that the object does not have; gives its schema when it is known.
@@ -192,15 +219,6 @@ impl<'a> Table<'a> {
         };
         let direction = fields.word("direction", &DIRECTIONS).unwrap_or_default();
         let read = fields.expression("read", &[]);
-        if let Some(read) = &read
-            && direction.reads()
-            && !uses(read.text()).complete
-        {
-            let message = "which fields this jq reads cannot be seen, so they are not asked of the system";
-            let help = "name them by plain paths from the record, such as `.Account.Name`, or add them under `select` of \
-                        the function or feed";
-            reader.warning(fields.key_span("read"), message, help);
-        }
         let kind = self.kind(&fields);
         let field = FieldDefinition {
             canonical,

@@ -1,5 +1,6 @@
 //! From a folder of files to a release, with all mistakes at once.
 
+mod agreement;
 mod apis;
 mod connections;
 mod environment;
@@ -177,6 +178,12 @@ impl<'a> Loader<'a> {
                 known.connections.insert(connection.name.clone(), Arc::new(connection));
             }
         }
+        let mut synchronised = IndexMap::new();
+        for document in self.documents_of(Room::Objects) {
+            if let Some(one) = agreement::read(self, &known, document) {
+                synchronised.insert(one.object.clone(), Arc::new(one));
+            }
+        }
         let apis = apis::read(self, &known);
         let queues = queues::read(self);
         let settings = settings::read(self, &apis, &queues);
@@ -190,6 +197,7 @@ impl<'a> Loader<'a> {
             environment: Environment::default(),
             connections: known.connections,
             objects: known.objects,
+            synchronised,
             mappings: known.mappings,
             workflows: IndexMap::new(),
             apis,

@@ -186,6 +186,13 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// The members of a mapping whose names were checked before; `None` when it has others.
+    pub(super) fn checked(reader: Reader<'a>, node: &'a Node, what: &str, known: &[&str]) -> Option<Self> {
+        let known = |(key, _): &(Key, Node)| known.contains(&&*key.name);
+        let place = node.map()?.first().map_or(node.span, |(key, _)| key.span);
+        node.map()?.iter().all(known).then(|| Self { reader, node, place, what: what.to_owned() })
+    }
+
     /// A member, unless it is missing or empty.
     pub(super) fn get(&self, name: &str) -> Option<&'a Node> {
         self.node.get(name).filter(|node| !matches!(&node.kind, Kind::Scalar(scalar) if scalar.value.is_null()))

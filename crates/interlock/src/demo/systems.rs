@@ -61,7 +61,7 @@ impl Systems {
             .clone()
             .unwrap_or_else(|| std::env::temp_dir().join(format!("interlock-demo-{}", Uuid::now_v7().simple())));
         let project = folder.join("quote-to-cash");
-        project::write(&project)?;
+        project::write(&project, project::Integration::QuoteToCash)?;
         let api = address(wishes.api, API_PORT)?;
         let console = address(wishes.console, CONSOLE_PORT)?;
         let (client_id, client_secret, password, events_token) = ("interlock", secret(), secret(), secret());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use definitions::{Effect, Function, Target};
 use dispatch::Request;
-use model::{IntentId, RunId, Value};
+use model::{IntentId, RunId, TransactionId, Value};
 use store::{IntentRow, IntentState, Mutation};
 use workflow::{Fault, FaultType, FunctionReference, Input, Position};
 
@@ -53,10 +53,26 @@ impl LaneTask {
         function: &Arc<Function>,
         input: Value,
     ) -> Result<(), Fault> {
-        let lane = self.lane_of(id);
         let Some(run) = self.runs.get(&id) else { return Ok(()) };
+        let (matter, in_doubt) = (run.matter, run.in_doubt);
+        self.record(round, id, matter, position, function, input, in_doubt)
+    }
+
+    /// The same for any place: of a run, or of an object that is kept in agreement.
+    #[expect(clippy::too_many_arguments, reason = "an intent and where it belongs")]
+    pub(super) fn record(
+        &mut self,
+        round: &mut Round,
+        id: RunId,
+        matter: TransactionId,
+        position: &Position,
+        function: &Arc<Function>,
+        input: Value,
+        in_doubt: bool,
+    ) -> Result<(), Fault> {
+        let lane = self.lane_of(id);
         let once = function.effect == Effect::Once;
-        let (matter, in_doubt) = (run.matter, run.in_doubt && once);
+        let in_doubt = in_doubt && once;
         let intent = IntentId::new(lane.id());
         let key = match once {
             true => function

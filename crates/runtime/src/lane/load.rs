@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Problem, RunId, TransactionId, Value, WorkItemId};
-use store::{Page, RunRow, Store, StoreError, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
+use store::{Page, RunRow, Store, StoreError, SyncedRow, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
+use sync::Agreement;
 
+use super::agreement::{Agreed, side_of};
 use super::round::{Earlier, Round};
 use super::{LaneTask, Run};
 use crate::RunOperation;
@@ -25,6 +27,8 @@ struct Needs {
     items: HashSet<WorkItemId>,
     /// Runs whose input is needed.
     inputs: HashSet<RunId>,
+    /// Objects that are kept in agreement.
+    agreements: HashSet<Pair>,
 }
 
 impl Needs {
@@ -35,6 +39,7 @@ impl Needs {
             && self.matters_by_id.is_empty()
             && self.items.is_empty()
             && self.inputs.is_empty()
+            && self.agreements.is_empty()
     }
 }
 
@@ -50,6 +55,7 @@ struct Found {
     items: HashMap<WorkItemId, Result<Option<WorkItemRow>, StoreError>>,
     open: HashMap<TransactionId, Vec<WorkItemRow>>,
     inputs: HashMap<RunId, Value>,
+    agreements: HashMap<Pair, Result<Option<SyncedRow>, StoreError>>,
 }
 
 impl LaneTask {
@@ -77,7 +83,10 @@ impl LaneTask {
         };
         let intent = |needs: &mut Needs, id: &model::IntentId| {
             if let Some(held) = self.intents.get(id) {
-                run(needs, held.row.run);
+                match side_of(&held.position) {
+                    None => run(needs, held.row.run),
+                    Some(_) => needs.agreements.extend(self.pair_of(held.matter)),
+                }
                 if !self.matters.contains_key(&held.matter) {
                     needs.matters_by_id.insert(held.matter);
                 }
@@ -124,6 +133,13 @@ impl LaneTask {
                 | Work::Stop(_) => {}
                 Work::Decide(item, ..) => {
                     needs.items.insert(*item);
+                }
+                Work::Changed(changed, _) => {
+                    let pair = (Arc::from(changed.event.object.as_str()), Arc::clone(&changed.key));
+                    if !self.agreements.contains_key(&pair) {
+                        needs.agreements.insert(pair.clone());
+                    }
+                    needs.matters.insert(pair);
                 }
                 Work::Unreadable(record, _) => {
                     needs.matters.insert((RECORD.into(), record_key(record)));
@@ -206,8 +222,14 @@ impl LaneTask {
                 Err(error) => tracing::error!(%error, "it cannot be read whether a run was started"),
             }
         }
+        for (pair, result) in found.agreements {
+            self.keep_agreement(round, pair, result);
+        }
         for matter in found.matters_by_id {
-            self.matters.entry(matter.id).or_insert(matter);
+            let id = matter.id;
+            self.matters.entry(id).or_insert(matter);
+            // What concerns the matter of such an object concerns the object.
+            needs.agreements.extend(self.pair_of(id));
         }
         for (pair, result) in found.matters {
             match result {
@@ -225,6 +247,7 @@ impl LaneTask {
             match result {
                 Ok(item) => {
                     if let Some(item) = &item {
+                        needs.agreements.extend(self.pair_of(item.transaction));
                         if !self.matters.contains_key(&item.transaction) {
                             needs.matters_by_id.insert(item.transaction);
                         }
@@ -243,6 +266,37 @@ impl LaneTask {
             }
         }
         needs
+    }
+
+    /// The object of a matter, where it is kept in agreement and not in memory.
+    fn pair_of(&self, matter: TransactionId) -> Option<Pair> {
+        let row = self.matters.get(&matter)?;
+        let pair = (Arc::clone(&row.object), Arc::clone(&row.key));
+        let kept = self.core.release.synchronised.contains_key(&*row.object);
+        (kept && !self.agreements.contains_key(&pair)).then_some(pair)
+    }
+
+    fn keep_agreement(&mut self, round: &mut Round, pair: Pair, result: Result<Option<SyncedRow>, StoreError>) {
+        let agreed = match result {
+            Err(error) => Err(error.problem()),
+            Ok(None) => Ok(Agreed { matter: TransactionId::new(uuid::Uuid::nil()), agreement: Agreement::default() }),
+            Ok(Some(row)) => match Agreement::from_value(&row.state) {
+                Ok(agreement) => Ok(Agreed { matter: row.transaction, agreement }),
+                Err(damaged) => {
+                    let message = format!("What is agreed about {} {} cannot be read: {damaged}", pair.0, pair.1);
+                    let remedy = "Restore the store from a backup; keep the damaged file for support";
+                    Err(Problem::new("IL-RUN-019", message, remedy))
+                }
+            },
+        };
+        match agreed {
+            Ok(agreed) => {
+                self.agreements.entry(pair).or_insert(agreed);
+            }
+            Err(problem) => {
+                round.loaded.damaged.insert(pair, problem);
+            }
+        }
     }
 
     /// A stored run, ready to be stepped; `None` when it is over.
@@ -311,6 +365,9 @@ fn fetch(store: &dyn Store, needs: &Needs) -> Found {
     }
     let by_id = needs.matters_by_id.iter().filter_map(|id| store.transaction(*id).ok().flatten());
     found.matters_by_id = by_id.collect();
+    for pair in &needs.agreements {
+        found.agreements.insert(pair.clone(), store.synced(&pair.0, &pair.1));
+    }
     for id in &needs.inputs {
         if let Some(input) = store.run(*id).ok().flatten().and_then(|row| input_of(&row)) {
             found.inputs.insert(*id, input);

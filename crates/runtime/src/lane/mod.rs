@@ -4,6 +4,7 @@
 //! durable are intents submitted, timers set, events told and people answered. So nothing outside ever happens that the
 //! store does not know of, and what the store knows of happens again after a crash.
 
+mod agreement;
 mod calls;
 mod commands;
 mod direct;
@@ -16,6 +17,7 @@ mod reports;
 mod round;
 mod runs;
 mod unreadable;
+mod written;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use crate::once::BusinessKey;
 use crate::work::{Pinned, Work};
 use round::{After, Round};
 
+pub(crate) use agreement::{Changed, side_of};
 pub(crate) use direct::Performed;
 pub(crate) use launch::LaunchAnswer;
 pub(crate) use queues::UNREADABLE;
@@ -91,6 +94,8 @@ pub(crate) struct LaneTask {
     dispatchers: HashMap<ConnectionName, Dispatcher>,
     runs: IndexMap<RunId, Run, foldhash::fast::RandomState>,
     matters: IndexMap<TransactionId, TransactionRow, foldhash::fast::RandomState>,
+    /// The objects that systems are kept in agreement about.
+    agreements: IndexMap<agreement::Pair, agreement::Agreed, foldhash::fast::RandomState>,
     intents: HashMap<IntentId, Held, foldhash::fast::RandomState>,
     /// The intents by the waiting point that they answer.
     waiting: HashMap<(RunId, u32), IntentId, foldhash::fast::RandomState>,
@@ -107,6 +112,7 @@ impl LaneTask {
             dispatchers,
             runs: IndexMap::default(),
             matters: IndexMap::default(),
+            agreements: IndexMap::default(),
             intents: HashMap::default(),
             waiting: HashMap::default(),
             performing: HashMap::default(),
@@ -200,6 +206,10 @@ impl LaneTask {
                     }
                 }
             }
+            Work::Changed(changed, answer) => {
+                let result = self.changed(round, *changed);
+                round.answer(answer, result);
+            }
             Work::Unreadable(record, answer) => {
                 let result = self.unreadable(round, *record);
                 round.answer(answer, result);
@@ -247,6 +257,9 @@ impl LaneTask {
         }
         if self.matters.len() > RUNS_KEPT + MORE {
             self.matters.drain(..self.matters.len() - RUNS_KEPT);
+        }
+        if self.agreements.len() > RUNS_KEPT + MORE {
+            self.agreements.drain(..self.agreements.len() - RUNS_KEPT);
         }
     }
 }

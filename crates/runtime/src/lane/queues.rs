@@ -28,6 +28,10 @@ const REASON_MAX: usize = 2_000;
 pub(crate) const TASK: &str = "task";
 pub(crate) const FAILED: &str = "failure";
 pub(crate) const UNREADABLE: &str = "unreadable";
+/// A write that keeps systems in agreement was refused, or a field goes to and fro.
+pub(crate) const WRITE: &str = "write";
+/// Two systems differ about a field that neither owns.
+pub(crate) const CONFLICT: &str = "conflict";
 /// Something to know; a person has seen it.
 pub(crate) const NOTICE: &str = "notice";
 

@@ -9,6 +9,7 @@ use model::{IntentId, Value};
 use store::{IntentState, Mutation, ReferenceRow};
 use workflow::{Fault, Input};
 
+use super::agreement::side_of;
 use super::queues::{INTEGRATION, NOTICE, NewItem};
 use super::round::{After, Round};
 use super::runs::Told;
@@ -74,6 +75,10 @@ impl LaneTask {
             }));
             let message = ToIntake::Referenced { connection, object, record: Arc::clone(record) };
             round.after.push(After::Intake(message));
+        }
+        if let Some(side) = side_of(&held.position) {
+            self.written(round, &held, &side, outcome);
+            return;
         }
         let once = held.function.as_ref().is_none_or(|function| function.effect == Effect::Once);
         let happened = outcome.result.as_ref().is_err_and(|fault| fault.data.get("happened").as_bool() == Some(true));

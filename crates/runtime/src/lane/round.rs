@@ -117,6 +117,8 @@ pub(super) struct Loaded {
     pub(super) inputs: HashMap<RunId, Value>,
     /// Runs that are not live, or could not be read.
     pub(super) gone: HashMap<RunId, Option<Problem>>,
+    /// Objects in agreement that could not be read.
+    pub(super) damaged: HashMap<(Arc<str>, Arc<str>), Problem>,
 }
 
 /// One round.
@@ -127,6 +129,8 @@ pub(super) struct Round {
     pub(super) after: Vec<After>,
     pub(super) touched: IndexSet<RunId>,
     pub(super) marked: IndexSet<TransactionId>,
+    /// Objects in agreement that changed.
+    pub(super) touched_agreements: IndexSet<(Arc<str>, Arc<str>)>,
     pub(super) others: VecDeque<Other>,
     /// Items that were resolved in this round.
     pub(super) resolved: HashSet<WorkItemId>,
@@ -147,6 +151,7 @@ impl Round {
             after: Vec::new(),
             touched: IndexSet::new(),
             marked: IndexSet::new(),
+            touched_agreements: IndexSet::new(),
             others: VecDeque::new(),
             resolved: HashSet::new(),
             arrived: None,
@@ -175,6 +180,7 @@ impl LaneTask {
                 round.mutations.push(Mutation::PutTransaction(matter.clone()));
             }
         }
+        self.close_agreements(round);
         for id in &round.touched {
             let Some(run) = self.runs.get_mut(id) else { continue };
             let status = match run.state.status() {
@@ -228,6 +234,9 @@ impl LaneTask {
             }
             for id in &round.touched {
                 self.runs.swap_remove(id);
+            }
+            for pair in &round.touched_agreements {
+                self.agreements.swap_remove(pair);
             }
             for id in &round.marked {
                 // Its item is still open.

@@ -1,0 +1,294 @@
+//! What `objects/*.yaml` says about keeping systems in agreement. Read after the connections, as it names their functions.
+
+use std::sync::Arc;
+
+use connect::Action;
+use indexmap::{IndexMap, IndexSet};
+use model::{ConnectionName, Path, QueueName};
+use sync::{Conflict, Owner, Owners, Policy, Side};
+use workflow::yaml::Node;
+
+use super::files::Room;
+use super::reader::{Fields, Reader};
+use super::{Document, Known, Loader};
+use crate::agreement::{Synchronised, Writer, Writers};
+use crate::connection::{ConnectionDefinition, Function};
+use crate::object::ObjectDefinition;
+
+/// The members of an object's file that are about agreement.
+pub(super) const MEMBERS: [&str; 8] = ["sides", "owners", "stages", "stage", "conflict", "match", "title", "queue"];
+const CONFLICTS: [(&str, Conflict); 3] =
+    [("queue", Conflict::Queue), ("newest", Conflict::Newest), ("first", Conflict::First)];
+const QUEUE: &str = "data";
+/// Each system's own id of a record: nothing to agree about.
+const OWN: &str = "id";
+
+pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Document<'a>) -> Option<Synchronised> {
+    let reader = loader.reader(document);
+    let object = known.objects.get(&**document.stem)?;
+    let all: Vec<&str> = ["object", "schema"].into_iter().chain(MEMBERS).collect();
+    // What is wrong with the names of members has been told.
+    let fields = Fields::checked(reader, &document.node, "an object's file", &all)?;
+    let Some(node) = fields.get("sides") else {
+        for name in MEMBERS.iter().filter(|name| fields.get(name).is_some()) {
+            let message = format!("`{name}` is for an object that systems are kept in agreement about");
+            reader.error_with(fields.key_span(name), "IL-DEF-011", message, "add `sides`: which connections have it");
+        }
+        return None;
+    };
+    let reading = Sides { loader, known, reader, object };
+    let (mut policy, mut writers) = (Policy::default(), IndexMap::new());
+    for (key, node) in reader.entries(node, "`sides`") {
+        let Some(connection) = reading.connection(&key.name, key.span) else { continue };
+        if let Some((side, writer)) = reading.side(connection, node, key.span) {
+            policy.sides.insert(connection.name.clone(), side);
+            writers.insert(connection.name.clone(), writer);
+        }
+    }
+    if policy.sides.len() < 2 {
+        let help = "name every connection that has it: one that is only read needs no functions, as in `erp: {}`";
+        reader.error_with(fields.key_span("sides"), "IL-DEF-011", "agreement is between two sides at least", help);
+    }
+    policy.conflict = fields.word("conflict", &CONFLICTS).unwrap_or_default();
+    let members = reading.members(&policy);
+    policy.owners = reading.owners(&fields, &policy, &members);
+    let matches = reading.matches(&fields, &members);
+    let queue = fields.text("queue");
+    if let (Some(queue), Some(node)) = (&queue, fields.get("queue"))
+        && !loader.names_of(Room::Queues).any(|known| known == &**queue)
+    {
+        let message = format!("there is no queue `{queue}`");
+        reader.unknown(node.span, "IL-DEF-006", message, queue, loader.names_of(Room::Queues));
+    }
+    Some(Synchronised {
+        object: object.name.clone(),
+        policy,
+        writers,
+        matches,
+        stage: fields.expression("stage", &[]),
+        title: fields.expression("title", &[]),
+        queue: QueueName::new(queue.unwrap_or_else(|| QUEUE.into())),
+    })
+}
+
+struct Sides<'a> {
+    loader: &'a Loader<'a>,
+    known: &'a Known,
+    reader: Reader<'a>,
+    object: &'a ObjectDefinition,
+}
+
+impl<'a> Sides<'a> {
+    fn connection(&self, name: &Arc<str>, span: model::Span) -> Option<&'a ConnectionDefinition> {
+        let found = self.known.connections.get(&**name);
+        // One with mistakes of its own has been told.
+        if found.is_none() && !self.loader.names_of(Room::Connections).any(|known| known == &**name) {
+            let message = format!("there is no connection `{name}`");
+            self.reader.unknown(span, "IL-DEF-006", message, name, self.loader.names_of(Room::Connections));
+        }
+        found.map(|connection| &**connection)
+    }
+
+    fn side(&self, connection: &ConnectionDefinition, node: &'a Node, span: model::Span) -> Option<(Side, Writers)> {
+        let what = format!("the side `{}`", connection.name);
+        let fields = self.reader.fields(node, span, &what, &["create", "update"])?;
+        let feeds = connection.feeds.values().filter(|feed| feed.object == self.object.name);
+        let reads: IndexSet<Arc<str>> = feeds
+            .flat_map(|feed| {
+                feed.mapping.members(true).filter(|member| *member != OWN).map(Arc::from).collect::<Vec<_>>()
+            })
+            .collect();
+        if reads.is_empty() {
+            let message =
+                format!("{} has no feed of `{}`, so its changes are never seen", connection.name, self.object.name);
+            let help = format!("add one to connections/{}.yaml, with `object: {}`", connection.name, self.object.name);
+            self.reader.error_with(span, "IL-DEF-011", message, help);
+        }
+        let create = fields
+            .get("create")
+            .and_then(|node| self.writer(connection, node, "create", &[Action::Create, Action::Upsert], &reads));
+        let mut update = Vec::new();
+        if let Some(node) = fields.get("update") {
+            for node in node.list().unwrap_or(std::slice::from_ref(node)) {
+                update.extend(self.writer(connection, node, "update", &[Action::Update, Action::Upsert], &reads));
+            }
+        }
+        let creates = create.iter().flat_map(|writer| &writer.members).cloned().collect();
+        let writes = update.iter().flat_map(|writer| &writer.members).cloned().collect();
+        Some((Side { reads, writes, creates }, Writers { create, update }))
+    }
+
+    /// A function by its name, or with the members that it writes.
+    fn writer(
+        &self,
+        connection: &ConnectionDefinition,
+        node: &'a Node,
+        member: &str,
+        actions: &[Action],
+        reads: &IndexSet<Arc<str>>,
+    ) -> Option<Writer> {
+        if node.map().is_none() {
+            let function = self.function(connection, node, member, actions)?;
+            let Some(mapping) = function.mapping.as_ref().filter(|mapping| *mapping.object() == self.object.name)
+            else {
+                let message = format!(
+                    "`{}` has no mapping of `{}`, so nobody knows which members it writes",
+                    function.name, self.object.name
+                );
+                let help = format!("name them: `{{ function: {}, members: [name] }}`", function.name);
+                self.reader.error_with(node.span, "IL-DEF-011", message, help);
+                return None;
+            };
+            let members = mapping.members(false).map(Arc::from).collect();
+            return Some(Writer { function, members });
+        }
+        let fields = self.reader.fields(node, node.span, &format!("`{member}`"), &["function", "members"])?;
+        let (name, members) = (fields.required("function"), fields.required("members"));
+        let function = self.function(connection, name?, member, actions);
+        let mapped: Vec<Arc<str>> = function
+            .iter()
+            .filter_map(|function| function.mapping.as_ref())
+            .flat_map(|mapping| mapping.members(false).map(Arc::from).collect::<Vec<_>>())
+            .collect();
+        let mut found = IndexSet::new();
+        for node in self.reader.items(members?, "`members`") {
+            let Some(text) = self.reader.text(node, "a member") else { continue };
+            let below = |member: &&Arc<str>| is_below(&text, member);
+            found.extend(reads.iter().chain(&mapped).filter(below).cloned());
+            if !found.iter().any(|member| is_below(&text, member)) {
+                let message = format!("{} reads no member `{text}`", connection.name);
+                self.reader.unknown(node.span, "IL-DEF-006", message, &text, reads.iter().map(|member| &**member));
+            }
+        }
+        Some(Writer { function: function?, members: found })
+    }
+
+    fn function(
+        &self,
+        connection: &ConnectionDefinition,
+        node: &Node,
+        member: &str,
+        actions: &[Action],
+    ) -> Option<Arc<Function>> {
+        let name = self.reader.text(node, &format!("`{member}`"))?;
+        let Some(function) = connection.functions.get(&*name) else {
+            // One with mistakes of its own has been told.
+            if !self.known.functions.contains(&format!("{name}@{}", connection.name)) {
+                let message = format!("{} has no function `{name}`", connection.name);
+                let names = connection.functions.keys().map(model::FunctionName::as_str);
+                self.reader.unknown(node.span, "IL-DEF-006", message, &name, names);
+            }
+            return None;
+        };
+        if !actions.contains(&function.action) {
+            let words: Vec<&str> = actions.iter().map(|action| action.word()).collect();
+            let message = format!("`{name}` does not {member} a record: its action is {}", function.action.word());
+            self.reader.error_with(
+                node.span,
+                "IL-DEF-011",
+                message,
+                format!("name one whose action is {}", words.join(" or ")),
+            );
+            return None;
+        }
+        Some(Arc::clone(function))
+    }
+
+    /// All members that a side reads or writes.
+    fn members(&self, policy: &Policy) -> IndexSet<Arc<str>> {
+        let sides = policy.sides.values();
+        sides.flat_map(|side| side.reads.iter().chain(&side.writes).chain(&side.creates)).cloned().collect()
+    }
+
+    fn owners(&self, fields: &Fields<'a>, policy: &Policy, members: &IndexSet<Arc<str>>) -> Owners {
+        let mut owners = Owners::default();
+        if let Some(node) = fields.get("stages") {
+            owners.stages = self.reader.texts(node, "`stages`");
+            if fields.get("stage").is_none() {
+                let help = "such as `stage: 'if .number == null then \"prospect\" else \"buyer\" end'`";
+                self.reader.error_with(
+                    fields.key_span("stages"),
+                    "IL-DEF-004",
+                    "stages need `stage`: which one is it?",
+                    help,
+                );
+            }
+        }
+        let Some(node) = fields.get("owners") else { return owners };
+        for (key, node) in self.reader.entries(node, "`owners`") {
+            let owner = self.owner(node, key.span, policy, &owners.stages);
+            if &*key.name == "default" {
+                owners.default = owner;
+                continue;
+            }
+            if !members.is_empty() && !members.iter().any(|member| is_below(&key.name, member)) {
+                let message = format!("no side has a member `{}`", key.name);
+                self.reader.unknown(key.span, "IL-DEF-006", message, &key.name, members.iter().map(|member| &**member));
+            }
+            owners.fields.extend(owner.map(|owner| (Arc::clone(&key.name), owner)));
+        }
+        owners
+    }
+
+    fn owner(&self, node: &'a Node, span: model::Span, policy: &Policy, stages: &[Arc<str>]) -> Option<Owner> {
+        let side = |node: &Node, what: &str| -> Option<ConnectionName> {
+            let name = self.reader.text(node, what)?;
+            if !policy.sides.contains_key(&*name) {
+                let message = format!("`{name}` is none of the sides");
+                let sides = policy.sides.keys().map(ConnectionName::as_str);
+                self.reader.unknown(node.span, "IL-DEF-006", message, &name, sides);
+                return None;
+            }
+            Some(ConnectionName::new(name))
+        };
+        if node.map().is_none() {
+            return side(node, "an owner").map(Owner::Always);
+        }
+        let inner = self.reader.fields(node, span, "an owner", &["until", "owner", "then"])?;
+        let (stage, before, then) = (inner.required("until"), inner.required("owner"), inner.required("then"));
+        let (before, then) =
+            (before.and_then(|node| side(node, "`owner`")), then.and_then(|node| side(node, "`then`")));
+        let node = stage?;
+        let stage = self.reader.text(node, "`until`")?;
+        if !stages.contains(&stage) {
+            let message = format!("`{stage}` is none of the `stages`");
+            self.reader.unknown(node.span, "IL-DEF-006", message, &stage, stages.iter().map(|stage| &**stage));
+            return None;
+        }
+        Some(Owner::Until { stage, before: before?, then: then? })
+    }
+
+    fn matches(&self, fields: &Fields<'a>, members: &IndexSet<Arc<str>>) -> Vec<Vec<Path>> {
+        let rules = fields.get("match").map(|node| self.reader.items(node, "`match`")).unwrap_or_default();
+        rules
+            .iter()
+            .map(|rule| {
+                let names = rule.list().unwrap_or(std::slice::from_ref(rule));
+                names
+                    .iter()
+                    .filter_map(|node| {
+                        let name = self.reader.text(node, "a member of `match`")?;
+                        if !members.is_empty() && !members.contains(&name) {
+                            let message = format!("no side has a member `{name}`");
+                            self.reader.unknown(
+                                node.span,
+                                "IL-DEF-006",
+                                message,
+                                &name,
+                                members.iter().map(|member| &**member),
+                            );
+                            return None;
+                        }
+                        self.reader.path(&name, node.span)
+                    })
+                    .collect()
+            })
+            .filter(|rule: &Vec<Path>| !rule.is_empty())
+            .collect()
+    }
+}
+
+/// Whether a member is this one or part of it.
+fn is_below(path: &str, member: &str) -> bool {
+    member.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}

@@ -1,0 +1,403 @@
+//! Objects that systems are kept in agreement about: what a record says now is taken in, and what has to be written is.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use definitions::{Function, Synchronised, Writer};
+use intake::CanonicalEvent;
+use model::{ConnectionName, Problem, RunId, TransactionId, Value};
+use store::{Mutation, SyncedRow};
+use sync::{Agreement, Cause, Fields, Finding, Reading, Rule, Taken, Verdict, Write, fields_of, object_of};
+use workflow::Position;
+
+use super::LaneTask;
+use super::queues::{CONFLICT, NewItem, WRITE};
+use super::round::{After, Round};
+use crate::core::ToIntake;
+use crate::journal::{line, summary};
+use crate::lane_id::LaneId;
+use crate::matter;
+
+/// The member that holds the canonical key.
+const KEY: &str = "key";
+/// How many members a line names.
+const NAMED_MAX: usize = 6;
+/// Where a write belongs, in place of a task's pointer.
+const WRITE_PLACE: &str = "/@sync/";
+const CONFLICT_PLACE: &str = "/@conflict/";
+
+/// The object and its canonical key.
+pub(super) type Pair = (Arc<str>, Arc<str>);
+
+/// A record that was read, of an object that is kept in agreement.
+pub(crate) struct Changed {
+    pub(crate) key: Arc<str>,
+    pub(crate) event: CanonicalEvent,
+}
+
+/// An object at work.
+pub(super) struct Agreed {
+    pub(super) matter: TransactionId,
+    pub(super) agreement: Agreement,
+}
+
+/// The side that an intent writes; `None` for one of a run.
+pub(crate) fn side_of(position: &Position) -> Option<ConnectionName> {
+    position.pointer.strip_prefix(WRITE_PLACE).map(ConnectionName::from)
+}
+
+impl LaneTask {
+    /// A record was read.
+    pub(super) fn changed(&mut self, round: &mut Round, changed: Changed) -> Result<(), Problem> {
+        let Changed { key, event } = changed;
+        let Some(synchronised) = self.core.release.synchronised.get(&event.object).cloned() else { return Ok(()) };
+        let pair: Pair = (event.object.as_str().into(), key);
+        let unread = || Problem::new("IL-RUN-012", "The store cannot be read", "Look at the disk and the log");
+        if let Some(problem) = round.loaded.damaged.get(&pair) {
+            return Err(problem.clone());
+        }
+        let known = round.loaded.matters.get(&pair).ok_or_else(unread)?.clone();
+        let mut agreed = self.agreements.swap_remove(&pair).ok_or_else(unread)?;
+        let matter = match known {
+            Some(row) => row,
+            None => matter::new(LaneId::of_matter(&pair.0, &pair.1).matter(), &pair.0, &pair.1, round.now),
+        };
+        agreed.matter = matter.id;
+        if !self.matters.contains_key(&matter.id) {
+            round.loaded.matters.insert(pair.clone(), Some(matter.clone()));
+            self.matters.insert(matter.id, matter);
+        }
+        let connection = &event.feed.connection;
+        let data = event.envelope.get("data");
+        let Some(side) = synchronised.policy.sides.get(connection) else {
+            self.agreements.insert(pair, agreed);
+            return Ok(());
+        };
+        let cause = Cause {
+            event: event.id.to_string().into(),
+            at: event.arrived,
+            release: Arc::clone(&self.core.release.hash),
+        };
+        let fields = fields_of(data, &side.reads);
+        let before = agreed.agreement.clone();
+        let mut findings = Vec::new();
+        let reading = Reading { id: Arc::clone(&event.record), fields, at: event.read_at, cause: cause.clone() };
+        let taken = agreed.agreement.take(&synchronised.policy, connection, reading, &mut findings);
+        match taken {
+            Taken::Stale if before.sides.get(connection).is_some_and(|holding| holding.waiting.is_some()) => {
+                // It is read again when the write is over.
+                if before != agreed.agreement {
+                    round.touched_agreements.insert(pair.clone());
+                }
+            }
+            Taken::Stale => round.after.push(reread(&synchronised, &self.core.release, connection, &event.record)),
+            Taken::Changed(false) => {}
+            Taken::Changed(true) => {
+                adopt_key(&mut agreed.agreement, &synchronised, connection, &pair.1, &cause);
+                self.tell_change(round, agreed.matter, connection, &before, &agreed.agreement);
+                self.go_on(round, &pair, &mut agreed, &synchronised, &before, findings);
+            }
+        }
+        self.agreements.insert(pair, agreed);
+        Ok(())
+    }
+
+    /// After something changed: what follows is written, and people are asked.
+    pub(super) fn go_on(
+        &mut self,
+        round: &mut Round,
+        pair: &Pair,
+        agreed: &mut Agreed,
+        synchronised: &Arc<Synchronised>,
+        before: &Agreement,
+        findings: Vec<Finding>,
+    ) {
+        let object = object_of(&agreed.agreement.agreed);
+        agreed.agreement.stage = synchronised.stage_of(&object);
+        let matches = synchronised.match_values(&object);
+        if matches != synchronised.match_values(&object_of(&before.agreed)) {
+            let (object, key) = (Arc::clone(&pair.0), Arc::clone(&pair.1));
+            round.mutations.push(Mutation::PutMatchKeys { object, key, values: matches });
+        }
+        let fresh: HashSet<ConnectionName> = synchronised
+            .policy
+            .sides
+            .keys()
+            .filter(|side| agreed.agreement.sides.get(*side).is_none_or(|holding| holding.id.is_none()))
+            .cloned()
+            .collect();
+        let normal = |side: &ConnectionName, fields: &Fields| {
+            let (writers, policy) = (synchronised.writers.get(side), synchronised.policy.sides.get(side));
+            let (Some(writers), Some(policy)) = (writers, policy) else { return Fields::new() };
+            writers.normal(fresh.contains(side), &policy.reads, fields)
+        };
+        let writes = agreed.agreement.plan(&synchronised.policy, &normal);
+        for write in writes {
+            // Where a create was refused before, it may have happened all the same.
+            let in_doubt = before.sides.get(&write.side).is_some_and(|holding| holding.refused.is_some());
+            self.write(round, pair, agreed, synchronised, &write, in_doubt);
+        }
+        for finding in findings {
+            self.ask(round, agreed, synchronised, &finding);
+        }
+        for field in before.conflicts.keys().filter(|field| !agreed.agreement.conflicts.contains_key(*field)) {
+            round.mutations.push(withdrawn(agreed.matter, &format!("{CONFLICT_PLACE}{field}")));
+        }
+        self.mark(round, agreed, synchronised, &object);
+        round.touched_agreements.insert(pair.clone());
+    }
+
+    fn write(
+        &mut self,
+        round: &mut Round,
+        pair: &Pair,
+        agreed: &mut Agreed,
+        synchronised: &Arc<Synchronised>,
+        write: &Write,
+        in_doubt: bool,
+    ) {
+        let Some(writers) = synchronised.writers.get(&write.side) else { return };
+        let holding = agreed.agreement.sides.get(&write.side);
+        let current = holding.map(|holding| object_of(&holding.held)).unwrap_or_default();
+        let input = |fields: &Fields| {
+            let mut input = object_of(fields);
+            input.set(KEY, Arc::clone(&pair.1));
+            input.set("id", write.id.clone());
+            input.set("current", current.clone());
+            input
+        };
+        let writers = if write.id.is_none() { writers.create.as_slice() } else { &writers.update };
+        let part = |writer: &Writer| {
+            let part = writer.part(&write.fields);
+            (!part.is_empty()).then(|| (Arc::clone(&writer.function), input(&part)))
+        };
+        let wanted: Vec<(Arc<Function>, Value)> = writers.iter().filter_map(part).collect();
+        for (function, input) in wanted {
+            let position =
+                Position { pointer: format!("{WRITE_PLACE}{}", write.side).into(), iterations: Vec::new(), attempt: 0 };
+            let run = RunId::new(agreed.matter.uuid());
+            if let Err(fault) = self.record(round, run, agreed.matter, &position, &function, input, in_doubt) {
+                self.refused(round, agreed, synchronised, &write.side, &fault);
+                return;
+            }
+        }
+    }
+
+    /// A person is asked about what was found.
+    fn ask(&self, round: &mut Round, agreed: &Agreed, synchronised: &Synchronised, finding: &Finding) {
+        let (agreement, matter) = (&agreed.agreement, agreed.matter);
+        let what = self.matters.get(&matter).map_or_else(|| matter.to_string(), |row| row.title.to_string());
+        let (place, title, reason, content) = match finding {
+            Finding::Conflict(field) => {
+                let Some(sides) = agreement.conflicts.get(field) else { return };
+                let values: Vec<String> = sides.iter().map(|(side, value)| format!("{side} says {value}")).collect();
+                let reason = format!("Both changed {field}, which neither owns: {}", values.join(", "));
+                let allow: Vec<Value> = sides.keys().map(|side| Value::from(format!("keep-{side}"))).collect();
+                let record =
+                    Value::object(sides.iter().map(|(side, value)| (Arc::<str>::from(side.as_str()), value.clone())));
+                let content = Value::object([
+                    ("kind", Value::from(CONFLICT)),
+                    ("field", Value::from(Arc::clone(field))),
+                    ("record", record),
+                    ("allow", Value::from(allow)),
+                ]);
+                (format!("{CONFLICT_PLACE}{field}"), format!("{what}: which {field} is right?"), reason, content)
+            }
+            Finding::Turns(field) => {
+                let turns = agreement.turns.get(field);
+                let values: Vec<String> = turns
+                    .iter()
+                    .flat_map(|turns| &turns.taken)
+                    .map(|(side, value, times)| format!("{side} made it {value} {times} times"))
+                    .collect();
+                let reason = format!(
+                    "{field} goes to and fro: {}. It is left alone until another value comes or you try it again",
+                    values.join(", ")
+                );
+                let content = Value::object([
+                    ("kind", Value::from(WRITE)),
+                    ("field", Value::from(Arc::clone(field))),
+                    ("record", object_of(&agreement.agreed)),
+                    ("allow", Value::array(["retry", "dismiss"])),
+                ]);
+                (format!("{WRITE_PLACE}{field}"), format!("{what}: {field} goes to and fro"), reason, content)
+            }
+        };
+        round.mutations.push(withdrawn(matter, &place));
+        let run = Some((RunId::new(matter.uuid()), place.into_bytes()));
+        let queue = synchronised.queue.as_str();
+        self.open(round, NewItem { queue, matter, run, title, reason, amount: None, content });
+    }
+
+    /// A write was refused for good: a person is asked, and it is not sent again until something changes.
+    pub(super) fn refused(
+        &self,
+        round: &mut Round,
+        agreed: &mut Agreed,
+        synchronised: &Synchronised,
+        side: &ConnectionName,
+        fault: &workflow::Fault,
+    ) {
+        let Some(waiting) = agreed.agreement.sides.get(side).and_then(|holding| holding.waiting.clone()) else {
+            return;
+        };
+        if agreed.agreement.refused(side)
+            && let Some(id) = agreed.agreement.sides.get(side).and_then(|holding| holding.id.clone())
+        {
+            round.after.push(reread(synchronised, &self.core.release, side, &id));
+        }
+        let what = self.matters.get(&agreed.matter).map_or_else(String::new, |row| row.title.to_string());
+        let reason = fault.detail.as_deref().or(fault.title.as_deref()).unwrap_or("it said no more than that");
+        let place = format!("{WRITE_PLACE}{side}");
+        round.mutations.push(withdrawn(agreed.matter, &place));
+        let content = Value::object([
+            ("kind", Value::from(WRITE)),
+            ("side", Value::from(side.as_str())),
+            ("record", object_of(&waiting.fields)),
+            ("fault", fault.to_value()),
+            ("allow", Value::array(["retry", "dismiss"])),
+        ]);
+        let item = NewItem {
+            queue: synchronised.queue.as_str(),
+            matter: agreed.matter,
+            run: Some((RunId::new(agreed.matter.uuid()), place.into_bytes())),
+            title: format!("{side} refuses {what}"),
+            reason: reason.to_owned(),
+            amount: None,
+            content,
+        };
+        self.open(round, item);
+    }
+
+    /// A line of what changed.
+    fn tell_change(
+        &self,
+        round: &mut Round,
+        matter: TransactionId,
+        side: &ConnectionName,
+        before: &Agreement,
+        after: &Agreement,
+    ) {
+        let new = before.sides.get(side).is_none_or(|holding| holding.id.is_none());
+        let moved: Vec<&Arc<str>> = after
+            .agreed
+            .iter()
+            .filter(|(field, value)| before.agreed.get(*field) != Some(value))
+            .map(|(field, _)| field)
+            .collect();
+        let lost = |(field, verdict): &(&Arc<str>, &Verdict)| {
+            verdict.lost.get(side).is_some_and(|value| {
+                before.verdicts.get(*field).and_then(|verdict| verdict.lost.get(side)) != Some(value)
+            })
+        };
+        let overruled: Vec<&Arc<str>> = after.verdicts.iter().filter(lost).map(|(field, _)| field).collect();
+        let mut parts = Vec::new();
+        if new {
+            let id = after.sides.get(side).and_then(|holding| holding.id.as_deref()).unwrap_or_default();
+            parts.push(format!("{side} has record {id}"));
+        } else if !moved.is_empty() {
+            parts.push(format!("{side} changed {}", named(&moved)));
+        }
+        if !overruled.is_empty() {
+            parts.push(format!("what {side} says of {} does not count", named(&overruled)));
+        }
+        if parts.is_empty() {
+            return;
+        }
+        let values: Fields =
+            moved.iter().filter_map(|field| Some((Arc::clone(field), after.agreed.get(*field)?.clone()))).collect();
+        let detail = Value::object([("agreed", summary(&object_of(&values)))]);
+        round.mutations.push(line(matter, round.now, "changed", Some(side.as_str()), parts.join("; "), detail));
+    }
+
+    /// The matter says how it stands.
+    fn mark(&mut self, round: &mut Round, agreed: &Agreed, synchronised: &Synchronised, object: &Value) {
+        let Some(row) = self.matters.get_mut(&agreed.matter) else { return };
+        let sides = agreed.agreement.sides.values();
+        let stage = if !agreed.agreement.conflicts.is_empty() {
+            "in conflict"
+        } else if sides.clone().any(|holding| holding.refused.is_some()) {
+            "refused"
+        } else if sides.clone().any(|holding| holding.waiting.is_some()) {
+            "being written"
+        } else {
+            "in agreement"
+        };
+        if let Some(title) = synchronised.title_of(object) {
+            row.title = title;
+        }
+        row.stage = stage.into();
+        row.closed = stage == "in agreement";
+        row.updated_at = round.now;
+        round.marked.insert(agreed.matter);
+    }
+
+    /// The rows of objects that changed in the round.
+    pub(super) fn close_agreements(&self, round: &mut Round) {
+        for pair in &round.touched_agreements {
+            let Some(agreed) = self.agreements.get(pair) else { continue };
+            round.mutations.push(Mutation::PutSynced(SyncedRow {
+                object: Arc::clone(&pair.0),
+                key: Arc::clone(&pair.1),
+                transaction: agreed.matter,
+                state: agreed.agreement.to_value(),
+                updated_at: round.now,
+            }));
+        }
+    }
+}
+
+/// The canonical key is a member like others: sides that have a field for it get it.
+fn adopt_key(
+    agreement: &mut Agreement,
+    synchronised: &Synchronised,
+    side: &ConnectionName,
+    key: &Arc<str>,
+    cause: &Cause,
+) {
+    let has_key =
+        |side: &sync::Side| side.reads.contains(KEY) || side.writes.contains(KEY) || side.creates.contains(KEY);
+    if agreement.agreed.get(KEY).and_then(Value::as_str) == Some(key)
+        || !synchronised.policy.sides.values().any(has_key)
+    {
+        return;
+    }
+    agreement.agreed.insert(KEY.into(), Value::from(Arc::clone(key)));
+    let verdict = Verdict { from: side.clone(), rule: Rule::Only, cause: cause.clone(), lost: Default::default() };
+    agreement.verdicts.insert(KEY.into(), verdict);
+}
+
+/// Has a record of a side read again.
+pub(super) fn reread(
+    synchronised: &Synchronised,
+    release: &definitions::Release,
+    side: &ConnectionName,
+    id: &Arc<str>,
+) -> After {
+    let feeds = release.connections.get(side).map(|connection| &connection.feeds);
+    let feed = feeds.and_then(|feeds| feeds.values().find(|feed| feed.object == synchronised.object));
+    let feed = feed.map_or_else(|| "".into(), |feed| Arc::clone(&feed.name));
+    After::Intake(ToIntake::Reread { connection: side.as_str().into(), feed, id: Arc::clone(id) })
+}
+
+pub(super) fn withdrawn(matter: TransactionId, place: &str) -> Mutation {
+    Mutation::WithdrawWorkItems {
+        transaction: matter,
+        run: RunId::new(matter.uuid()),
+        position: place.as_bytes().to_vec(),
+        resolution: Value::object([("reason", "it is settled otherwise")]),
+    }
+}
+
+/// Where the items of a side's writes stand.
+pub(super) fn write_place(side: &ConnectionName) -> String {
+    format!("{WRITE_PLACE}{side}")
+}
+
+fn named(fields: &[&Arc<str>]) -> String {
+    let names: Vec<&str> = fields.iter().take(NAMED_MAX).map(|field| &***field).collect();
+    match fields.len() - names.len() {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
