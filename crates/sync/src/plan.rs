@@ -73,7 +73,7 @@ impl Agreement {
                 }
             }
             holding.refused = None;
-            holding.waiting = Some(Waiting { fields: fields.clone(), expected, overwritten: Fields::new() });
+            holding.waiting = Some(Waiting { fields: fields.clone(), expected, overwritten: Fields::default() });
             writes.push(Write { side: name.clone(), id: holding.id.clone(), fields });
         }
         writes
