@@ -12,6 +12,8 @@ use crate::Console;
 use crate::format::label;
 use crate::session::has_role;
 
+/// Begins the action that decides between systems which differ: the side follows.
+const KEEP: &str = "keep-";
 /// The queue whose people look after failed runs.
 const RUNS: &str = "integration";
 
@@ -61,9 +63,17 @@ fn built_in(kind: &str) -> Option<&'static [(&'static str, bool)]> {
         "failure" => Some(&[("retry", false), ("correct", true), ("cancel", false)]),
         "unreadable" => Some(&[("retry", false), ("dismiss", false)]),
         "notice" => Some(&[("dismiss", false)]),
+        "write" => Some(&[("retry", false), ("dismiss", false)]),
+        // Which side's value is kept: the item names them.
+        "conflict" => Some(&[]),
         "doubt" => Some(&[("again", false), ("fail", false), ("answer", true)]),
         _ => None,
     }
+}
+
+/// The side whose value an action keeps.
+fn kept_side(action: &Value) -> Option<&str> {
+    action.as_str()?.strip_prefix(KEEP)
 }
 
 /// What can be done with an item, in the order of its buttons.
@@ -108,6 +118,15 @@ pub(crate) fn choices(release: &Release, item: &WorkItemRow) -> Vec<Choice> {
                 style,
             });
         }
+    }
+    for side in item.content.get("allow").items().iter().filter_map(kept_side) {
+        choices.push(Choice {
+            name: format!("{KEEP}{side}").into(),
+            label: format!("Keep what {side} says").into(),
+            edit: false,
+            note_required: false,
+            style: ActionStyle::Plain,
+        });
     }
     choices.retain(|choice| listed(&choice.name));
     choices

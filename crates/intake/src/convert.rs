@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use definitions::Feed;
 use jiff::Timestamp;
 use model::{EventId, Value, json};
 use sha2::{Digest, Sha256};
@@ -237,6 +238,13 @@ impl Shared {
     }
 }
 
+/// The inbox row that has a record read again.
+#[must_use]
+pub fn look_row(feed: &Feed, record_id: &Arc<str>, now: Timestamp) -> InboxRow {
+    let row_id = format!("look/{}/{}", feed.name, EventId::now()).into();
+    row_of(feed, row_id, record_id, now, now)
+}
+
 /// The inbox row that keeps a record in mind until it is read.
 pub(crate) fn inbox_row(
     line: &Line,
@@ -245,12 +253,16 @@ pub(crate) fn inbox_row(
     at: Timestamp,
     now: Timestamp,
 ) -> InboxRow {
+    row_of(&line.feed, row_id, record_id, at, now)
+}
+
+fn row_of(feed: &Feed, row_id: Arc<str>, record_id: &Arc<str>, at: Timestamp, now: Timestamp) -> InboxRow {
     let content = Value::object([
-        ("feed", Value::from(Arc::clone(&line.feed.name))),
+        ("feed", Value::from(Arc::clone(&feed.name))),
         ("id", Value::from(Arc::clone(record_id))),
         ("at", Value::from(at.to_string())),
     ]);
-    InboxRow { connection: line.feed.connection.as_str().into(), id: row_id, content, at: now }
+    InboxRow { connection: feed.connection.as_str().into(), id: row_id, content, at: now }
 }
 
 fn hash(prefix: &str, value: &Value) -> Arc<str> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use connect::RefusedChange;
 use definitions::FeedSource;
 use model::{ConnectionName, Problem};
-use store::Mutation;
+use store::{InboxRow, Mutation};
 
 use crate::Shared;
 use crate::convert::inbox_row;
@@ -64,26 +64,29 @@ impl Shared {
                 return Err(Problem::new("IL-FEED-002", "the inbox could not be read", "start Interlock again"));
             }
         };
-        let now = self.clock.now();
-        for row in rows {
-            let (feed, id) = (row.content.get("feed").as_str(), row.content.get("id").as_str());
-            let line = self
-                .lines
-                .iter()
-                .find(|line| line.feed.connection.as_str() == &*row.connection && Some(&*line.feed.name) == feed);
-            let Some((line, id)) = line.zip(id) else {
-                tracing::warn!(connection = %row.connection, id = %row.id, "a kept notification belongs to no feed");
-                continue;
-            };
-            let at = row.content.get("at").as_str().and_then(|at| at.parse().ok()).unwrap_or(row.at);
-            let work = Work { inbox: vec![row.id], ..Work::new(id.into(), at, now) };
-            match orphan_parents(line, &row.content) {
-                parents if parents.is_empty() => line.put([work]),
-                // It was handed over: it is not read before a parent is known.
-                parents => self.parking.put(line.place, parents, Work { orphan: true, ..work }),
-            }
-        }
+        rows.iter().for_each(|row| self.take_row(row));
         Ok(())
+    }
+
+    /// Takes up what a row says.
+    pub(crate) fn take_row(&self, row: &InboxRow) {
+        let now = self.clock.now();
+        let (feed, id) = (row.content.get("feed").as_str(), row.content.get("id").as_str());
+        let line = self
+            .lines
+            .iter()
+            .find(|line| line.feed.connection.as_str() == &*row.connection && Some(&*line.feed.name) == feed);
+        let Some((line, id)) = line.zip(id) else {
+            tracing::warn!(connection = %row.connection, id = %row.id, "a kept notification belongs to no feed");
+            return;
+        };
+        let at = row.content.get("at").as_str().and_then(|at| at.parse().ok()).unwrap_or(row.at);
+        let work = Work { inbox: vec![Arc::clone(&row.id)], ..Work::new(id.into(), at, now) };
+        match orphan_parents(line, &row.content) {
+            parents if parents.is_empty() => line.put([work]),
+            // It was handed over: it is not read before a parent is known.
+            parents => self.parking.put(line.place, parents, Work { orphan: true, ..work }),
+        }
     }
 
     pub(crate) async fn receive(

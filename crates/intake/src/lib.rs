@@ -24,9 +24,10 @@ use dispatch::{Clock, Dispatcher};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use model::{ConnectionName, EventId, ObjectName, Problem, Value};
-use store::{Mutation, Store};
+use store::{InboxRow, Mutation, Store};
 use tokio::task::JoinHandle;
 
+pub use convert::look_row;
 pub use figures::FeedFigures;
 pub use inbox::{NotReceived, Received, RefusedEvent};
 
@@ -178,6 +179,11 @@ impl Intake {
         let now = self.shared.clock.now();
         line.put([Work { forced: true, ..Work::new(id.into(), now, now) }]);
         Ok(())
+    }
+
+    /// Reads a record as an inbox row says, which goes with what that leads to.
+    pub fn look(&self, row: &InboxRow) {
+        self.shared.take_row(row);
     }
 
     /// A cross-reference was learnt: changes that waited for it go on, and those that were handed over without it come again.

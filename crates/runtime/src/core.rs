@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use definitions::{Release, WorkflowDefinition};
 use dispatch::Clock;
 use model::{Problem, RunId};
-use store::{Mutation, Store, StoreError};
+use store::{InboxRow, Mutation, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 
 use crate::correlation::{Correlations, Recent};
@@ -34,6 +34,8 @@ pub(crate) enum ToIntake {
     Referenced { connection: Arc<str>, object: Arc<str>, record: Arc<str> },
     /// A person mended a record.
     Reread { connection: Arc<str>, feed: Arc<str>, id: Arc<str> },
+    /// A record has to be read again, as its inbox row says.
+    Look { row: InboxRow },
 }
 
 /// What all parts share. It holds no dispatcher and no intake, which hold it.

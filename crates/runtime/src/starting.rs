@@ -149,6 +149,7 @@ fn tell_intake(intake: Intake, mut told: mpsc::UnboundedReceiver<ToIntake>) -> J
                 ToIntake::Referenced { connection, object, record } => {
                     intake.referenced(&connection, &object, &record);
                 }
+                ToIntake::Look { row } => intake.look(&row),
                 ToIntake::Reread { connection, feed, id } => {
                     if let Err(problem) = intake.reread(&connection, &feed, &id) {
                         tracing::error!(code = problem.code, %problem, "a record cannot be read again");

@@ -97,7 +97,7 @@ impl Systems {
     /// What has to be written is written. Gives how many writes there were.
     fn write(&mut self, customer: usize) -> usize {
         let normal = |_: &ConnectionName, fields: &Fields| fields.clone();
-        let writes = self.agreements[customer].plan(&self.policy, &normal);
+        let writes = self.agreements[customer].plan(&self.policy, &normal).writes;
         for write in &writes {
             let cause = Cause { at: self.at(), ..Cause::default() };
             let agreement = &mut self.agreements[customer];

@@ -42,6 +42,10 @@ pub struct Holding {
     /// The agreed values that it was brought to, or the values that it brought itself: what differs from what is agreed has to
     /// be written.
     pub reached: Fields,
+    /// When the last reading of it began.
+    pub read_at: Option<Timestamp>,
+    /// Whether it is being read before something is written to it.
+    pub checking: bool,
     /// When the last write to it was over: what was read before says nothing.
     pub written_at: Option<Timestamp>,
     /// The write that is under way.
@@ -141,7 +145,7 @@ pub struct Reading {
 /// What became of a reading.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Taken {
-    /// It was taken in; whether something changed.
+    /// It was taken in; whether something changed, or was waited for.
     Changed(bool),
     /// It may be from before a write to that side was over: the record has to be read again. While a write is under way,
     /// that is told with its outcome.
@@ -187,8 +191,10 @@ impl Agreement {
         }
         let first = holding.id.is_none();
         holding.id = Some(reading.id);
+        holding.read_at = Some(reading.at);
+        let checked = std::mem::take(&mut holding.checking);
         let before = std::mem::replace(&mut holding.held, reading.fields.clone());
-        let mut changed = first;
+        let mut changed = first || checked;
         for (field, value) in reading.fields {
             if before.get(&field).is_some_and(|held| is_same(held, &value)) {
                 continue;

@@ -6,7 +6,7 @@ use model::{ConnectionName, Value};
 
 use crate::agreement::{Agreement, Cause, Reading, Rule};
 use crate::fields::{Fields, is_empty, is_same};
-use crate::plan::Normal;
+use crate::plan::{Normal, formed};
 use crate::policy::Policy;
 
 impl Agreement {
@@ -79,12 +79,6 @@ impl Agreement {
         holding.held.insert(Arc::clone(field), held.clone());
         holding.reached.insert(Arc::clone(field), reached.clone());
     }
-}
-
-fn formed(policy: &Policy, side: &ConnectionName, fields: &Fields, normal: &Normal<'_>) -> Fields {
-    let mut form = normal(side, fields);
-    policy.keep(&mut form);
-    form
 }
 
 fn is(form: &Fields, field: &str, value: &Value) -> bool {

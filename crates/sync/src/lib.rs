@@ -20,6 +20,9 @@
 //! where there is none the [`Conflict`] policy decides. The result does not depend on the order in which the changes came
 //! wherever ownership decides.
 //!
+//! Before something is written to a side that has a say in it, that side is read again: what it may have changed while nobody
+//! listened is not written over.
+//!
 //! What is agreed and what a side can hold may differ: a name may be too long for it. So after a write it is expected to hold
 //! what it *would* read back ([`Normal`]), and only something else is a change. Two sides that make something else of a field
 //! again and again are left alone after [`TURNS_MAX`] turns and a person is told, instead of writing to and fro for ever.
@@ -42,6 +45,6 @@ pub use deletes::{Abilities, Act, Counterpart, Deletes, Documents, Following, Ha
 pub use fields::{Fields, fields_of, is_same, object_of};
 pub use lists::ListKey;
 pub use owners::{Owner, Owners};
-pub use plan::{Normal, Write};
+pub use plan::{Normal, Plan, Write};
 pub use policy::{Conflict, Policy, Side};
 pub use stored::Damaged;

@@ -6,7 +6,7 @@ use model::{ConnectionName, Value};
 
 use crate::agreement::{Agreement, Cause, Finding, Waiting};
 use crate::fields::{Fields, is_empty, is_same};
-use crate::policy::Policy;
+use crate::policy::{Policy, Side};
 
 /// What a side would hold if these agreed values were written to it; fields that it does not read back are left out.
 pub type Normal<'a> = dyn Fn(&ConnectionName, &Fields) -> Fields + 'a;
@@ -22,61 +22,100 @@ pub struct Write {
     pub fields: Fields,
 }
 
+/// What is to be done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// Writes that are under way from now on.
+    pub writes: Vec<Write>,
+    /// Records that have to be read before more is written to them.
+    pub checks: Vec<(ConnectionName, Arc<str>)>,
+}
+
 impl Agreement {
     /// What has to be written, and is under way from now on. A side has one write under way at the most.
-    pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Vec<Write> {
-        let mut writes = Vec::new();
+    ///
+    /// What a side may have changed itself without anybody having seen it yet is not written over: where that side would have
+    /// a say, its record has to be read first, after the change that is to be written came.
+    pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
+        let mut plan = Plan::default();
         for (name, side) in &policy.sides {
-            let holding = self.sides.entry(name.clone()).or_default();
-            if holding.waiting.is_some() {
+            if self.sides.entry(name.clone()).or_default().waiting.is_some() {
                 continue;
             }
-            let create = holding.id.is_none();
-            let wanted = if create { &side.creates } else { &side.writes };
-            let differs = |(field, value): &(&Arc<str>, &Value)| {
-                wanted.contains(*field)
-                    && match holding.reached.get(*field) {
-                        Some(reached) => !is_same(reached, value),
-                        None => !is_empty(value),
-                    }
+            let (mut fields, mut expected) = self.missing(policy, name, side, normal);
+            let Some(holding) = self.sides.get_mut(name) else { continue };
+            let unseen = |field: &Arc<str>| {
+                let owner = policy.owners.of(field, self.stage.as_deref());
+                let came = self.verdicts.get(field).map(|verdict| verdict.cause.at);
+                holding.id.is_some()
+                    && side.reads.contains(field)
+                    && owner.is_none_or(|owner| owner == name)
+                    && holding.read_at.is_none_or(|read| came.is_some_and(|came| read < came))
             };
-            let open = |field: &Arc<str>| {
-                !self.conflicts.contains_key(field)
-                    && !self.turns.get(field).is_some_and(crate::agreement::Turns::rests)
-            };
-            let mut fields: Fields = self
-                .agreed
-                .iter()
-                .filter(differs)
-                .filter(|(field, _)| open(field))
-                .map(|(field, value)| (Arc::clone(field), value.clone()))
-                .collect();
-            // What was refused is not sent again until it is something else.
-            if fields.is_empty() || holding.refused.as_ref() == Some(&fields) {
-                continue;
-            }
-            let mut expected = normal(name, &fields);
-            policy.keep(&mut expected);
-            // What it holds already in its own form has reached it.
-            if !create {
-                fields.retain(|field, value| {
-                    let holds = |form: &Value| holding.held.get(field).is_some_and(|held| is_same(held, form));
-                    let reached = expected.get(field).is_some_and(holds);
-                    if reached {
-                        holding.reached.insert(Arc::clone(field), value.clone());
-                    }
-                    !reached
-                });
-                expected.retain(|field, _| fields.contains_key(field));
-                if fields.is_empty() {
-                    continue;
+            let all = fields.len();
+            let refused = holding.refused.as_ref() == Some(&fields);
+            fields.retain(|field, _| !unseen(field));
+            if fields.len() < all {
+                if !refused
+                    && !holding.checking
+                    && let Some(id) = &holding.id
+                {
+                    plan.checks.push((name.clone(), Arc::clone(id)));
+                    holding.checking = true;
                 }
+                expected = formed(policy, name, &fields, normal);
+            }
+            // What was refused is not sent again until it is something else.
+            if fields.is_empty() || refused || holding.refused.as_ref() == Some(&fields) {
+                continue;
             }
             holding.refused = None;
             holding.waiting = Some(Waiting { fields: fields.clone(), expected, overwritten: Fields::default() });
-            writes.push(Write { side: name.clone(), id: holding.id.clone(), fields });
+            plan.writes.push(Write { side: name.clone(), id: holding.id.clone(), fields });
         }
-        writes
+        plan
+    }
+
+    /// What is agreed and has not reached a side, and what it would hold of it. What it holds already in its own form has
+    /// reached it.
+    fn missing(
+        &mut self,
+        policy: &Policy,
+        name: &ConnectionName,
+        side: &Side,
+        normal: &Normal<'_>,
+    ) -> (Fields, Fields) {
+        let Some(holding) = self.sides.get_mut(name) else { return Default::default() };
+        let create = holding.id.is_none();
+        let wanted = if create { &side.creates } else { &side.writes };
+        let differs = |(field, value): &(&Arc<str>, &Value)| {
+            wanted.contains(*field)
+                && match holding.reached.get(*field) {
+                    Some(reached) => !is_same(reached, value),
+                    None => !is_empty(value),
+                }
+        };
+        let open = |field: &Arc<str>| {
+            !self.conflicts.contains_key(field) && !self.turns.get(field).is_some_and(crate::agreement::Turns::rests)
+        };
+        let differing = self.agreed.iter().filter(differs).filter(|(field, _)| open(field));
+        let mut fields: Fields = differing.map(|(field, value)| (Arc::clone(field), value.clone())).collect();
+        if fields.is_empty() {
+            return Default::default();
+        }
+        let mut form = formed(policy, name, &fields, normal);
+        if !create {
+            fields.retain(|field, value| {
+                let holds =
+                    holding.held.get(field).zip(form.get(field)).is_some_and(|(held, form)| is_same(held, form));
+                if holds {
+                    holding.reached.insert(Arc::clone(field), value.clone());
+                }
+                !holds
+            });
+            form.retain(|field, _| fields.contains_key(field));
+        }
+        (fields, form)
     }
 
     /// A write is over and happened. What was changed there meanwhile, and is written over now, is judged like any other change.
@@ -110,4 +149,11 @@ impl Agreement {
         holding.refused = Some(waiting.fields);
         std::mem::take(&mut holding.changed_meanwhile)
     }
+}
+
+/// What a side would hold if these values were written to it, as it is compared.
+pub(crate) fn formed(policy: &Policy, side: &ConnectionName, fields: &Fields, normal: &Normal<'_>) -> Fields {
+    let mut form = normal(side, fields);
+    policy.keep(&mut form);
+    form
 }

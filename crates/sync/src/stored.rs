@@ -145,6 +145,7 @@ fn of_holding(holding: &Holding) -> Value {
         ("reached", of_fields(&holding.reached)),
         ("reads", Value::from(reads)),
         ("held", Value::object(held.map(|(field, value)| (Arc::clone(field), value.clone())))),
+        ("readAt", Value::from(holding.read_at.map(|at| at.to_string()))),
         ("writtenAt", Value::from(holding.written_at.map(|at| at.to_string()))),
     ]);
     if let Some(waiting) = &holding.waiting {
@@ -154,6 +155,9 @@ fn of_holding(holding: &Holding) -> Value {
             ("overwritten", of_fields(&waiting.overwritten)),
         ];
         value.set("waiting", Value::object(waiting));
+    }
+    if holding.checking {
+        value.set("checking", true);
     }
     if holding.changed_meanwhile {
         value.set("changedMeanwhile", true);
@@ -249,6 +253,8 @@ fn holding(value: &Value) -> Result<Holding, Damaged> {
         id: text(value.get("id")),
         held: held.collect(),
         reached,
+        read_at: instant(value.get("readAt")),
+        checking: value.get("checking").as_bool() == Some(true),
         written_at: instant(value.get("writtenAt")),
         waiting: match waiting.is_null() {
             true => None,

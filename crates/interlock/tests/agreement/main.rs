@@ -6,14 +6,17 @@ mod http;
 mod program;
 mod world;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::program::until;
 use crate::world::World;
 
 const SOON: Duration = Duration::from_secs(20);
+/// With faults, kills and sweeps in between.
+const LATER: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_customer_of_either_side_is_made_on_the_other_and_changes_go_both_ways() {
@@ -26,7 +29,10 @@ fn a_customer_of_either_side_is_made_on_the_other_and_changes_go_both_ways() {
     }));
     let number = until(SOON, || {
         let found = world.account(&account);
-        found["ERP_Customer_Number__c"].as_str().map(str::to_owned).ok_or_else(|| format!("{found} {:?}", interlock.items()))
+        found["ERP_Customer_Number__c"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| format!("{found} {:?}", interlock.items()))
     });
     let partner = world.partner(&number);
     assert_eq!(partner["OrganizationBPName1"], "ACME Limited");
@@ -59,6 +65,169 @@ fn a_customer_of_either_side_is_made_on_the_other_and_changes_go_both_ways() {
         if partner["OrganizationBPName1"] == "ACME Limited" { Ok(()) } else { Err(format!("{partner}")) }
     });
     assert_eq!(world.account(&account)["Name"], "ACME Limited");
-    assert_eq!(interlock.items(), Vec::<serde_json::Value>::new());
+    assert_eq!(interlock.items(), Vec::<Value>::new());
     assert_eq!((world.accounts("Name != null").len(), world.partners().len()), (2, 2), "nothing is doubled");
+}
+
+#[test]
+fn what_nobody_owns_and_both_changed_is_for_a_person() {
+    let world = World::new();
+    let interlock = world.interlock();
+    let account =
+        world.create_account(&json!({"Name": "ACME", "BillingPostalCode": "LS1", "BillingCountry": "Ireland"}));
+    let number = until(SOON, || {
+        let found = world.account(&account);
+        found["ERP_Customer_Number__c"].as_str().map(str::to_owned).ok_or_else(|| format!("{found}"))
+    });
+    // While Interlock is away both change the same.
+    interlock.program.kill();
+    world.update_account(&account, &json!({"Search_Term__c": "SALES"}));
+    world.update_partner(&number, &json!({"SearchTerm1": "LEDGER"}));
+    let interlock = world.interlock();
+    let item = interlock.item("which searchTerm is right?");
+    assert_eq!(item["record"], json!({"crm": "SALES", "erp": "LEDGER"}), "{item:#}");
+    assert_eq!(
+        (world.account(&account)["Search_Term__c"].as_str(), item["queue"].as_str()),
+        (Some("SALES"), Some("stewardship"))
+    );
+    let path = format!("items/{}/keep-erp", item["id"].as_str().expect("an id"));
+    let (status, answer) = interlock.ops(reqwest::Method::POST, &path, Some(&json!({})));
+    assert_eq!(status / 100, 2, "{answer}");
+    until(SOON, || match world.account(&account)["Search_Term__c"].as_str() {
+        Some("LEDGER") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert!(interlock.items().is_empty());
+}
+
+#[test]
+fn a_refused_write_is_for_a_person_and_goes_on_when_the_reason_is_gone() {
+    let world = World::new();
+    let interlock = world.interlock();
+    // The ERP takes codes of countries only.
+    let account = world.create_account(&json!({"Name": "ACME", "BillingCity": "Oz", "BillingCountry": "Wonderland"}));
+    let item = interlock.item("erp refuses ACME");
+    assert!(item["reason"].as_str().expect("a reason").contains("Country"), "{item:#}");
+    assert_eq!(world.partners().len(), 0);
+    world.update_account(&account, &json!({"BillingCountry": "Ireland"}));
+    let number = until(SOON, || {
+        let found = world.account(&account);
+        found["ERP_Customer_Number__c"].as_str().map(str::to_owned).ok_or_else(|| format!("{found}"))
+    });
+    assert_eq!(world.address(&number)["Country"], "IE");
+    until(SOON, || if interlock.items().is_empty() { Ok(()) } else { Err(format!("{:?}", interlock.items())) });
+}
+
+#[test]
+fn edits_on_both_sides_with_faults_and_kills_end_in_agreement() {
+    const CUSTOMERS: usize = 60;
+    const EDITS: usize = 600;
+    const KILLS: usize = 5;
+    let world = World::new();
+    world.edit("objects/customer.yaml", "conflict: queue", "conflict: newest");
+    for file in ["connections/crm.yaml", "connections/erp.yaml"] {
+        world.edit(file, "every: 20s", "every: 2s");
+    }
+    let mut interlock = world.interlock();
+    for customer in 0..CUSTOMERS {
+        match customer % 2 {
+            0 => drop(world.create_account(&json!({
+                "Name": format!("Customer {customer}"), "BillingPostalCode": "LS1", "BillingCountry": "Ireland"
+            }))),
+            _ => drop(world.create_partner(&format!("Customer {customer}"), "York", "YO1")),
+        }
+    }
+    let linked = until(LATER, || {
+        let found = world.accounts("ERP_Customer_Number__c != null");
+        if found.len() == CUSTOMERS {
+            Ok(found)
+        } else {
+            Err(format!(
+                "{} of {} are linked: {:?}",
+                found.len(),
+                world.accounts("Name != null").len(),
+                interlock.items()
+            ))
+        }
+    });
+    let customers: Vec<(String, String)> = linked
+        .iter()
+        .map(|account| {
+            (account["Id"].as_str().expect("an id"), account["ERP_Customer_Number__c"].as_str().expect("a number"))
+        })
+        .map(|(id, number)| (id.to_owned(), number.to_owned()))
+        .collect();
+    world.weather(0.02);
+    // What the owner of each member said last, by account.
+    let mut last: HashMap<(String, &str), Value> = HashMap::new();
+    let mut random = Random(42);
+    for edit in 0..EDITS {
+        let (account, number) = &customers[random.below(CUSTOMERS)];
+        let text = format!("value {edit}");
+        match random.below(6) {
+            0 => {
+                world.update_account(account, &json!({"Name": text}));
+                last.insert((account.clone(), "Name"), Value::from(text));
+            }
+            1 => {
+                world.update_account(account, &json!({"BillingCity": text}));
+                last.insert((account.clone(), "BillingCity"), Value::from(text));
+            }
+            2 => world.update_account(account, &json!({"Search_Term__c": text})),
+            3 => world.update_partner(number, &json!({"SearchTerm1": text})),
+            4 => world.update_partner(number, &json!({"OrganizationBPName1": text})),
+            _ => {
+                let blocked = random.below(2) == 0;
+                world.update_partner(number, &json!({"BusinessPartnerIsBlocked": blocked}));
+                last.insert((account.clone(), "ERP_Blocked__c"), Value::from(blocked));
+            }
+        }
+        if edit % (EDITS / KILLS) == EDITS / KILLS / 2 {
+            interlock.program.kill();
+            interlock = world.interlock();
+        }
+    }
+    world.weather(0.0);
+    until(LATER, || {
+        let accounts = world.accounts("Name != null");
+        let partners = world.partners();
+        if (accounts.len(), partners.len()) != (CUSTOMERS, CUSTOMERS) {
+            return Err(format!("{} accounts and {} partners", accounts.len(), partners.len()));
+        }
+        for account in &accounts {
+            let number = &account["ERP_Customer_Number__c"];
+            let partner = partners.iter().find(|partner| partner["BusinessPartner"] == *number).ok_or("no partner")?;
+            let address = &partner["to_BusinessPartnerAddress"]["results"][0];
+            for (crm, erp) in [
+                (&account["Name"], &partner["OrganizationBPName1"]),
+                (&account["Search_Term__c"], &partner["SearchTerm1"]),
+                (&account["BillingCity"], &address["CityName"]),
+                (&account["ERP_Blocked__c"], &partner["BusinessPartnerIsBlocked"]),
+                (&account["Interlock_Key__c"], &partner["BusinessPartnerIDByExtSystem"]),
+            ] {
+                let empty = |value: &Value| value.is_null() || value == "" || value == false;
+                if crm != erp && !(empty(crm) && empty(erp)) {
+                    return Err(format!("{account}: {crm} is not {erp}; {:?}", interlock.items()));
+                }
+            }
+            for field in ["Name", "BillingCity", "ERP_Blocked__c"] {
+                let id = account["Id"].as_str().expect("an id").to_owned();
+                if let Some(owners) = last.get(&(id, field)).filter(|owners| **owners != account[field]) {
+                    return Err(format!("{account}: its owner made {field} {owners}"));
+                }
+            }
+        }
+        Ok(())
+    });
+    assert_eq!(interlock.items(), Vec::<Value>::new());
+}
+
+/// The same numbers each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
 }

@@ -1,5 +1,6 @@
 //! Both simulated systems, the project for master data between them, and people who change records.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
@@ -24,10 +25,10 @@ pub(crate) struct World {
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
     crm: String,
-    token: String,
+    token: RefCell<String>,
     erp: String,
     /// What the ERP wants of who writes.
-    session: HeaderMap,
+    session: RefCell<HeaderMap>,
     variables: Vec<(&'static str, String)>,
     project: PathBuf,
     _simulators: [Program; 2],
@@ -66,12 +67,10 @@ impl World {
             ("OSCAR_TOKEN", OPERATOR.to_owned()),
         ];
         let (http, crm, erp) = (Http::new(), text(&crm, "url"), text(&erp, "url"));
-        let form = [("grant_type", "client_credentials"), ("client_id", "interlock"), ("client_secret", CRM_SECRET)];
-        let token = http.done(http.request(Method::POST, &format!("{crm}/services/oauth2/token")).form(&form));
-        let token = text(&token, "access_token");
+        let token = RefCell::new(sign_in(&http, &crm));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client");
-        let session = runtime.block_on(session(&client, &erp));
+        let session = RefCell::new(runtime.block_on(session(&client, &erp)).expect("a session"));
         let _simulators = [first, second];
         Self { http, runtime, client, crm, token, erp, session, variables, project, _simulators, _folder: folder }
     }
@@ -94,17 +93,46 @@ impl World {
         Interlock { program, console, http: &self.http }
     }
 
+    /// Changes a text in one of the project's files.
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.project.join(file)).expect("the file");
+        assert!(text.contains(from), "`{from}` is not in {file}");
+        fs::write(self.project.join(file), text.replacen(from, to, 1)).expect("written");
+    }
+
+    /// How often each fault of both systems happens.
+    pub(crate) fn weather(&self, rate: f64) {
+        for system in [&self.crm, &self.erp] {
+            let url = format!("{system}/_sandbox/faults");
+            let known = self.http.done(self.http.request(Method::GET, &url));
+            let names = known["rates"].as_object().expect("faults").keys();
+            let rates: serde_json::Map<String, Value> = names.map(|name| (name.clone(), rate.into())).collect();
+            self.http.done(self.http.request(Method::PUT, &url).json(&rates));
+        }
+    }
+
     // ---- Salesforce
 
     pub(crate) fn create_account(&self, fields: &Value) -> String {
         let url = format!("{}/{CRM_API}/sobjects/Account", self.crm);
-        let created = self.http.done(self.http.request(Method::POST, &url).bearer_auth(&self.token).json(fields));
+        let created =
+            self.http.done(self.http.request(Method::POST, &url).bearer_auth(&*self.token.borrow()).json(fields));
         created["id"].as_str().expect("an id").to_owned()
     }
 
     pub(crate) fn update_account(&self, id: &str, fields: &Value) {
         let url = format!("{}/{CRM_API}/sobjects/Account/{id}", self.crm);
-        self.http.done(self.http.request(Method::PATCH, &url).bearer_auth(&self.token).json(fields));
+        // The same again changes nothing more.
+        until(crate::SOON, || {
+            let request = self.client.patch(&url).bearer_auth(&*self.token.borrow()).json(fields);
+            let answer = self.runtime.block_on(request.send()).map_err(|error| error.to_string())?;
+            match answer.status().as_u16() {
+                200..300 => return Ok(()),
+                401 => *self.token.borrow_mut() = sign_in(&self.http, &self.crm),
+                _ => {}
+            }
+            Err(answer.status().to_string())
+        });
     }
 
     pub(crate) fn account(&self, id: &str) -> Value {
@@ -114,13 +142,13 @@ impl World {
 
     pub(crate) fn accounts(&self, condition: &str) -> Vec<Value> {
         let soql = format!(
-            "SELECT Id, Name, Interlock_Key__c, ERP_Customer_Number__c, Search_Term__c, BillingStreet, BillingCity, \
+            "SELECT Id, Name, Interlock_Key__c, ERP_Customer_Number__c, ERP_Blocked__c, Search_Term__c, BillingStreet, BillingCity, \
              BillingPostalCode, BillingCountry FROM Account WHERE {condition}"
         );
         let mut url = format!("{}/{CRM_API}/query", self.crm);
         let (mut records, mut first) = (Vec::new(), true);
         loop {
-            let request = self.http.request(Method::GET, &url).bearer_auth(&self.token);
+            let request = self.http.request(Method::GET, &url).bearer_auth(&*self.token.borrow());
             let page = self.http.done(if first { request.query(&[("q", &soql)]) } else { request });
             records.extend(page["records"].as_array().expect("records").iter().cloned());
             match page["nextRecordsUrl"].as_str() {
@@ -136,17 +164,27 @@ impl World {
         format!("{}/{ERP_API}/{set}", self.erp)
     }
 
-    fn write(&self, method: Method, set: &str, body: &Value) -> Value {
+    /// What the ERP answers to a write, and whether that is a success. A session that is over is begun anew.
+    fn write(&self, method: Method, set: &str, body: &Value) -> Result<Value, String> {
         let request = self.client.request(method, self.erp_url(set)).basic_auth(ERP_USER, Some(ERP_PASSWORD));
-        let request = request.headers(self.session.clone()).query(&[("sap-client", "100")]);
+        let request = request.headers(self.session.borrow().clone()).query(&[("sap-client", "100")]);
         let request = request.header("Accept", "application/json").header("If-Match", "*").json(body);
-        self.runtime.block_on(async {
-            let answer = request.send().await.expect("an answer");
+        let answer = self.runtime.block_on(async {
+            let answer = request.send().await.map_err(|error| error.to_string())?;
             let status = answer.status();
-            let text = answer.text().await.expect("a body");
-            assert!(status.is_success(), "{status}: {text}");
-            serde_json::from_str(&text).unwrap_or(Value::Null)
-        })
+            let text = answer.text().await.map_err(|error| error.to_string())?;
+            if status.is_success() {
+                Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+            } else {
+                Err(format!("{status}: {text}"))
+            }
+        });
+        if answer.is_err()
+            && let Some(session) = self.runtime.block_on(session(&self.client, &self.erp))
+        {
+            *self.session.borrow_mut() = session;
+        }
+        answer
     }
 
     fn read(&self, set: &str) -> Value {
@@ -160,12 +198,12 @@ impl World {
             "to_BusinessPartnerAddress": [{"Country": "GB", "CityName": city, "PostalCode": postal_code}],
             "to_BusinessPartnerRole": [{"BusinessPartnerRole": "FLCU00"}, {"BusinessPartnerRole": "FLCU01"}]
         });
-        let made = self.write(Method::POST, "A_BusinessPartner", &partner);
+        let made = self.write(Method::POST, "A_BusinessPartner", &partner).expect("a partner");
         made["d"]["BusinessPartner"].as_str().expect("a number").to_owned()
     }
 
     pub(crate) fn update_partner(&self, number: &str, fields: &Value) {
-        self.write(Method::PATCH, &format!("A_BusinessPartner('{number}')"), fields);
+        until(crate::SOON, || self.write(Method::PATCH, &format!("A_BusinessPartner('{number}')"), fields));
     }
 
     pub(crate) fn partner(&self, number: &str) -> Value {
@@ -178,26 +216,35 @@ impl World {
     }
 
     pub(crate) fn partners(&self) -> Vec<Value> {
-        self.read("A_BusinessPartner")["results"].as_array().expect("partners").clone()
+        self.read("A_BusinessPartner?$expand=to_BusinessPartnerAddress")["results"]
+            .as_array()
+            .expect("partners")
+            .clone()
     }
 }
 
+fn sign_in(http: &Http, crm: &str) -> String {
+    let form = [("grant_type", "client_credentials"), ("client_id", "interlock"), ("client_secret", CRM_SECRET)];
+    let token = http.done(http.request(Method::POST, &format!("{crm}/services/oauth2/token")).form(&form));
+    token["access_token"].as_str().expect("a token").to_owned()
+}
+
 /// The token and the cookies that a write has to bring.
-async fn session(client: &reqwest::Client, erp: &str) -> HeaderMap {
+async fn session(client: &reqwest::Client, erp: &str) -> Option<HeaderMap> {
     let request = client.get(format!("{erp}/{ERP_API}/")).basic_auth(ERP_USER, Some(ERP_PASSWORD));
     let request = request.header("X-CSRF-Token", "Fetch").query(&[("sap-client", "100")]);
-    let answer = request.send().await.expect("an answer");
+    let answer = request.send().await.ok()?;
     let cookies: Vec<String> = answer
         .headers()
         .get_all(SET_COOKIE)
         .iter()
         .filter_map(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned))
         .collect();
-    let token = answer.headers().get("x-csrf-token").expect("a token").clone();
+    let token = answer.headers().get("x-csrf-token")?.clone();
     let mut headers = HeaderMap::new();
     headers.insert("x-csrf-token", token);
-    headers.insert(COOKIE, cookies.join("; ").parse().expect("cookies"));
-    headers
+    headers.insert(COOKIE, cookies.join("; ").parse().ok()?);
+    Some(headers)
 }
 
 fn simulator(arguments: &[&str], access: &[(&str, &str)]) -> (Program, Value) {

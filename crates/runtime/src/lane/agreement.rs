@@ -90,7 +90,7 @@ impl LaneTask {
                     round.touched_agreements.insert(pair.clone());
                 }
             }
-            Taken::Stale => round.after.push(reread(&synchronised, &self.core.release, connection, &event.record)),
+            Taken::Stale => reread(round, &synchronised, &self.core.release, connection, &event.record),
             Taken::Changed(false) => {}
             Taken::Changed(true) => {
                 adopt_key(&mut agreed.agreement, &synchronised, connection, &pair.1, &cause);
@@ -128,13 +128,19 @@ impl LaneTask {
             .collect();
         let normal = |side: &ConnectionName, fields: &Fields| {
             let (writers, policy) = (synchronised.writers.get(side), synchronised.policy.sides.get(side));
-            let (Some(writers), Some(policy)) = (writers, policy) else { return Fields::new() };
+            let (Some(writers), Some(policy)) = (writers, policy) else { return Fields::default() };
             writers.normal(fresh.contains(side), &policy.reads, fields)
         };
-        let writes = agreed.agreement.plan(&synchronised.policy, &normal);
-        for write in writes {
+        let plan = agreed.agreement.plan(&synchronised.policy, &normal);
+        for (side, id) in &plan.checks {
+            reread(round, synchronised, &self.core.release, side, id);
+        }
+        for write in plan.writes {
             // Where a create was refused before, it may have happened all the same.
             let in_doubt = before.sides.get(&write.side).is_some_and(|holding| holding.refused.is_some());
+            if in_doubt {
+                round.mutations.push(withdrawn(agreed.matter, &write_place(&write.side)));
+            }
             self.write(round, pair, agreed, synchronised, &write, in_doubt);
         }
         for finding in findings {
@@ -244,7 +250,7 @@ impl LaneTask {
         if agreed.agreement.refused(side)
             && let Some(id) = agreed.agreement.sides.get(side).and_then(|holding| holding.id.clone())
         {
-            round.after.push(reread(synchronised, &self.core.release, side, &id));
+            reread(round, synchronised, &self.core.release, side, &id);
         }
         let what = self.matters.get(&agreed.matter).map_or_else(String::new, |row| row.title.to_string());
         let reason = fault.detail.as_deref().or(fault.title.as_deref()).unwrap_or("it said no more than that");
@@ -367,20 +373,24 @@ fn adopt_key(
     agreement.verdicts.insert(KEY.into(), verdict);
 }
 
-/// Has a record of a side read again.
+/// Has a record of a side read again: that is remembered until it is done.
 pub(super) fn reread(
+    round: &mut Round,
     synchronised: &Synchronised,
     release: &definitions::Release,
     side: &ConnectionName,
     id: &Arc<str>,
-) -> After {
+) {
     let feeds = release.connections.get(side).map(|connection| &connection.feeds);
-    let feed = feeds.and_then(|feeds| feeds.values().find(|feed| feed.object == synchronised.object));
-    let feed = feed.map_or_else(|| "".into(), |feed| Arc::clone(&feed.name));
-    After::Intake(ToIntake::Reread { connection: side.as_str().into(), feed, id: Arc::clone(id) })
+    let Some(feed) = feeds.and_then(|feeds| feeds.values().find(|feed| feed.object == synchronised.object)) else {
+        return;
+    };
+    let row = intake::look_row(feed, id, round.now);
+    round.mutations.push(Mutation::PutInbox(row.clone()));
+    round.after.push(After::Intake(ToIntake::Look { row }));
 }
 
-pub(super) fn withdrawn(matter: TransactionId, place: &str) -> Mutation {
+fn withdrawn(matter: TransactionId, place: &str) -> Mutation {
     Mutation::WithdrawWorkItems {
         transaction: matter,
         run: RunId::new(matter.uuid()),
@@ -390,7 +400,7 @@ pub(super) fn withdrawn(matter: TransactionId, place: &str) -> Mutation {
 }
 
 /// Where the items of a side's writes stand.
-pub(super) fn write_place(side: &ConnectionName) -> String {
+fn write_place(side: &ConnectionName) -> String {
     format!("{WRITE_PLACE}{side}")
 }
 

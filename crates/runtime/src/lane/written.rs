@@ -8,7 +8,7 @@ use model::{ConnectionName, Problem, Value};
 use store::WorkItemRow;
 use sync::Cause;
 
-use super::agreement::{Agreed, Pair, reread, withdrawn, write_place};
+use super::agreement::{Agreed, Pair, reread};
 use super::queues::CONFLICT;
 use super::round::Round;
 use super::{Held, LaneTask};
@@ -45,10 +45,7 @@ impl LaneTask {
                     agreed.agreement.learn(&synchronised.policy, side, told, &cause, &mut findings);
                 }
                 if again && let Some(id) = agreed.agreement.sides.get(side).and_then(|holding| holding.id.clone()) {
-                    round.after.push(reread(&synchronised, &self.core.release, side, &id));
-                }
-                if before.sides.get(side).is_some_and(|holding| holding.refused.is_some()) {
-                    round.mutations.push(withdrawn(agreed.matter, &write_place(side)));
+                    reread(round, &synchronised, &self.core.release, side, &id);
                 }
             }
             Err(fault) => self.refused(round, &mut agreed, &synchronised, side, &fault),

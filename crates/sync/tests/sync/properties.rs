@@ -49,6 +49,7 @@ proptest! {
     #[test]
     fn whatever_people_do_both_sides_agree_in_the_end(history in prop::collection::vec(happens(), 0..40)) {
         let mut world = World::new(Conflict::Newest);
+        world.checks_at_once = history.len() % 2 == 0;
         world.edit("crm", "name", "x");
         play(&mut world, &history);
         world.settle();
@@ -61,6 +62,23 @@ proptest! {
         prop_assert_eq!(world.writes, writes, "an echo caused a write");
     }
 
+    /// Of two changes that nobody has seen yet, neither is written over.
+    #[test]
+    fn what_nobody_has_seen_is_not_written_over(crm in "[a-c]{1,4}", erp in "[d-f]{1,4}", first in side()) {
+        let mut world = World::new(Conflict::Queue);
+        world.edit("crm", "note", "x");
+        world.tell("crm");
+        world.settle();
+        world.edit("crm", "note", crm.as_str());
+        world.edit("erp", "note", erp.as_str());
+        world.tell(first);
+        world.settle();
+        let values: Vec<_> = world.agreement.conflicts["note"].values().filter_map(|value| value.as_str()).collect();
+        prop_assert!(values.contains(&crm.as_str()) && values.contains(&erp.as_str()), "{:?}", values);
+        let (in_crm, in_erp) = (world.value("crm", "note"), world.value("erp", "note"));
+        prop_assert_eq!((in_crm.as_str(), in_erp.as_str()), (Some(crm.as_str()), Some(erp.as_str())));
+    }
+
     /// Where ownership decides, neither order nor timing matter.
     #[test]
     fn the_owners_last_word_is_what_both_sides_hold(
@@ -68,6 +86,7 @@ proptest! {
         last in prop::collection::vec((0..OWNED.len(), "[d-f]{1,4}"), 1..4),
     ) {
         let mut world = World::new(Conflict::Queue);
+        world.checks_at_once = history.len() % 2 == 0;
         world.edit("crm", "name", "x");
         play(&mut world, &history);
         world.settle();

@@ -43,6 +43,8 @@ pub(crate) struct World {
     clock: i64,
     pub(crate) findings: Vec<Finding>,
     pub(crate) writes: usize,
+    /// Whether records are read as soon as that is asked for.
+    pub(crate) checks_at_once: bool,
     /// What each side makes of a value.
     pub(crate) form: fn(&ConnectionName, &str, &Value) -> Value,
 }
@@ -66,6 +68,7 @@ impl World {
             clock: 0,
             findings: Vec::new(),
             writes: 0,
+            checks_at_once: true,
             form: cut,
         }
     }
@@ -105,8 +108,14 @@ impl World {
         let normal = |side: &ConnectionName, fields: &Fields| {
             fields.iter().map(|(field, value)| (Arc::clone(field), form(side, field, value))).collect()
         };
-        for write in self.agreement.plan(&self.policy, &normal) {
+        let plan = self.agreement.plan(&self.policy, &normal);
+        for write in plan.writes {
             assert!(self.under_way.insert(write.side.clone(), write).is_none(), "one write at a time");
+        }
+        if self.checks_at_once {
+            for (side, _) in plan.checks {
+                self.tell(side.as_str());
+            }
         }
     }
 
@@ -147,7 +156,8 @@ impl World {
                 self.write(side);
                 self.tell(side);
             }
-            if before == self.writes && self.under_way.is_empty() {
+            let checking = self.agreement.sides.values().any(|holding| holding.checking);
+            if before == self.writes && self.under_way.is_empty() && !checking {
                 return;
             }
         }
