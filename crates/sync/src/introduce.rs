@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{ConnectionName, Value};
 
-use crate::agreement::{Agreement, Cause, Reading, Rule};
+use crate::agreement::{Agreement, Reading, Rule};
 use crate::fields::{Fields, is_empty, is_same};
 use crate::plan::{Normal, formed};
 use crate::policy::Policy;
@@ -33,7 +33,7 @@ impl Agreement {
         for (field, value) in less {
             self.stands(side, &field, &value, agreed.get(&field).unwrap_or(&value));
         }
-        for (field, value, behind) in self.fuller(policy, side, others, &reading.cause, normal) {
+        for (field, value, behind) in self.fuller(policy, side, others, normal) {
             for other in behind {
                 if let Some(holding) = self.sides.get_mut(&other) {
                     holding.reached.insert(Arc::clone(&field), value.clone());
@@ -44,14 +44,12 @@ impl Agreement {
         }
     }
 
-    /// Those values of which the sides behind what is agreed hold the form already, and these sides. Where an owner holds the
-    /// form of two values, they meet as if nobody owned the field.
+    /// Those values of which all sides behind what is agreed hold the form already, and these sides.
     fn fuller(
         &self,
         policy: &Policy,
         side: &ConnectionName,
         mut values: Fields,
-        cause: &Cause,
         normal: &Normal<'_>,
     ) -> Vec<(Arc<str>, Value, Vec<ConnectionName>)> {
         values.retain(|field, _| !self.conflicts.contains_key(field));
@@ -65,9 +63,7 @@ impl Agreement {
             let standing = forms.iter().filter(|(_, holding, _)| stands(&holding.reached));
             let (behind, against): (Vec<_>, Vec<_>) = standing
                 .partition(|(_, holding, form)| holding.held.get(&field).is_some_and(|held| is(form, &field, held)));
-            let owner = self.owner(policy, &field);
-            let owned = behind.iter().any(|(other, ..)| owner == Some(*other));
-            if against.is_empty() || (owned && self.outranks(policy, side, &field, cause)) {
+            if against.is_empty() {
                 fuller.push((field, value, behind.into_iter().map(|(other, ..)| (*other).clone()).collect()));
             }
         }

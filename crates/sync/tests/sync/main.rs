@@ -2,6 +2,7 @@
 
 mod coverage;
 mod deletes;
+mod explain;
 mod lists;
 mod many;
 mod matching;
