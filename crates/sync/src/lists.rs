@@ -210,18 +210,12 @@ impl Agreement {
         }
         if meets && !wins {
             // What meets nothing counts all the same.
-            self.agreed.insert(Arc::clone(field), value.clone());
+            self.agreed.insert(Arc::clone(field), value);
             self.lose(side, field, now.clone());
         } else if meets {
-            self.agree(side, field, value.clone(), rule, cause, from.map(|from| (from, agreed.clone())));
+            self.agree(side, field, value, rule, cause, from.map(|from| (from, agreed)));
         } else if !is_same(&agreed, &value) {
-            self.agree(side, field, value.clone(), Rule::Changed, cause, None);
-        }
-        // Nothing came from others meanwhile: with its own change it holds what is agreed, as far as it can.
-        if is_same(reached, &agreed)
-            && let Some(holding) = self.sides.get_mut(side)
-        {
-            holding.reached.insert(Arc::clone(field), value);
+            self.agree(side, field, value, Rule::Changed, cause, None);
         }
         true
     }

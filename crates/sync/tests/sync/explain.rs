@@ -14,7 +14,12 @@ fn each_side_is_told_of_as_it_stands() {
     let mut world = World::new(Conflict::Queue);
     world.edit("crm", "name", "ACME Limited");
     assert_eq!(reach(&world, "name"), [Reach::NoRecord, Reach::NoRecord]);
+    // Where no records are made, there is none to be written to.
+    let creates = std::mem::take(&mut world.policy.sides[&name("erp")].creates);
     world.tell("crm");
+    assert_eq!(reach(&world, "name"), [Reach::Same, Reach::NoRecord]);
+    world.policy.sides[&name("erp")].creates = creates;
+    world.plan();
     assert_eq!(reach(&world, "name"), [Reach::Same, Reach::UnderWay]);
     world.settle();
     assert_eq!(reach(&world, "name"), [Reach::Same, Reach::OwnForm]);

@@ -181,6 +181,9 @@ fn one_member_of_one_contact_changed_on_two_sides_follows_the_policy() {
     assert!(first.agree());
     assert_eq!(first.contacts["erp"][&1]["mail"], 5);
     assert_eq!(first.contacts["crm"][&2]["phone"], 8, "what met nothing counts all the same");
+    let verdict = &first.agreement.verdicts[LIST];
+    assert_eq!(verdict.from.as_str(), "crm");
+    assert!(verdict.lost.contains_key(&ConnectionName::from("erp")));
     let mut queue = both(Conflict::Queue);
     assert_eq!(queue.findings, vec![Finding::Conflict(LIST.into())]);
     assert_eq!(queue.contacts["crm"][&1]["mail"], 5);

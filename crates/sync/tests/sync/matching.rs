@@ -161,6 +161,11 @@ fn a_rule_that_holds_links() {
     let other = r#"{"name": "Acme Limited", "postalCode": "LS1 4AP"}"#;
     let Recognised::Linked(judged) = recognise(ACME, &[other]) else { panic!("not linked") };
     assert_eq!(judged.why, vec![Why::Same("name, postalCode".into())]);
+    // One that fits by a rule outweighs one that is alike.
+    let alike = r#"{"name": "Acme", "city": "Leeds", "phone": "+44 113 496 0000"}"#;
+    assert!(matches!(recognise(ACME, &[alike]), Recognised::Linked(_)));
+    let Recognised::Linked(judged) = recognise(ACME, &[alike, other]) else { panic!("not linked") };
+    assert_eq!(&*judged.id, "b");
     // Two that have no tax number do not have it in common.
     assert_eq!(recognise(r#"{"name": "Foo"}"#, &[r#"{"name": "Bar"}"#]), Recognised::New);
 }
@@ -183,6 +188,9 @@ fn who_fits_by_one_rule_and_contradicts_what_identifies_is_for_a_person() {
     // Only alike and contradicting: below the threshold it is not worth a thought.
     let near = r#"{"name": "Acme", "city": "London", "postalCode": "N1", "phone": "0113 4960000", "taxId": "GB9"}"#;
     assert_eq!(recognise(ACME, &[near]), Recognised::New);
+    let (same, other) = (r#"{"name": "Acme", "city": "Leeds", "postalCode": "N1""#, r#", "taxId": "GB9"}"#);
+    assert_eq!(asked(recognise(ACME, &[&format!("{same}}}")])).len(), 1);
+    assert_eq!(recognise(ACME, &[&format!("{same}{other}")]), Recognised::New);
 }
 
 #[test]
