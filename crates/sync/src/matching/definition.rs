@@ -79,6 +79,24 @@ pub struct MatchDefinition {
     pub legal_forms: LegalForms,
 }
 
+impl MatchDefinition {
+    /// Rules that only name their fields, such as `[[taxId], [name, billing.postalCode]]`: each field in its usual form. A rule
+    /// of one field identifies.
+    pub fn of_rules(rules: impl IntoIterator<Item = Vec<Path>>) -> Self {
+        let rule = |paths: Vec<Path>| ExactRule {
+            identifies: paths.len() == 1,
+            fields: paths
+                .into_iter()
+                .map(|path| {
+                    let form = Form::usual(&path);
+                    (path, form)
+                })
+                .collect(),
+        };
+        Self { rules: rules.into_iter().map(rule).collect(), ..Self::default() }
+    }
+}
+
 /// What is wrong with a [`MatchDefinition`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MatchError {

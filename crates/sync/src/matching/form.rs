@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
-use model::Value;
+use model::{Path, Value};
 
 /// Longest text that is compared, in characters; what comes after does not count.
 const CHARACTERS_MAX: usize = 200;
@@ -64,6 +64,20 @@ impl Default for LegalForms {
 }
 
 impl Form {
+    /// The form that the last name of a path suggests, for rules that only name their fields: `taxId` is a tax number, `email`
+    /// an address, and what suggests nothing is a text.
+    #[must_use]
+    pub fn usual(path: &Path) -> Self {
+        match path.names().last().map_or("", |name| &**name) {
+            "name" | "company" | "legalName" => Self::Name,
+            "email" => Self::Email,
+            "phone" | "mobile" | "fax" => Self::Phone,
+            "taxId" | "vatId" | "registrationNumber" => Self::TaxId,
+            "postalCode" => Self::PostalCode,
+            _ => Self::Text,
+        }
+    }
+
     /// A value in this form; `None` when nothing of it is left, or it is a list or an object.
     #[must_use]
     pub fn of(self, value: &Value, legal: &LegalForms) -> Option<String> {

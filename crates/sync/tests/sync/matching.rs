@@ -171,6 +171,22 @@ fn a_rule_that_holds_links() {
 }
 
 #[test]
+fn rules_that_only_name_their_fields_compare_them_in_their_usual_form() {
+    let rules = vec![vec![path("taxId")], vec![path("name"), path("billing.postalCode")], vec![path("contact.email")]];
+    let by_name = MatchDefinition::of_rules(rules);
+    let told: Vec<_> = by_name.rules.iter().map(|rule| (rule.identifies, rule.fields[0].1)).collect();
+    assert_eq!(told, [(true, Form::TaxId), (false, Form::Name), (true, Form::Email)]);
+    let matcher = Matcher::compile(&by_name).expect("a matcher");
+    let know = |text: &str| matcher.know(&company(text));
+    let known = know(r#"{"name": "ACME Ltd", "billing": {"postalCode": "LS1 4AP"}}"#);
+    let candidate = || Candidate { id: "a".into(), known: &known, taken: false };
+    let same = know(r#"{"name": "Acme", "billing": {"postalCode": "ls14ap"}}"#);
+    assert!(matches!(matcher.recognise(&same, [candidate()]), Recognised::Linked(_)));
+    let other = know(r#"{"name": "Acme", "billing": {"postalCode": "ls14aq"}}"#);
+    assert_eq!(matcher.recognise(&other, [candidate()]), Recognised::New);
+}
+
+#[test]
 fn two_that_fit_exactly_are_for_a_person() {
     let twin = r#"{"name": "Acme", "taxId": "GB123456789"}"#;
     let judged = asked(recognise(ACME, &[twin, twin]));
