@@ -80,18 +80,12 @@ pub struct MatchDefinition {
 }
 
 impl MatchDefinition {
-    /// Rules that only name their fields, such as `[[taxId], [name, billing.postalCode]]`: each field in its usual form. A rule
-    /// of one field identifies.
+    /// Rules that only name their fields, such as `[[taxId], [name, billing.postalCode]]`: each field in its usual form. Only a
+    /// tax number of its own identifies; people change their address and their telephone.
     pub fn of_rules(rules: impl IntoIterator<Item = Vec<Path>>) -> Self {
-        let rule = |paths: Vec<Path>| ExactRule {
-            identifies: paths.len() == 1,
-            fields: paths
-                .into_iter()
-                .map(|path| {
-                    let form = Form::usual(&path);
-                    (path, form)
-                })
-                .collect(),
+        let rule = |paths: Vec<Path>| {
+            let forms: Vec<Form> = paths.iter().map(Form::usual).collect();
+            ExactRule { identifies: forms == [Form::TaxId], fields: paths.into_iter().zip(forms).collect() }
         };
         Self { rules: rules.into_iter().map(rule).collect(), ..Self::default() }
     }
