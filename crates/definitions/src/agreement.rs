@@ -60,7 +60,7 @@ impl Writers {
     /// write will be refused for it.
     #[must_use]
     pub fn normal(&self, create: bool, reads: &IndexSet<Arc<str>>, fields: &Fields) -> Fields {
-        let mut normal = Fields::new();
+        let mut normal = Fields::default();
         let writers = if create { self.create.as_slice() } else { &self.update };
         for writer in writers {
             let part = writer.part(fields);

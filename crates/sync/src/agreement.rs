@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionName, Value};
 
 use crate::fields::{Fields, is_empty, is_same};
-use crate::policy::{Conflict, Policy};
+use crate::lists::ListChange;
+use crate::policy::Policy;
 
 /// How often a side may bring the same value of a field while it goes to and fro.
 pub const TURNS_MAX: u32 = 3;
@@ -169,7 +170,7 @@ impl Agreement {
         mut reading: Reading,
         findings: &mut Vec<Finding>,
     ) -> Taken {
-        reading.fields.values_mut().filter(|value| is_empty(value)).for_each(|value| *value = Value::Null);
+        policy.keep(&mut reading.fields);
         let holding = self.sides.entry(side.clone()).or_default();
         if let Some(waiting) = &mut holding.waiting {
             holding.changed_meanwhile = true;
@@ -195,7 +196,7 @@ impl Agreement {
         let before = std::mem::replace(&mut holding.held, reading.fields.clone());
         let mut changed = first || checked;
         for (field, value) in reading.fields {
-            if !first && before.get(&field).is_some_and(|held| is_same(held, &value)) {
+            if before.get(&field).is_some_and(|held| is_same(held, &value)) {
                 continue;
             }
             changed = true;
@@ -203,9 +204,19 @@ impl Agreement {
             if let Some(holding) = self.sides.get_mut(side) {
                 holding.reached.insert(Arc::clone(&field), value.clone());
             }
+            if known.is_some() {
+                self.turn(side, &field, &value, reading.cause.at, findings);
+            }
+            if let Some(key) = policy.lists.get(&field) {
+                let held = before.get(&field).unwrap_or(&Value::Null);
+                let reached = known.as_ref().unwrap_or(&Value::Null);
+                let change = ListChange { side, field: &field, held, now: &value, reached, cause: &reading.cause };
+                if self.changed_list(policy, key, &change, findings) {
+                    continue;
+                }
+            }
             match known {
                 Some(known) => {
-                    self.turn(side, &field, &value, reading.cause.at, findings);
                     self.changed(policy, side, &field, &known, value, &reading.cause, findings);
                 }
                 None => self.first(policy, side, &field, value, &reading.cause, findings),
@@ -272,162 +283,14 @@ impl Agreement {
                 }
             }
             None => {
-                // A third value ends the to and fro.
-                if old || turns.taken.len() >= 2 {
+                // A third value ends the to and fro. A system that reformats always brings the same value: a side that brings
+                // another one is in people's hands.
+                if old || turns.taken.len() >= 2 || turns.taken.iter().any(|(from, ..)| from == side) {
                     turns.taken.clear();
                     turns.since = Some(at);
                 }
                 turns.taken.push((side.clone(), value.clone(), 1));
             }
         }
-    }
-
-    /// A field of a record that a side is seen with for the first time.
-    fn first(
-        &mut self,
-        policy: &Policy,
-        side: &ConnectionName,
-        field: &Arc<str>,
-        value: Value,
-        cause: &Cause,
-        findings: &mut Vec<Finding>,
-    ) {
-        let Some(agreed) = self.agreed.get(field) else {
-            let alone = self.sides.values().filter(|holding| holding.id.is_some()).count() == 1;
-            let rule = if alone { Rule::First } else { Rule::Only };
-            self.agree(side, field, value, rule, cause, None);
-            return;
-        };
-        if is_same(agreed, &value) || is_empty(&value) {
-            return;
-        }
-        if is_empty(agreed) {
-            self.agree(side, field, value, Rule::Only, cause, None);
-            return;
-        }
-        self.meet(policy, side, field, value, cause, findings);
-    }
-
-    /// A side has another value than it had.
-    #[expect(clippy::too_many_arguments, reason = "one change and what is needed to judge it")]
-    fn changed(
-        &mut self,
-        policy: &Policy,
-        side: &ConnectionName,
-        field: &Arc<str>,
-        known: &Value,
-        value: Value,
-        cause: &Cause,
-        findings: &mut Vec<Finding>,
-    ) {
-        let agreed = self.agreed.get(field).cloned().unwrap_or_default();
-        if is_same(&agreed, &value) {
-            // The other side's change, made here by hand as well.
-            self.settle_conflict(field, side, &value);
-            return;
-        }
-        let owner = policy.owners.of(field, self.stage.as_deref());
-        match owner {
-            Some(owner) if owner == side => {
-                let lost = self.other_change(side, field, known, &agreed);
-                self.agree(side, field, value, Rule::Owner, cause, lost);
-            }
-            // It is written over; the verdict says what lost.
-            Some(owner) if self.knows(owner, field) => self.lose(side, field, value),
-            _ if self.other_change(side, field, known, &agreed).is_some() => {
-                self.meet(policy, side, field, value, cause, findings);
-            }
-            _ => self.agree(side, field, value, Rule::Changed, cause, None),
-        }
-    }
-
-    /// The value of a side meets another one that is agreed.
-    pub(crate) fn meet(
-        &mut self,
-        policy: &Policy,
-        side: &ConnectionName,
-        field: &Arc<str>,
-        value: Value,
-        cause: &Cause,
-        findings: &mut Vec<Finding>,
-    ) {
-        let agreed = self.agreed.get(field).cloned().unwrap_or_default();
-        let from = self.verdicts.get(field).map(|verdict| verdict.from.clone());
-        let lost = from.clone().map(|from| (from, agreed.clone()));
-        let owner =
-            policy.owners.of(field, self.stage.as_deref()).filter(|owner| *owner == side || self.knows(owner, field));
-        match (owner, policy.conflict) {
-            (Some(owner), _) if owner == side => self.agree(side, field, value, Rule::Owner, cause, lost),
-            (Some(_), _) => self.lose(side, field, value),
-            (None, Conflict::Newest) => self.agree(side, field, value, Rule::Newest, cause, lost),
-            (None, Conflict::First) => {
-                let place = |name: &ConnectionName| policy.sides.get_index_of(name).unwrap_or(usize::MAX);
-                if from.as_ref().is_none_or(|from| place(side) < place(from)) {
-                    self.agree(side, field, value, Rule::FirstNamed, cause, lost);
-                } else {
-                    self.lose(side, field, value);
-                }
-            }
-            (None, Conflict::Queue) => {
-                let sides = self.conflicts.entry(Arc::clone(field)).or_default();
-                if let Some(from) = from {
-                    sides.entry(from).or_insert(agreed);
-                }
-                sides.insert(side.clone(), value);
-                findings.push(Finding::Conflict(Arc::clone(field)));
-            }
-        }
-    }
-
-    fn agree(
-        &mut self,
-        side: &ConnectionName,
-        field: &Arc<str>,
-        value: Value,
-        rule: Rule,
-        cause: &Cause,
-        lost: Option<(ConnectionName, Value)>,
-    ) {
-        self.conflicts.shift_remove(field);
-        self.agreed.insert(Arc::clone(field), value);
-        let lost = lost.into_iter().filter(|(from, _)| from != side).collect();
-        let verdict = Verdict { from: side.clone(), rule, cause: cause.clone(), lost };
-        self.verdicts.insert(Arc::clone(field), verdict);
-    }
-
-    fn lose(&mut self, side: &ConnectionName, field: &Arc<str>, value: Value) {
-        if let Some(verdict) = self.verdicts.get_mut(field) {
-            verdict.lost.insert(side.clone(), value);
-        }
-    }
-
-    /// Sides that differed say the same now.
-    fn settle_conflict(&mut self, field: &Arc<str>, side: &ConnectionName, value: &Value) {
-        if let Some(sides) = self.conflicts.get_mut(field) {
-            sides.insert(side.clone(), value.clone());
-            if sides.values().all(|other| is_same(other, value)) {
-                self.conflicts.shift_remove(field);
-                if let Some(verdict) = self.verdicts.get_mut(field) {
-                    verdict.rule = Rule::Same;
-                }
-            }
-        }
-    }
-
-    /// Whether a side that owns a field has said what it is.
-    fn knows(&self, side: &ConnectionName, field: &str) -> bool {
-        self.sides.get(side).is_some_and(|holding| holding.id.is_some() && holding.held.contains_key(field))
-    }
-
-    /// What another side changed meanwhile and this one had not got yet.
-    fn other_change(
-        &self,
-        side: &ConnectionName,
-        field: &str,
-        known: &Value,
-        agreed: &Value,
-    ) -> Option<(ConnectionName, Value)> {
-        let from = &self.verdicts.get(field)?.from;
-        (from != side && !is_same(known, agreed)).then(|| (from.clone(), agreed.clone()))
     }
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-use model::{Path, Value};
+use model::{Object, Path, Value};
 
 /// Values by dotted path. A list is one value.
-pub type Fields = IndexMap<Arc<str>, Value>;
+pub type Fields = Object;
 
 /// Whether two values mean the same in a record: systems do not tell an empty text from none.
 #[must_use]

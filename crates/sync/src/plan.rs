@@ -6,7 +6,7 @@ use model::{ConnectionName, Value};
 
 use crate::agreement::{Agreement, Cause, Finding, Waiting};
 use crate::fields::{Fields, is_empty, is_same};
-use crate::policy::Policy;
+use crate::policy::{Policy, Side};
 
 /// What a side would hold if these agreed values were written to it; fields that it does not read back are left out.
 pub type Normal<'a> = dyn Fn(&ConnectionName, &Fields) -> Fields + 'a;
@@ -39,59 +39,83 @@ impl Agreement {
     pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
         let mut plan = Plan::default();
         for (name, side) in &policy.sides {
-            let holding = self.sides.entry(name.clone()).or_default();
-            if holding.waiting.is_some() {
+            if self.sides.entry(name.clone()).or_default().waiting.is_some() {
                 continue;
             }
-            let create = holding.id.is_none();
-            let wanted = if create { &side.creates } else { &side.writes };
-            let differs = |(field, value): &(&Arc<str>, &Value)| {
-                wanted.contains(*field)
-                    && match holding.reached.get(*field) {
-                        Some(reached) => !is_same(reached, value),
-                        None => !is_empty(value),
-                    }
-            };
-            let open = |field: &Arc<str>| {
-                !self.conflicts.contains_key(field)
-                    && !self.turns.get(field).is_some_and(crate::agreement::Turns::rests)
-            };
+            let (mut fields, mut expected) = self.missing(policy, name, side, normal);
+            let Some(holding) = self.sides.get_mut(name) else { continue };
             let unseen = |field: &Arc<str>| {
                 let owner = policy.owners.of(field, self.stage.as_deref());
                 let came = self.verdicts.get(field).map(|verdict| verdict.cause.at);
-                !create
+                holding.id.is_some()
                     && side.reads.contains(field)
                     && owner.is_none_or(|owner| owner == name)
                     && holding.read_at.is_none_or(|read| came.is_some_and(|came| read < came))
             };
-            let mut fields: Fields = self
-                .agreed
-                .iter()
-                .filter(differs)
-                .filter(|(field, _)| open(field))
-                .map(|(field, value)| (Arc::clone(field), value.clone()))
-                .collect();
             let all = fields.len();
             let refused = holding.refused.as_ref() == Some(&fields);
             fields.retain(|field, _| !unseen(field));
-            if fields.len() < all
-                && !refused
-                && !holding.checking
-                && let Some(id) = &holding.id
-            {
-                plan.checks.push((name.clone(), Arc::clone(id)));
-                holding.checking = true;
+            if fields.len() < all {
+                if !refused
+                    && !holding.checking
+                    && let Some(id) = &holding.id
+                {
+                    plan.checks.push((name.clone(), Arc::clone(id)));
+                    holding.checking = true;
+                }
+                expected = formed(policy, name, &fields, normal);
             }
             // What was refused is not sent again until it is something else.
             if fields.is_empty() || refused || holding.refused.as_ref() == Some(&fields) {
                 continue;
             }
-            let expected = normal(name, &fields);
             holding.refused = None;
-            holding.waiting = Some(Waiting { fields: fields.clone(), expected, overwritten: Fields::new() });
+            holding.waiting = Some(Waiting { fields: fields.clone(), expected, overwritten: Fields::default() });
             plan.writes.push(Write { side: name.clone(), id: holding.id.clone(), fields });
         }
         plan
+    }
+
+    /// What is agreed and has not reached a side, and what it would hold of it. What it holds already in its own form has
+    /// reached it.
+    fn missing(
+        &mut self,
+        policy: &Policy,
+        name: &ConnectionName,
+        side: &Side,
+        normal: &Normal<'_>,
+    ) -> (Fields, Fields) {
+        let Some(holding) = self.sides.get_mut(name) else { return Default::default() };
+        let create = holding.id.is_none();
+        let wanted = if create { &side.creates } else { &side.writes };
+        let differs = |(field, value): &(&Arc<str>, &Value)| {
+            wanted.contains(*field)
+                && match holding.reached.get(*field) {
+                    Some(reached) => !is_same(reached, value),
+                    None => !is_empty(value),
+                }
+        };
+        let open = |field: &Arc<str>| {
+            !self.conflicts.contains_key(field) && !self.turns.get(field).is_some_and(crate::agreement::Turns::rests)
+        };
+        let differing = self.agreed.iter().filter(differs).filter(|(field, _)| open(field));
+        let mut fields: Fields = differing.map(|(field, value)| (Arc::clone(field), value.clone())).collect();
+        if fields.is_empty() {
+            return Default::default();
+        }
+        let mut form = formed(policy, name, &fields, normal);
+        if !create {
+            fields.retain(|field, value| {
+                let holds =
+                    holding.held.get(field).zip(form.get(field)).is_some_and(|(held, form)| is_same(held, form));
+                if holds {
+                    holding.reached.insert(Arc::clone(field), value.clone());
+                }
+                !holds
+            });
+            form.retain(|field, _| fields.contains_key(field));
+        }
+        (fields, form)
     }
 
     /// A write is over and happened. What was changed there meanwhile, and is written over now, is judged like any other change.
@@ -107,15 +131,13 @@ impl Agreement {
         let Some(holding) = self.sides.get_mut(side) else { return false };
         let Some(waiting) = holding.waiting.take() else { return false };
         holding.id = id.or_else(|| holding.id.take());
-        holding.held.extend(waiting.expected.into_iter().map(|(field, value)| {
-            let value = if is_empty(&value) { Value::Null } else { value };
-            (field, value)
-        }));
+        holding.held.extend(waiting.expected);
         holding.reached.extend(waiting.fields);
         holding.written_at = Some(cause.at);
         let again = std::mem::take(&mut holding.changed_meanwhile);
         for (field, value) in waiting.overwritten {
-            self.meet(policy, side, &field, value, cause, findings);
+            let owner = self.owner(policy, &field).filter(|owner| *owner == side || self.knows(owner, &field)).cloned();
+            self.meet(policy, owner.as_ref(), side, &field, value, cause, findings);
         }
         again
     }
@@ -127,4 +149,11 @@ impl Agreement {
         holding.refused = Some(waiting.fields);
         std::mem::take(&mut holding.changed_meanwhile)
     }
+}
+
+/// What a side would hold if these values were written to it, as it is compared.
+pub(crate) fn formed(policy: &Policy, side: &ConnectionName, fields: &Fields, normal: &Normal<'_>) -> Fields {
+    let mut form = normal(side, fields);
+    policy.keep(&mut form);
+    form
 }

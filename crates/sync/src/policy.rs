@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use model::ConnectionName;
 
-use crate::Owners;
+use crate::{ListKey, Owners};
 
 /// What decides when two sides changed a field that neither owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +37,8 @@ pub struct Policy {
     pub owners: Owners,
     /// What decides where nobody owns.
     pub conflict: Conflict,
+    /// Lists that are merged item by item; others are one value each.
+    pub lists: IndexMap<Arc<str>, ListKey>,
     /// The sides, in the order of the definition.
     pub sides: IndexMap<ConnectionName, Side>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use model::{ConnectionName, Value};
+use model::{ConnectionName, Object, Value};
 
 use crate::agreement::{Agreement, Cause, Holding, Rule, Turns, Verdict, Waiting};
 use crate::fields::Fields;
@@ -43,7 +43,7 @@ impl Agreement {
     pub fn to_value(&self) -> Value {
         Value::object([
             ("agreed", of_fields(&self.agreed)),
-            ("verdicts", of_map(&self.verdicts, of_verdict)),
+            ("verdicts", of_verdicts(&self.verdicts)),
             ("stage", Value::from(self.stage.clone())),
             ("sides", of_sides(&self.sides, of_holding)),
             ("conflicts", of_map(&self.conflicts, |sides| of_sides(sides, Value::clone))),
@@ -58,18 +58,7 @@ impl Agreement {
     pub fn from_value(value: &Value) -> Result<Self, Damaged> {
         Ok(Self {
             agreed: fields(value.get("agreed"), "agreed")?,
-            verdicts: map(value.get("verdicts"), "verdicts", |verdict| {
-                Ok(Verdict {
-                    from: side(verdict.get("from"))?,
-                    rule: verdict.get("rule").as_str().and_then(Rule::from_word).ok_or(Damaged("rule"))?,
-                    cause: Cause {
-                        event: text(verdict.get("event")).unwrap_or_default(),
-                        at: instant(verdict.get("at")).ok_or(Damaged("verdicts.at"))?,
-                        release: text(verdict.get("release")).unwrap_or_default(),
-                    },
-                    lost: sides(verdict.get("lost"), "lost", |value| Ok(value.clone()))?,
-                })
-            })?,
+            verdicts: verdicts(value.get("verdicts"))?,
             stage: text(value.get("stage")),
             sides: sides(value.get("sides"), "sides", holding)?,
             conflicts: map(value.get("conflicts"), "conflicts", |value| {
@@ -81,7 +70,7 @@ impl Agreement {
 }
 
 fn of_fields(fields: &Fields) -> Value {
-    Value::object(fields.iter().map(|(field, value)| (Arc::clone(field), value.clone())))
+    Value::from(fields.clone())
 }
 
 fn of_map<T>(entries: &IndexMap<Arc<str>, T>, of: impl Fn(&T) -> Value) -> Value {
@@ -92,18 +81,58 @@ fn of_sides<T>(entries: &IndexMap<ConnectionName, T>, of: impl Fn(&T) -> Value) 
     Value::object(entries.iter().map(|(name, entry)| (Arc::<str>::from(name.as_str()), of(entry))))
 }
 
-fn of_verdict(verdict: &Verdict) -> Value {
-    let mut value = Value::object([
-        ("from", Value::from(verdict.from.as_str())),
-        ("rule", Value::from(verdict.rule.word())),
-        ("event", Value::from(Arc::clone(&verdict.cause.event))),
-        ("at", Value::from(verdict.cause.at.to_string())),
-        ("release", Value::from(Arc::clone(&verdict.cause.release))),
-    ]);
-    if !verdict.lost.is_empty() {
-        value.set("lost", of_sides(&verdict.lost, Value::clone));
+/// Verdicts that have all in common but what lost.
+struct Group<'a> {
+    common: &'a Verdict,
+    fields: Vec<Value>,
+    lost: Object,
+}
+
+impl<'a> Group<'a> {
+    fn new(common: &'a Verdict) -> Self {
+        Self { common, fields: Vec::new(), lost: Object::default() }
     }
-    value
+
+    fn takes(&self, verdict: &Verdict) -> bool {
+        let Verdict { from, rule, cause, .. } = self.common;
+        *cause == verdict.cause && *rule == verdict.rule && *from == verdict.from
+    }
+
+    fn add(&mut self, field: &Arc<str>, verdict: &Verdict) {
+        self.fields.push(Value::from(Arc::clone(field)));
+        if !verdict.lost.is_empty() {
+            self.lost.insert(Arc::clone(field), of_sides(&verdict.lost, Value::clone));
+        }
+    }
+
+    fn into_value(self) -> Value {
+        let Verdict { from, rule, cause, .. } = self.common;
+        let mut group = Value::object([
+            ("from", Value::from(from.as_str())),
+            ("rule", Value::from(rule.word())),
+            ("event", Value::from(Arc::clone(&cause.event))),
+            ("at", Value::from(cause.at.to_string())),
+            ("release", Value::from(Arc::clone(&cause.release))),
+            ("fields", Value::from(self.fields)),
+        ]);
+        if !self.lost.is_empty() {
+            group.set("lost", self.lost);
+        }
+        group
+    }
+}
+
+/// Most fields of an object came with one event: what their verdicts have in common is written once.
+fn of_verdicts(verdicts: &IndexMap<Arc<str>, Verdict>) -> Value {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (field, verdict) in verdicts {
+        let place = groups.iter().position(|group| group.takes(verdict)).unwrap_or_else(|| {
+            groups.push(Group::new(verdict));
+            groups.len() - 1
+        });
+        groups[place].add(field, verdict);
+    }
+    Value::array(groups.into_iter().map(Group::into_value))
 }
 
 /// Of what is held only that is written which is not the same as what was reached.
@@ -186,7 +215,29 @@ fn sides<T>(
 }
 
 fn fields(value: &Value, place: &'static str) -> Result<Fields, Damaged> {
-    map(value, place, |value| Ok(value.clone()))
+    value.as_object().cloned().ok_or(Damaged(place))
+}
+
+fn verdicts(value: &Value) -> Result<IndexMap<Arc<str>, Verdict>, Damaged> {
+    let mut verdicts = IndexMap::new();
+    for group in value.as_array().ok_or(Damaged("verdicts"))? {
+        let common = Verdict {
+            from: side(group.get("from"))?,
+            rule: group.get("rule").as_str().and_then(Rule::from_word).ok_or(Damaged("rule"))?,
+            cause: Cause {
+                event: text(group.get("event")).unwrap_or_default(),
+                at: instant(group.get("at")).ok_or(Damaged("verdicts.at"))?,
+                release: text(group.get("release")).unwrap_or_default(),
+            },
+            lost: IndexMap::new(),
+        };
+        for field in group.get("fields").items() {
+            let field = text(field).ok_or(Damaged("verdicts.fields"))?;
+            let lost = sides(group.get("lost").get(&field), "lost", |value| Ok(value.clone()))?;
+            verdicts.insert(field, Verdict { lost, ..common.clone() });
+        }
+    }
+    Ok(verdicts)
 }
 
 fn holding(value: &Value) -> Result<Holding, Damaged> {

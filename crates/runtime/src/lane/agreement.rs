@@ -128,7 +128,7 @@ impl LaneTask {
             .collect();
         let normal = |side: &ConnectionName, fields: &Fields| {
             let (writers, policy) = (synchronised.writers.get(side), synchronised.policy.sides.get(side));
-            let (Some(writers), Some(policy)) = (writers, policy) else { return Fields::new() };
+            let (Some(writers), Some(policy)) = (writers, policy) else { return Fields::default() };
             writers.normal(fresh.contains(side), &policy.reads, fields)
         };
         let plan = agreed.agreement.plan(&synchronised.policy, &normal);

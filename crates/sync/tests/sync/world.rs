@@ -30,7 +30,7 @@ pub(crate) fn policy(conflict: Conflict) -> Policy {
         ],
         stages: vec!["new".into(), "buyer".into()],
     };
-    Policy { owners, conflict, sides: [(crm, side()), (erp, side())].into_iter().collect() }
+    Policy { owners, conflict, lists: Default::default(), sides: [(crm, side()), (erp, side())].into_iter().collect() }
 }
 
 /// The systems, as they really are.

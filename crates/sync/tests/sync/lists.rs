@@ -1,0 +1,273 @@
+//! Lists whose items are known by a key, kept in agreement between two systems.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
+use model::{ConnectionName, Value};
+use proptest::prelude::*;
+use sync::{
+    Agreement, Cause, Conflict, Fields, Finding, ListKey, Owner, Owners, Plan, Policy, Reading, Rule, Side, is_same,
+};
+
+const SIDES: [&str; 2] = ["crm", "erp"];
+const LIST: &str = "contacts";
+/// A member that the ERP does not hold.
+const ONLY_CRM: &str = "nick";
+
+type Contacts = BTreeMap<u8, BTreeMap<&'static str, i64>>;
+
+/// Two systems with one list.
+struct Systems {
+    policy: Policy,
+    agreement: Agreement,
+    contacts: IndexMap<&'static str, Contacts>,
+    now: i64,
+    writes: usize,
+    findings: Vec<Finding>,
+}
+
+fn value(side: &str, contacts: &Contacts) -> Value {
+    let contact = |(id, members): (&u8, &BTreeMap<&'static str, i64>)| {
+        let mut contact = Value::object([("id", Value::from(i64::from(*id)))]);
+        for (name, member) in members.iter().filter(|(name, _)| side == "crm" || **name != ONLY_CRM) {
+            contact.set(*name, *member);
+        }
+        contact
+    };
+    let mut list: Vec<Value> = contacts.iter().map(contact).collect();
+    // The ERP has an order of its own.
+    if side == "erp" {
+        list.reverse();
+    }
+    Value::from(list)
+}
+
+fn contacts(list: &Value) -> Contacts {
+    let members = |contact: &Value| {
+        let names = ["mail", "phone", ONLY_CRM];
+        names.into_iter().filter_map(|name| Some((name, contact.get(name).as_i64()?))).collect()
+    };
+    let id = |contact: &Value| contact.get("id").as_i64().and_then(|id| u8::try_from(id).ok()).unwrap_or_default();
+    list.items().iter().map(|contact| (id(contact), members(contact))).collect()
+}
+
+impl Systems {
+    fn new(conflict: Conflict, owner: Option<&str>) -> Self {
+        let fields = || [Arc::from(LIST)].into_iter().collect();
+        let side = || Side { reads: fields(), writes: fields(), creates: fields() };
+        let policy = Policy {
+            owners: Owners { default: owner.map(|owner| Owner::Always(owner.into())), ..Owners::default() },
+            conflict,
+            lists: [(Arc::from(LIST), ListKey::new(vec!["id".parse().expect("a path")]))].into_iter().collect(),
+            sides: SIDES.iter().map(|name| ((*name).into(), side())).collect(),
+        };
+        let contacts = SIDES.iter().map(|side| (*side, Contacts::new())).collect();
+        Self { policy, agreement: Agreement::default(), contacts, now: 0, writes: 0, findings: Vec::new() }
+    }
+
+    /// Both hold the contacts 1 and 2.
+    fn known(conflict: Conflict, owner: Option<&str>) -> Self {
+        let mut systems = Self::new(conflict, owner);
+        for id in [1, 2] {
+            for (name, member) in [("mail", 1), ("phone", 1), (ONLY_CRM, 7)] {
+                systems.set("crm", id, name, member);
+            }
+        }
+        systems.hear("crm");
+        systems.settle();
+        assert_eq!(systems.contacts["erp"].len(), 2);
+        systems
+    }
+
+    fn set(&mut self, side: &str, id: u8, name: &'static str, member: i64) {
+        self.contacts[side].entry(id).or_default().insert(name, member);
+    }
+
+    fn take_out(&mut self, side: &str, id: u8) {
+        self.contacts[side].remove(&id);
+    }
+
+    fn hear(&mut self, side: &str) {
+        self.now += 1;
+        let at = Timestamp::from_second(1_760_000_000).expect("an instant") + SignedDuration::from_secs(self.now);
+        let fields: Fields = [(Arc::from(LIST), value(side, &self.contacts[side]))].into_iter().collect();
+        let cause = Cause { event: "event".into(), at, release: "r1".into() };
+        let reading = Reading { id: side.into(), fields, at, cause };
+        self.agreement.take(&self.policy, &side.into(), reading, &mut self.findings);
+    }
+
+    fn settle(&mut self) {
+        let normal = |side: &ConnectionName, fields: &Fields| {
+            fields.iter().map(|(field, list)| (Arc::clone(field), value(side.as_str(), &contacts(list)))).collect()
+        };
+        for _ in 0..20 {
+            for side in SIDES {
+                self.hear(side);
+            }
+            let plan = self.agreement.plan(&self.policy, &normal);
+            if plan == Plan::default() {
+                return;
+            }
+            for write in plan.writes {
+                self.writes += 1;
+                let side = SIDES.into_iter().find(|side| write.side.as_str() == *side).expect("a side");
+                let written = contacts(&value(side, &contacts(&write.fields[LIST])));
+                self.contacts.insert(side, written);
+                self.now += 1;
+                let at =
+                    Timestamp::from_second(1_760_000_000).expect("an instant") + SignedDuration::from_secs(self.now);
+                let cause = Cause { at, ..Cause::default() };
+                self.agreement.written(&self.policy, &write.side, None, &cause, &mut self.findings);
+            }
+        }
+        panic!("it goes to and fro for ever: {:#?}", self.agreement);
+    }
+
+    /// Both hold the same, as far as the ERP can.
+    fn agree(&self) -> bool {
+        SIDES.iter().all(|side| {
+            let agreed = contacts(self.agreement.agreed.get(LIST).unwrap_or(&Value::Null));
+            is_same(&value(side, &self.contacts[*side]), &value(side, &agreed))
+        })
+    }
+}
+
+#[test]
+fn another_order_is_no_change() {
+    let mut systems = Systems::known(Conflict::Queue, None);
+    let (verdicts, writes) = (systems.agreement.verdicts.clone(), systems.writes);
+    systems.settle();
+    assert_eq!((systems.agreement.verdicts, systems.writes), (verdicts, writes));
+    // It was not even a change that came to nothing.
+    assert!(systems.agreement.turns.is_empty());
+}
+
+#[test]
+fn two_contacts_and_two_members_of_one_changed_on_two_sides_need_nobody() {
+    let mut systems = Systems::known(Conflict::Queue, None);
+    systems.set("crm", 1, "mail", 5);
+    systems.set("crm", 3, "mail", 6);
+    systems.set("erp", 1, "phone", 7);
+    systems.set("erp", 4, "mail", 8);
+    systems.take_out("erp", 2);
+    systems.settle();
+    assert!(systems.agree() && systems.findings.is_empty(), "{:?}", systems.findings);
+    let crm = &systems.contacts["crm"];
+    assert_eq!(crm.keys().copied().collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!((crm[&1]["mail"], crm[&1]["phone"]), (5, 7));
+    // What the ERP does not hold, it did not take away.
+    assert_eq!(crm[&1][ONLY_CRM], 7);
+    assert_eq!(systems.agreement.verdicts[LIST].rule, Rule::Changed);
+}
+
+#[test]
+fn one_member_of_one_contact_changed_on_two_sides_follows_the_policy() {
+    let both = |conflict| {
+        let mut systems = Systems::known(conflict, None);
+        systems.set("crm", 1, "mail", 5);
+        systems.set("erp", 1, "mail", 6);
+        systems.set("erp", 2, "phone", 8);
+        systems.settle();
+        systems
+    };
+    // The ERP is heard of last.
+    let newest = both(Conflict::Newest);
+    assert!(newest.agree());
+    assert_eq!(newest.contacts["crm"][&1]["mail"], 6);
+    assert_eq!(newest.agreement.verdicts[LIST].rule, Rule::Newest);
+    let first = both(Conflict::First);
+    assert!(first.agree());
+    assert_eq!(first.contacts["erp"][&1]["mail"], 5);
+    assert_eq!(first.contacts["crm"][&2]["phone"], 8, "what met nothing counts all the same");
+    let verdict = &first.agreement.verdicts[LIST];
+    assert_eq!(verdict.from.as_str(), "crm");
+    assert!(verdict.lost.contains_key(&ConnectionName::from("erp")));
+    let mut queue = both(Conflict::Queue);
+    assert_eq!(queue.findings, vec![Finding::Conflict(LIST.into())]);
+    assert_eq!(queue.contacts["crm"][&1]["mail"], 5);
+    assert_eq!(queue.contacts["erp"][&1]["mail"], 6);
+    let offered = &queue.agreement.conflicts[LIST];
+    assert_eq!(offered.len(), 2);
+    let erp = offered[&ConnectionName::from("erp")].clone();
+    queue.agreement.decide(&LIST.into(), &"erp".into(), erp, Cause::default());
+    queue.settle();
+    assert!(queue.agree());
+    assert_eq!((queue.contacts["crm"][&1]["mail"], queue.contacts["crm"][&2]["phone"]), (6, 8));
+}
+
+#[test]
+fn a_list_that_another_side_owns_is_written_over() {
+    let mut systems = Systems::known(Conflict::Queue, Some("crm"));
+    systems.set("erp", 9, "mail", 1);
+    systems.settle();
+    assert!(systems.agree());
+    assert!(!systems.contacts["erp"].contains_key(&9));
+    assert!(systems.agreement.verdicts[LIST].lost.contains_key(&ConnectionName::from("erp")));
+}
+
+/// A side, a contact, a member or all of it, and its value.
+type Edit = (usize, u8, Option<usize>, i64);
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    prop::collection::vec((0..2usize, 1..5u8, prop::option::weighted(0.8, 0..2usize), 10..14i64), 0..10)
+}
+
+fn apply(systems: &mut Systems, (side, id, member, value): Edit) {
+    match member {
+        Some(member) => systems.set(SIDES[side], id, ["mail", "phone"][member], value),
+        None => systems.take_out(SIDES[side], id),
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_to_lists_both_sides_end_the_same(
+        edits in edits(),
+        heard in prop::collection::vec(prop::option::of(0..2usize), 10),
+        conflict in prop_oneof![Just(Conflict::Newest), Just(Conflict::First)],
+    ) {
+        let mut systems = Systems::known(conflict, None);
+        for (edit, heard) in edits.into_iter().zip(heard) {
+            apply(&mut systems, edit);
+            if let Some(side) = heard {
+                systems.hear(SIDES[side]);
+            }
+        }
+        systems.settle();
+        prop_assert!(systems.agree(), "{:?} {:?}", systems.contacts, systems.agreement);
+        let writes = systems.writes;
+        systems.settle();
+        prop_assert_eq!(systems.writes, writes);
+    }
+
+    /// Where the two sides change different contacts, nothing of either is lost, whatever the policy.
+    #[test]
+    fn changes_of_different_contacts_all_count(edits in edits(), order in prop::bool::ANY) {
+        let mut systems = Systems::known(Conflict::Queue, None);
+        let mut wanted = systems.contacts["crm"].clone();
+        for (side, id, member, value) in edits {
+            // Odd ones are for the CRM, even ones for the ERP.
+            let id = id * 2 - u8::from(side == 0);
+            apply(&mut systems, (side, id, member, value));
+            match member {
+                Some(member) => drop(wanted.entry(id).or_default().insert(["mail", "phone"][member], value)),
+                None => drop(wanted.remove(&id)),
+            }
+        }
+        let order = if order { [0, 1] } else { [1, 0] };
+        order.into_iter().for_each(|side| systems.hear(SIDES[side]));
+        systems.settle();
+        prop_assert!(systems.findings.is_empty(), "{:?}", systems.findings);
+        prop_assert!(systems.agree());
+        let keys = |contacts: &Contacts| contacts.keys().copied().collect::<BTreeSet<_>>();
+        let ended = &systems.contacts["crm"];
+        prop_assert_eq!(keys(ended), keys(&wanted));
+        for (id, members) in wanted {
+            for (name, member) in members.into_iter().filter(|(name, _)| *name != ONLY_CRM) {
+                prop_assert_eq!(ended[&id].get(name), Some(&member), "{} of {}", name, id);
+            }
+        }
+    }
+}
