@@ -28,6 +28,7 @@ mod layout;
 mod live;
 mod operations;
 mod ops;
+mod ops_objects;
 mod ops_runs;
 mod pages;
 mod parts;
@@ -122,6 +123,7 @@ pub fn router(
         // What stands last in the path is a run for the one, an operation for the other.
         .route("/ops/runs/{id}", get(ops_runs::show).post(ops_runs::many))
         .route("/ops/workflows/{namespace}/{name}/{version}/runs", post(ops_runs::start))
+        .route("/ops/objects/{object}/{key}", get(ops_objects::show))
         .route("/ops/events", post(ops_runs::publish))
         .route("/ops/transactions", get(ops::transactions))
         .route("/ops/transactions/{id}", get(ops::transaction))

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::demo::Faults;
+use crate::explain::ExplainArgs;
 use crate::project::Integration;
 use crate::queues::QueuesArgs;
 use crate::runs::RunsArgs;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// Looks at the work items of a running Interlock, and decides on them.
     Queues(QueuesArgs),
+    /// Says of an object that is kept the same in several systems where each value comes from, why, and what lost.
+    Explain(ExplainArgs),
     /// Runs a simulated system on real sockets, for tests and demonstrations.
     Sandbox {
         #[command(subcommand)]

@@ -5,6 +5,7 @@ mod cli;
 mod demo;
 mod direct;
 mod environment;
+mod explain;
 mod failure;
 mod given;
 mod listeners;
@@ -80,5 +81,6 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Workflow { command } => workflow::command(command).await,
         Command::Runs(arguments) => runs::command(arguments).await,
         Command::Queues(arguments) => queues::command(arguments).await,
+        Command::Explain(arguments) => explain::command(arguments).await,
     }
 }

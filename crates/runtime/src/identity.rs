@@ -32,7 +32,10 @@ pub(crate) enum Identity {
 /// # Errors
 /// When the store cannot be used.
 pub(crate) async fn identify(core: &Arc<Core>, events: &[CanonicalEvent]) -> Result<Vec<Option<Identity>>, Problem> {
-    let concerned = |event: &CanonicalEvent| core.release.synchronised.get(&event.object).cloned();
+    let concerned = |event: &CanonicalEvent| {
+        let synchronised = core.release.synchronised.get(&event.object)?;
+        synchronised.policy.sides.contains_key(&event.feed.connection).then(|| Arc::clone(synchronised))
+    };
     let records: Vec<Option<Record>> = events
         .iter()
         .map(|event| {

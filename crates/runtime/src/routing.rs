@@ -58,6 +58,8 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
                 core.send(lane, Work::Changed(Box::new(Changed { key, event: event.clone() }), answer));
                 answers.push(answered);
             }
+            // A person was told of it when it was news.
+            Some(Identity::Unclear(_)) if !event.news => {}
             Some(Identity::Unclear(reason)) => batch.unreadable.push(Unreadable {
                 connection: event.feed.connection.clone(),
                 feed: Arc::clone(&event.feed.name),

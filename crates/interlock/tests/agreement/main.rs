@@ -5,6 +5,9 @@ mod http;
 #[path = "../wrong_input/program.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod program;
+#[path = "../wrong_input/systems.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod systems;
 mod world;
 
 use std::collections::HashMap;
@@ -66,6 +69,16 @@ fn a_customer_of_either_side_is_made_on_the_other_and_changes_go_both_ways() {
         if partner["OrganizationBPName1"] == "ACME Limited" { Ok(()) } else { Err(format!("{partner}")) }
     });
     assert_eq!(world.account(&account)["Name"], "ACME Limited");
+    let explained = interlock.explain(&key, "name").expect("an explanation");
+    assert_eq!(explained["records"], json!({"crm": account, "erp": number}), "{explained:#}");
+    let name = &explained["members"][0];
+    assert_eq!((&name["value"], &name["from"], &name["owner"]), (&json!("ACME Limited"), &json!("crm"), &json!("crm")));
+    assert_eq!(name["lost"], json!({"erp": "Acme Grabbed"}), "{name:#}");
+    let term = &interlock.explain(&key, "searchTerm").expect("an explanation")["members"][0];
+    assert_eq!((&term["from"], &term["rule"], &term["owner"]), (&json!("erp"), &json!("changed"), &Value::Null));
+    let refused = interlock.explain(&key, "biling").expect_err("there is no such member");
+    assert!(refused.contains("has no member `biling`"), "{refused}");
+    assert!(interlock.explain("nobody", "name").expect_err("there is nobody").contains("no such customer"));
     assert_eq!(interlock.items(), Vec::<Value>::new());
     assert_eq!((world.accounts("Name != null").len(), world.partners().len()), (2, 2), "nothing is doubled");
 }

@@ -2,102 +2,52 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::path::PathBuf;
+use std::ops::Deref;
 
 use reqwest::Method;
 use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::http::Http;
 use crate::program::{Program, until};
+use crate::systems::{CRM_API, ERP_PASSWORD, ERP_USER, Interlock, OPERATOR, Systems, sign_in};
 
-const CRM_SECRET: &str = "the-secret-of-the-app";
-const ERP_USER: &str = "INTERLOCK";
-const ERP_PASSWORD: &str = "the-password-of-the-user";
-const EVENTS_TOKEN: &str = "the-token-of-events";
-const OPERATOR: &str = "the-token-of-oscar";
-const CRM_API: &str = "services/data/v67.0";
 const ERP_API: &str = "sap/opu/odata/sap/API_BUSINESS_PARTNER";
 
 pub(crate) struct World {
-    http: Http,
+    systems: Systems,
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
-    crm: String,
+    /// Lets a sales person into the CRM, until it is over.
     token: RefCell<String>,
-    erp: String,
     /// What the ERP wants of who writes.
     session: RefCell<HeaderMap>,
-    variables: Vec<(&'static str, String)>,
-    project: PathBuf,
-    _simulators: [Program; 2],
-    _folder: TempDir,
+}
+
+impl Deref for World {
+    type Target = Systems;
+
+    fn deref(&self) -> &Systems {
+        &self.systems
+    }
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let project = folder.path().join("acme");
-        let made = Program::run(&["new", &project.to_string_lossy(), "--integration", "master-data"]);
-        assert_eq!(made.status, Some(0), "{}", made.errors);
-        let metadata = project.join("sandbox/salesforce.yaml");
-        let arguments = ["sandbox", "salesforce", "--child", "--metadata", &metadata.to_string_lossy()];
-        let access = [("SANDBOX_CLIENT_ID", "interlock"), ("SANDBOX_CLIENT_SECRET", CRM_SECRET)];
-        let (first, crm) = simulator(&arguments, &access);
-        let access = [("SANDBOX_USER", ERP_USER), ("SANDBOX_PASSWORD", ERP_PASSWORD)];
-        let (second, erp) = simulator(&["sandbox", "s4hana", "--child"], &access);
-        let text = |from: &Value, name: &str| from[name].as_str().expect("what it told").to_owned();
-        let authority = folder.path().join("authority.pem");
-        fs::write(&authority, text(&crm, "ca")).expect("written");
-        let variables = vec![
-            ("CRM_URL", text(&crm, "url")),
-            ("CRM_PUBSUB", text(&crm, "pubsub")),
-            ("CRM_CA_FILE", authority.to_string_lossy().into_owned()),
-            ("CRM_CLIENT_ID", "interlock".to_owned()),
-            ("CRM_CLIENT_SECRET", CRM_SECRET.to_owned()),
-            ("ERP_URL", text(&erp, "url")),
-            ("ERP_INSECURE", "true".to_owned()),
-            ("ERP_USER", ERP_USER.to_owned()),
-            ("ERP_PASSWORD", ERP_PASSWORD.to_owned()),
-            ("API_ADDRESS", "127.0.0.1:0".to_owned()),
-            ("CONSOLE_ADDRESS", "127.0.0.1:0".to_owned()),
-            ("EVENTS_TOKEN", EVENTS_TOKEN.to_owned()),
-            ("STELLA_TOKEN", "the-token-of-stella".to_owned()),
-            ("OSCAR_TOKEN", OPERATOR.to_owned()),
-        ];
-        let (http, crm, erp) = (Http::new(), text(&crm, "url"), text(&erp, "url"));
-        let token = RefCell::new(sign_in(&http, &crm));
+        let mut systems = Systems::new(&["--integration", "master-data"]);
+        systems.variables.push(("STELLA_TOKEN", "the-token-of-stella".to_owned()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client");
-        let session = RefCell::new(runtime.block_on(session(&client, &erp)).expect("a session"));
-        let _simulators = [first, second];
-        Self { http, runtime, client, crm, token, erp, session, variables, project, _simulators, _folder: folder }
+        let session = runtime.block_on(session(&client, &systems.erp)).expect("a session");
+        let token = systems.token.clone();
+        Self { systems, runtime, client, token: RefCell::new(token), session: RefCell::new(session) }
     }
 
     /// Runs the project.
     pub(crate) fn interlock(&self) -> Interlock<'_> {
         let text: String = self.variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-        let file = self.project.with_extension("environment");
+        let file = self.folder.path().join("environment");
         fs::write(&file, text).expect("written");
-        let (project, file) = (self.project.to_string_lossy(), file.to_string_lossy());
-        let mut program = Program::start(&["run", &project, "--environment", &file], &[]);
-        let output = program.printed("Ctrl-C stops it.");
-        let address = |name: &str| {
-            let line = output.lines().find_map(|line| line.trim().strip_prefix(name)).expect("an address");
-            line.trim().to_owned()
-        };
-        let (api, console) = (address("Process APIs"), address("Console"));
-        let target = json!({"url": format!("{api}/events/erp"), "token": EVENTS_TOKEN});
-        self.http.done(self.http.request(Method::PUT, &format!("{}/_sandbox/events", self.erp)).json(&target));
-        Interlock { program, console, http: &self.http }
-    }
-
-    /// Changes a text in one of the project's files.
-    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.project.join(file)).expect("the file");
-        assert!(text.contains(from), "`{from}` is not in {file}");
-        fs::write(self.project.join(file), text.replacen(from, to, 1)).expect("written");
+        self.systems.interlock(&["run", &self.project.to_string_lossy(), "--environment", &file.to_string_lossy()])
     }
 
     /// How often each fault of both systems happens.
@@ -107,7 +57,7 @@ impl World {
             let known = self.http.done(self.http.request(Method::GET, &url));
             let names = known["rates"].as_object().expect("faults").keys();
             let rates: serde_json::Map<String, Value> = names.map(|name| (name.clone(), rate.into())).collect();
-            self.http.done(self.http.request(Method::PUT, &url).json(&rates));
+            self.control(system, "faults", &Value::from(rates));
         }
     }
 
@@ -223,12 +173,6 @@ impl World {
     }
 }
 
-fn sign_in(http: &Http, crm: &str) -> String {
-    let form = [("grant_type", "client_credentials"), ("client_id", "interlock"), ("client_secret", CRM_SECRET)];
-    let token = http.done(http.request(Method::POST, &format!("{crm}/services/oauth2/token")).form(&form));
-    token["access_token"].as_str().expect("a token").to_owned()
-}
-
 /// The token and the cookies that a write has to bring.
 async fn session(client: &reqwest::Client, erp: &str) -> Option<HeaderMap> {
     let request = client.get(format!("{erp}/{ERP_API}/")).basic_auth(ERP_USER, Some(ERP_PASSWORD));
@@ -247,35 +191,15 @@ async fn session(client: &reqwest::Client, erp: &str) -> Option<HeaderMap> {
     Some(headers)
 }
 
-fn simulator(arguments: &[&str], access: &[(&str, &str)]) -> (Program, Value) {
-    let mut program = Program::start(arguments, access);
-    let line = program.printed("\n");
-    let ready = serde_json::from_str(line.lines().next().unwrap_or_default()).expect("a line of JSON");
-    (program, ready)
-}
-
-/// The program at work.
-pub(crate) struct Interlock<'a> {
-    pub(crate) program: Program,
-    console: String,
-    http: &'a Http,
-}
-
 impl Interlock<'_> {
-    /// Asks the console's API for programs, as an operator.
-    pub(crate) fn ops(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let request = self.http.request(method, &format!("{}/ops/{path}", self.console)).bearer_auth(OPERATOR);
-        self.http.send(match body {
-            Some(body) => request.json(body),
-            None => request,
-        })
-    }
-
-    /// Open work items, of all queues.
-    pub(crate) fn items(&self) -> Vec<Value> {
-        let (status, found) = self.ops(Method::GET, "items", None);
-        assert_eq!(status, 200, "{found}");
-        found["items"].as_array().expect("items").clone()
+    /// What `interlock explain` says of a customer, as JSON; `Err` with what it complains about.
+    pub(crate) fn explain(&self, key: &str, member: &str) -> Result<Value, String> {
+        let arguments = ["explain", "customer", key, member, "--json", "--url", &self.console];
+        let ended = Program::start(&arguments, &[("INTERLOCK_TOKEN", OPERATOR)]).end(crate::SOON);
+        match ended.status {
+            Some(0) => Ok(serde_json::from_str(&ended.output).expect("JSON")),
+            _ => Err(ended.errors),
+        }
     }
 
     /// Waits until there is an item whose title has this part.

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::api::{Api, free_address, settings, start};
 
@@ -64,6 +66,17 @@ fn project(folder: &Path, console: std::net::SocketAddr) {
     }
 }
 
+/// The project at work: its folder, the program, and its ops API.
+async fn running() -> (TempDir, Child, Api) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let console = free_address();
+    project(folder.path(), console);
+    let program = start(folder.path());
+    let api = Api::new(console);
+    api.asked("/ops/overview").await;
+    (folder, program, api)
+}
+
 async fn runs(api: &Api, query: &str) -> Vec<Value> {
     api.asked(&format!("/ops/runs?{query}")).await["runs"].as_array().expect("runs").clone()
 }
@@ -85,12 +98,7 @@ const RUNS: &str = "/ops/workflows/ops/waits/latest/runs";
 
 #[tokio::test]
 async fn runs_are_started_operated_and_ended_by_programs() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let console = free_address();
-    project(folder.path(), console);
-    let mut program = start(folder.path());
-    let api = Api::new(console);
-    api.asked("/ops/overview").await;
+    let (_folder, mut program, api) = running().await;
 
     let started = |id: u32| json!({ "key": format!("run-{id}"), "input": { "id": id } });
     for id in 0..4 {
@@ -144,12 +152,7 @@ async fn runs_are_started_operated_and_ended_by_programs() {
 
 #[tokio::test]
 async fn an_error_goes_up_to_who_catches_it_and_stays_where_it_happened_when_nobody_does() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let console = free_address();
-    project(folder.path(), console);
-    let mut program = start(folder.path());
-    let api = Api::new(console);
-    api.asked("/ops/overview").await;
+    let (_folder, mut program, api) = running().await;
     api.tell("/ops/workflows/ops/above/1.0.0/runs", &json!({})).await.expect("started");
     let end = Instant::now() + Duration::from_secs(20);
     let failed = loop {

@@ -9,7 +9,7 @@
 //! | `disk.rs` | a disk that fills up |
 //! | `records.rs` | records that the mapping cannot read or write |
 //! | `ends.rs` | Ctrl-C and power cuts |
-//! | `program.rs`, `world.rs`, `http.rs` | the program, the systems it runs between, and the way into them |
+//! | `program.rs`, `systems.rs`, `world.rs`, `http.rs` | the program, the systems it runs between, and the way into them |
 
 mod credentials;
 mod definitions;
@@ -19,4 +19,5 @@ mod http;
 mod places;
 mod program;
 mod records;
+mod systems;
 mod world;

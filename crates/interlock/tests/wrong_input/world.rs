@@ -1,89 +1,53 @@
 //! Simulated systems with master data, a new project between them, and both systems' own account of what happened.
 
 use std::fs;
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::http::Http;
 use crate::program::{Ended, Program, SOON, no_panic, until};
+pub(crate) use crate::systems::Interlock;
+use crate::systems::{CRM_API, ERP_PASSWORD, ERP_USER, EVENTS_TOKEN, Systems};
 
-const CRM_SECRET: &str = "the-secret-of-the-app";
-const ERP_USER: &str = "INTERLOCK";
-const ERP_PASSWORD: &str = "the-password-of-the-user";
-const EVENTS_TOKEN: &str = "the-token-of-events";
-const OPERATOR: &str = "the-token-of-oscar";
-const CRM_API: &str = "services/data/v67.0";
 const ERP_API: &str = "sap/opu/odata/sap";
 /// What every product costs.
 const PRICE: f64 = 10.0;
 /// Where every product ships from.
 const PLANT: &str = "1010";
 
-/// Both systems, and a project.
+/// Both systems, a project, and somebody who buys something.
 pub(crate) struct World {
-    http: Http,
-    crm: String,
-    token: String,
-    erp: String,
+    systems: Systems,
     pricebook: String,
-    variables: Vec<(&'static str, String)>,
-    /// The project's folder.
-    pub(crate) project: PathBuf,
     /// Somebody who buys, by the opportunity.
     pub(crate) customer: String,
     /// Something that is sold, by its price book entry.
     pub(crate) product: String,
-    _simulators: [Program; 2],
-    folder: TempDir,
+}
+
+impl Deref for World {
+    type Target = Systems;
+
+    fn deref(&self) -> &Systems {
+        &self.systems
+    }
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let project = folder.path().join("acme");
-        assert_eq!(Program::run(&["new", &project.to_string_lossy()]).status, Some(0));
-        let metadata = project.join("sandbox/salesforce.yaml");
-        let arguments = ["sandbox", "salesforce", "--child", "--metadata", &metadata.to_string_lossy()];
-        let access = [("SANDBOX_CLIENT_ID", "interlock"), ("SANDBOX_CLIENT_SECRET", CRM_SECRET)];
-        let (first, crm) = simulator(&arguments, &access);
-        let access = [("SANDBOX_USER", ERP_USER), ("SANDBOX_PASSWORD", ERP_PASSWORD)];
-        let (second, erp) = simulator(&["sandbox", "s4hana", "--child"], &access);
-        let text = |from: &Value, name: &str| from[name].as_str().expect("what it told").to_owned();
-        let authority = folder.path().join("authority.pem");
-        fs::write(&authority, text(&crm, "ca")).expect("written");
-        let variables = vec![
-            ("CRM_URL", text(&crm, "url")),
-            ("CRM_PUBSUB", text(&crm, "pubsub")),
-            ("CRM_CA_FILE", authority.to_string_lossy().into_owned()),
-            ("CRM_CLIENT_ID", "interlock".to_owned()),
-            ("CRM_CLIENT_SECRET", CRM_SECRET.to_owned()),
-            ("ERP_URL", text(&erp, "url")),
-            ("ERP_INSECURE", "true".to_owned()),
-            ("ERP_USER", ERP_USER.to_owned()),
-            ("ERP_PASSWORD", ERP_PASSWORD.to_owned()),
-            ("API_ADDRESS", "127.0.0.1:0".to_owned()),
-            ("CONSOLE_ADDRESS", "127.0.0.1:0".to_owned()),
-            ("EVENTS_TOKEN", EVENTS_TOKEN.to_owned()),
+        let mut systems = Systems::new(&[]);
+        systems.variables.extend([
             ("QUOTING_KEY", "the-key-of-quoting".to_owned()),
             ("OLIVIA_TOKEN", "the-token-of-olivia".to_owned()),
             ("FATIMA_TOKEN", "the-token-of-fatima".to_owned()),
-            ("OSCAR_TOKEN", OPERATOR.to_owned()),
-        ];
-        let (http, crm, erp) = (Http::new(), text(&crm, "url"), text(&erp, "url"));
-        let form = [("grant_type", "client_credentials"), ("client_id", "interlock"), ("client_secret", CRM_SECRET)];
-        let token = http.done(http.request(Method::POST, &format!("{crm}/services/oauth2/token")).form(&form));
-        let token = text(&token, "access_token");
+        ]);
         let (pricebook, customer, product) = Default::default();
-        let _simulators = [first, second];
-        let mut world =
-            Self { http, crm, token, erp, pricebook, variables, project, customer, product, _simulators, folder };
+        let mut world = Self { systems, pricebook, customer, product };
         let found = world.records("SELECT Id FROM Pricebook2 WHERE IsStandard = true");
         world.pricebook = match found.first() {
-            Some(pricebook) => text(pricebook, "Id"),
+            Some(pricebook) => pricebook["Id"].as_str().expect("an id").to_owned(),
             None => world.create("Pricebook2", &json!({"Name": "Wholesale", "IsActive": true})),
         };
         world.customer = world.new_customer(Some("1001")).1;
@@ -92,13 +56,6 @@ impl World {
     }
 
     // ---- the project
-
-    /// Changes a text in one of the project's files.
-    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.project.join(file)).expect("the file");
-        assert!(text.contains(from), "`{from}` is not in {file}");
-        fs::write(self.project.join(file), text.replacen(from, to, 1)).expect("written");
-    }
 
     /// A path beside the project.
     pub(crate) fn beside(&self, name: &str) -> String {
@@ -131,23 +88,10 @@ impl World {
     /// Runs the project, as a person at a terminal does.
     pub(crate) fn interlock(&self, other: &[(&str, &str)], more: &[&str]) -> Interlock<'_> {
         let arguments = self.arguments("run", other, more);
-        let mut program = Program::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
-        let output = program.printed("Ctrl-C stops it.");
-        let address = |name: &str| {
-            let line = output.lines().find_map(|line| line.trim().strip_prefix(name)).expect("an address");
-            line.trim().to_owned()
-        };
-        let (api, console) = (address("Process APIs"), address("Console"));
-        let target = json!({"url": format!("{api}/events/erp"), "token": EVENTS_TOKEN});
-        self.control(&self.erp, "events", &target);
-        Interlock { program, api, console, http: &self.http }
+        self.systems.interlock(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     // ---- the systems
-
-    fn control(&self, system: &str, what: &str, body: &Value) {
-        self.http.done(self.http.request(Method::PUT, &format!("{system}/_sandbox/{what}")).json(body));
-    }
 
     /// Makes every answer of the ERP slow, or fast again.
     pub(crate) fn slow_erp(&self, slow: bool) {
@@ -283,44 +227,13 @@ impl World {
     }
 }
 
-fn simulator(arguments: &[&str], access: &[(&str, &str)]) -> (Program, Value) {
-    let mut program = Program::start(arguments, access);
-    let line = program.printed("\n");
-    let ready = serde_json::from_str(line.lines().next().unwrap_or_default()).expect("a line of JSON");
-    (program, ready)
-}
-
-/// The program at work.
-pub(crate) struct Interlock<'a> {
-    pub(crate) program: Program,
-    api: String,
-    console: String,
-    http: &'a Http,
-}
-
 impl Interlock<'_> {
-    /// Asks the console's API for programs, as an operator.
-    pub(crate) fn ops(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
-        let request = self.http.request(method, &format!("{}/ops/{path}", self.console)).bearer_auth(OPERATOR);
-        self.http.send(match body {
-            Some(body) => request.json(body),
-            None => request,
-        })
-    }
-
     /// What the overview says of a connection.
     pub(crate) fn connection(&self, name: &str) -> Value {
         let (status, overview) = self.ops(Method::GET, "overview", None);
         assert_eq!(status, 200, "{overview}");
         let connections = overview["connections"].as_array().expect("connections");
         connections.iter().find(|one| one["name"] == name).expect("the connection").clone()
-    }
-
-    /// Open work items, of all queues.
-    pub(crate) fn items(&self) -> Vec<Value> {
-        let (status, found) = self.ops(Method::GET, "items", None);
-        assert_eq!(status, 200, "{found}");
-        found["items"].as_array().expect("items").clone()
     }
 
     /// Nobody has to do anything.

@@ -82,6 +82,8 @@ impl LaneTask {
         let before = agreed.agreement.clone();
         let mut findings = Vec::new();
         let reading = Reading { id: Arc::clone(&event.record), fields, at: event.read_at, cause: cause.clone() };
+        let normal = normal(&synchronised, &agreed.agreement);
+        agreed.agreement.introduce(&synchronised.policy, connection, &reading, &normal);
         let taken = agreed.agreement.take(&synchronised.policy, connection, reading, &mut findings);
         match taken {
             Taken::Stale if before.sides.get(connection).is_some_and(|holding| holding.waiting.is_some()) => {
@@ -119,18 +121,7 @@ impl LaneTask {
             let (object, key) = (Arc::clone(&pair.0), Arc::clone(&pair.1));
             round.mutations.push(Mutation::PutMatchKeys { object, key, values: matches });
         }
-        let fresh: HashSet<ConnectionName> = synchronised
-            .policy
-            .sides
-            .keys()
-            .filter(|side| agreed.agreement.sides.get(*side).is_none_or(|holding| holding.id.is_none()))
-            .cloned()
-            .collect();
-        let normal = |side: &ConnectionName, fields: &Fields| {
-            let (writers, policy) = (synchronised.writers.get(side), synchronised.policy.sides.get(side));
-            let (Some(writers), Some(policy)) = (writers, policy) else { return Fields::default() };
-            writers.normal(fresh.contains(side), &policy.reads, fields)
-        };
+        let normal = normal(synchronised, &agreed.agreement);
         let plan = agreed.agreement.plan(&synchronised.policy, &normal);
         for (side, id) in &plan.checks {
             reread(round, synchronised, &self.core.release, side, id);
@@ -350,6 +341,21 @@ impl LaneTask {
                 updated_at: round.now,
             }));
         }
+    }
+}
+
+/// What each side would hold of agreed values, as these are written now: to a new record where it has none yet.
+fn normal<'a>(
+    synchronised: &'a Synchronised,
+    agreement: &Agreement,
+) -> impl Fn(&ConnectionName, &Fields) -> Fields + use<'a> {
+    let has_record = |side: &ConnectionName| agreement.sides.get(side).is_some_and(|holding| holding.id.is_some());
+    let new: HashSet<ConnectionName> =
+        synchronised.policy.sides.keys().filter(|side| !has_record(side)).cloned().collect();
+    move |side, fields| {
+        let (writers, policy) = (synchronised.writers.get(side), synchronised.policy.sides.get(side));
+        let (Some(writers), Some(policy)) = (writers, policy) else { return Fields::default() };
+        writers.normal(new.contains(side), &policy.reads, fields)
     }
 }
 
