@@ -45,7 +45,9 @@ fn child_writes_until_it_is_killed() {
             committed.durable_blocking().expect("durable");
             // Standard error is not captured by the test harness's buffer when written directly.
             use std::io::Write as _;
-            writeln!(std::io::stderr().lock(), "durable {}", number * 4 + part).expect("a reader");
+            // In one write: a kill between two would leave a part of a number.
+            let line = format!("durable {}\n", number * 4 + part);
+            std::io::stderr().write_all(line.as_bytes()).expect("a reader");
         }
     }
 }
