@@ -141,6 +141,7 @@ impl Shared {
                 record: Arc::clone(&work.id),
                 read_at,
                 news,
+                loaded: work.loaded,
                 arrived: work.arrived,
                 // What came before its parent was known has to reach the run that made the parent known.
                 complete: if parents.named { self.clock.now() } else { work.arrived },

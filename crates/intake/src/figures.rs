@@ -26,4 +26,15 @@ pub struct FeedFigures {
     pub last_change: Option<Timestamp>,
     /// Up to when everything is known to have been seen.
     pub covered_until: Option<Timestamp>,
+    /// How far the first load is, where there is one.
+    pub load: Option<LoadFigures>,
+}
+
+/// How far the first load of a feed's records is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadFigures {
+    /// Records read.
+    pub read: u64,
+    /// Whether that are all.
+    pub done: bool,
 }

@@ -8,6 +8,7 @@
 
 mod convert;
 mod figures;
+mod first_load;
 mod inbox;
 mod parking;
 mod record;
@@ -28,7 +29,8 @@ use store::{InboxRow, Mutation, Store};
 use tokio::task::JoinHandle;
 
 pub use convert::look_row;
-pub use figures::FeedFigures;
+pub use figures::{FeedFigures, LoadFigures};
+pub use first_load::loading;
 pub use inbox::{NotReceived, Received, RefusedEvent};
 
 use crate::parking::{Parent, Parking};
@@ -54,6 +56,8 @@ pub struct CanonicalEvent {
     pub read_at: Timestamp,
     /// Whether it is another than the one that was handed over last; one that is not is of use only to who compares himself.
     pub news: bool,
+    /// Whether it was there before anybody listened: it tells what is, not that something happened.
+    pub loaded: bool,
     /// When the system's notification reached this process.
     pub arrived: Timestamp,
     /// From when on it can be heard: for a record that names parents, when these were looked up, which may be long after it
@@ -97,6 +101,9 @@ impl Batch {
 pub trait Sink: Send + Sync {
     /// Takes a batch.
     fn take(&self, batch: Batch) -> BoxFuture<'_, Result<(), Problem>>;
+
+    /// Every record that there was of an object before the first start has been handed over.
+    fn loaded(&self, object: &ObjectName);
 }
 
 /// A running intake. Cheap to clone.
@@ -115,6 +122,8 @@ pub(crate) struct Shared {
     pub(crate) parking: Parking,
     /// Objects of which every reading is handed over, whether it is news or not.
     pub(crate) compared: HashSet<ObjectName>,
+    /// The lines of each object whose records are not all read for the first time yet.
+    pub(crate) loading: Mutex<HashMap<ObjectName, HashSet<usize>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -134,8 +143,10 @@ impl Intake {
         let lines = feeds.enumerate().map(|(place, feed)| Arc::new(Line::new(place, Arc::clone(feed)))).collect();
         let (parking, tasks) = (Parking::default(), Mutex::default());
         let compared = release.synchronised.keys().cloned().collect();
-        let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, compared, tasks });
+        let loading = Mutex::default();
+        let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, compared, loading, tasks });
         shared.recover().await?;
+        let loads = shared.first_loads(&release);
         for place in 0..shared.lines.len() {
             shared.spawn(Arc::clone(&shared).work_off(place));
             if shared.lines[place].feed.sweep.is_some() {
@@ -146,6 +157,9 @@ impl Intake {
             shared.spawn(Arc::clone(&shared).follow(connection, topic));
         }
         shared.spawn(Arc::clone(&shared).wake_parked());
+        for place in loads {
+            shared.spawn(Arc::clone(&shared).load_first(place));
+        }
         Ok(Self { shared })
     }
 

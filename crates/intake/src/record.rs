@@ -8,7 +8,7 @@ use definitions::Feed;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::figures::FeedFigures;
+use crate::figures::{FeedFigures, LoadFigures};
 use crate::work::Work;
 
 /// So many versions are remembered; when there are more, all are forgotten and asked of the store again.
@@ -62,6 +62,7 @@ pub(crate) struct Counters {
     pub(crate) refused: u64,
     pub(crate) last_change: Option<Timestamp>,
     pub(crate) covered_until: Option<Timestamp>,
+    pub(crate) load: Option<LoadFigures>,
 }
 
 impl Line {
@@ -123,6 +124,7 @@ impl Line {
             refused: counters.refused,
             last_change: counters.last_change,
             covered_until: counters.covered_until,
+            load: counters.load,
         }
     }
 }

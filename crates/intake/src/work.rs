@@ -21,11 +21,13 @@ pub(crate) struct Work {
     pub(crate) swept: bool,
     /// Whether it has waited for a parent for long enough: it is handed over even without.
     pub(crate) orphan: bool,
+    /// Whether the first load found it: it was there before anybody listened.
+    pub(crate) loaded: bool,
 }
 
 impl Work {
     pub(crate) const fn new(id: Arc<str>, at: Timestamp, arrived: Timestamp) -> Self {
-        Self { id, at, arrived, inbox: Vec::new(), forced: false, swept: false, orphan: false }
+        Self { id, at, arrived, inbox: Vec::new(), forced: false, swept: false, orphan: false, loaded: false }
     }
 
     /// Two reasons to read the same record are one reading.
@@ -35,6 +37,7 @@ impl Work {
         self.inbox.extend(other.inbox);
         self.forced |= other.forced;
         self.swept &= other.swept;
+        self.loaded &= other.loaded;
         self.orphan |= other.orphan;
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::correlation::{Correlations, Recent};
 use crate::direct::{DirectAccess, UnderWay};
 use crate::figures::Counters;
+use crate::first_records::Loading;
 use crate::lane_id::LaneId;
 use crate::launching::Waiters;
 use crate::once::Once;
@@ -56,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) unreadable: Mutex<HashSet<Arc<str>>>,
     /// Held while it is found out which objects records are.
     pub(crate) identity: tokio::sync::Mutex<()>,
+    /// The objects of which it is not known yet which records the sides have.
+    pub(crate) loading: Loading,
     pub(crate) lanes: Vec<mpsc::UnboundedSender<Work>>,
     pub(crate) to_intake: mpsc::UnboundedSender<ToIntake>,
     pub(crate) trouble: StoreTrouble,

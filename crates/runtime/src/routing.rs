@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use intake::{Batch, CanonicalEvent, Sink, Unreadable};
-use model::{EventId, Problem, RunId, TransactionId, Value};
+use model::{EventId, ObjectName, Problem, RunId, TransactionId, Value};
 use store::{EventRow, Mutation};
 use tokio::sync::oneshot;
 
@@ -39,6 +39,10 @@ pub(crate) struct Router(pub(crate) Arc<Core>);
 impl Sink for Router {
     fn take(&self, batch: Batch) -> BoxFuture<'_, Result<(), Problem>> {
         Box::pin(take(&self.0, batch))
+    }
+
+    fn loaded(&self, object: &ObjectName) {
+        self.0.loading.over(object);
     }
 }
 
@@ -69,8 +73,8 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
             }),
         }
     }
-    // What is not news is of use only to who compares himself.
-    batch.events.retain(|event| event.news);
+    // What is not news is of use only to who compares himself, and what was there before anybody listened did not happen now.
+    batch.events.retain(|event| event.news && !event.loaded);
     for unreadable in batch.unreadable {
         let (answer, answered) = oneshot::channel();
         let key = record_key(&unreadable);

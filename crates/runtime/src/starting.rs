@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::core::{Core, PinnedTexts, ToIntake, compile};
 use crate::correlation::{Correlations, Recent};
 use crate::figures::Counters;
+use crate::first_records::{self, Loading};
 use crate::lane::LaneTask;
 use crate::lane_id::LaneId;
 use crate::launching::Waiters;
@@ -42,10 +43,11 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     });
     store.commit(texts.collect()).durable().await.map_err(|error| error.problem_at_start())?;
     let (opened, reading) = (Arc::clone(&release), Arc::clone(&store));
-    let (pinned, remembered) = tokio::task::spawn_blocking(move || {
+    let (pinned, remembered, loading) = tokio::task::spawn_blocking(move || {
         let pinned = compile(&opened, &*reading)?;
         let remembered = recovery::read(&*reading).map_err(|error| error.problem())?;
-        Ok::<_, Problem>((pinned, remembered))
+        let loading = intake::loading(&opened, &*reading).map_err(|error| error.problem())?;
+        Ok::<_, Problem>((pinned, remembered, loading))
     })
     .await
     .unwrap_or_else(|_| Err(routing::stopping()))?;
@@ -72,6 +74,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         counters,
         once: crate::once::Once::default(),
         identity: tokio::sync::Mutex::default(),
+        loading: Loading::new(loading),
         unreadable: Mutex::new(remembered.unreadable.into_iter().collect()),
         lanes,
         to_intake,
@@ -113,6 +116,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     let intake = Intake::start(release, store, dispatchers.clone(), clock, sink).await?;
     running.push(tell_intake(intake.clone(), for_intake));
     running.push(tokio::spawn(routing::resume(Arc::clone(&core))));
+    running.push(tokio::spawn(first_records::make(Arc::clone(&core), dispatchers.clone())));
     Ok(Shared { core, dispatchers, intake, sorting, changes: watched, tasks: Mutex::new(running) })
 }
 

@@ -50,6 +50,8 @@ pub(crate) enum Work {
     Operate { run: RunId, operation: RunOperation, by: Arc<str>, answer: Option<Answer> },
     /// A record was read, of an object that systems are kept in agreement about.
     Changed(Box<Changed>, Answer),
+    /// An object that systems are kept in agreement about is to be looked at: some side may lack it.
+    Review((Arc<str>, Arc<str>), Answer),
     /// A record that needs a person.
     Unreadable(Box<Unreadable>, Answer),
     /// A record that needed one can be read now.

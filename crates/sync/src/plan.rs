@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{ConnectionName, Value};
 
-use crate::agreement::{Agreement, Cause, Finding, Waiting};
+use crate::agreement::{Agreement, Cause, Finding, Holding, Waiting};
 use crate::fields::{Fields, is_empty, is_same};
 use crate::policy::{Policy, Side};
 
@@ -37,9 +37,27 @@ impl Agreement {
     /// What a side may have changed itself without anybody having seen it yet is not written over: where that side would have
     /// a say, its record has to be read first, after the change that is to be written came.
     pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
+        self.plan_where(policy, normal, |_| true)
+    }
+
+    /// The same, but no record is made: as long as it is not known which records the sides have already.
+    pub fn plan_without_creates(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
+        self.plan_where(policy, normal, |holding| holding.id.is_some())
+    }
+
+    /// Whether some side has no record yet that it could have.
+    #[must_use]
+    pub fn lacks_a_record(&self, policy: &Policy) -> bool {
+        policy.sides.iter().any(|(name, side)| {
+            !side.creates.is_empty() && self.sides.get(name).is_none_or(|holding| holding.id.is_none())
+        })
+    }
+
+    fn plan_where(&mut self, policy: &Policy, normal: &Normal<'_>, may_write: impl Fn(&Holding) -> bool) -> Plan {
         let mut plan = Plan::default();
         for (name, side) in &policy.sides {
-            if self.sides.entry(name.clone()).or_default().waiting.is_some() {
+            let holding = self.sides.entry(name.clone()).or_default();
+            if holding.waiting.is_some() || !may_write(holding) {
                 continue;
             }
             let (mut fields, mut expected) = self.missing(policy, name, side, normal);

@@ -16,7 +16,7 @@ use dispatch::{Clock, Dispatcher, OpenConnection, SystemClock};
 use futures::future::BoxFuture;
 use intake::{Batch, CanonicalEvent, Intake, NotReceived, Received, Sink, Unreadable};
 use jiff::{SignedDuration, Timestamp};
-use model::{Problem, Value, json};
+use model::{ObjectName, Problem, Value, json};
 use store::{Mutation, ReferenceRow, SqliteStore, Store};
 use tokio::sync::mpsc;
 
@@ -215,6 +215,8 @@ impl Sink for Kept {
             Ok(())
         })
     }
+
+    fn loaded(&self, _: &ObjectName) {}
 }
 
 const SETTINGS: &str = "name: test\nstore: { sqlite: data/test.db }\n";

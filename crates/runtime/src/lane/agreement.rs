@@ -52,7 +52,6 @@ impl LaneTask {
         let Changed { key, event } = changed;
         let Some(synchronised) = self.core.release.synchronised.get(&event.object).cloned() else { return Ok(()) };
         let pair: Pair = (event.object.as_str().into(), key);
-        let unread = || Problem::new("IL-RUN-012", "The store cannot be read", "Look at the disk and the log");
         if let Some(problem) = round.loaded.damaged.get(&pair) {
             return Err(problem.clone());
         }
@@ -104,6 +103,22 @@ impl LaneTask {
         Ok(())
     }
 
+    /// An object may be lacking on some side: that is made now.
+    pub(super) fn review(&mut self, round: &mut Round, pair: &Pair) -> Result<(), Problem> {
+        let Some(synchronised) = self.core.release.synchronised.get(&*pair.0).cloned() else { return Ok(()) };
+        if let Some(problem) = round.loaded.damaged.get(pair) {
+            return Err(problem.clone());
+        }
+        let row = round.loaded.matters.get(pair).cloned().flatten().ok_or_else(unread)?;
+        let mut agreed = self.agreements.swap_remove(pair).ok_or_else(unread)?;
+        agreed.matter = row.id;
+        self.matters.entry(row.id).or_insert(row);
+        let before = agreed.agreement.clone();
+        self.go_on(round, pair, &mut agreed, &synchronised, &before, Vec::new());
+        self.agreements.insert(pair.clone(), agreed);
+        Ok(())
+    }
+
     /// After something changed: what follows is written, and people are asked.
     pub(super) fn go_on(
         &mut self,
@@ -122,7 +137,11 @@ impl LaneTask {
             round.mutations.push(Mutation::PutMatchKeys { object, key, values: matches });
         }
         let normal = normal(synchronised, &agreed.agreement);
-        let plan = agreed.agreement.plan(&synchronised.policy, &normal);
+        let loading = self.core.loading.is_loading(&pair.0);
+        let plan = match loading {
+            false => agreed.agreement.plan(&synchronised.policy, &normal),
+            true => agreed.agreement.plan_without_creates(&synchronised.policy, &normal),
+        };
         for (side, id) in &plan.checks {
             reread(round, synchronised, &self.core.release, side, id);
         }
@@ -317,6 +336,10 @@ impl LaneTask {
             "refused"
         } else if sides.clone().any(|holding| holding.waiting.is_some()) {
             "being written"
+        } else if self.core.loading.is_loading(synchronised.object.as_str())
+            && agreed.agreement.lacks_a_record(&synchronised.policy)
+        {
+            "waits for the first load"
         } else {
             "in agreement"
         };
@@ -394,6 +417,10 @@ pub(super) fn reread(
     let row = intake::look_row(feed, id, round.now);
     round.mutations.push(Mutation::PutInbox(row.clone()));
     round.after.push(After::Intake(ToIntake::Look { row }));
+}
+
+fn unread() -> Problem {
+    Problem::new("IL-RUN-012", "The store cannot be read", "Look at the disk and the log")
 }
 
 fn withdrawn(matter: TransactionId, place: &str) -> Mutation {

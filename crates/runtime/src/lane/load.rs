@@ -141,6 +141,12 @@ impl LaneTask {
                     }
                     needs.matters.insert(pair);
                 }
+                Work::Review(pair, _) => {
+                    if !self.agreements.contains_key(pair) {
+                        needs.agreements.insert(pair.clone());
+                    }
+                    needs.matters.insert(pair.clone());
+                }
                 Work::Unreadable(record, _) => {
                     needs.matters.insert((RECORD.into(), record_key(record)));
                 }

@@ -210,6 +210,10 @@ impl LaneTask {
                 let result = self.changed(round, *changed);
                 round.answer(answer, result);
             }
+            Work::Review(pair, answer) => {
+                let result = self.review(round, &pair);
+                round.answer(answer, result);
+            }
             Work::Unreadable(record, answer) => {
                 let result = self.unreadable(round, *record);
                 round.answer(answer, result);
