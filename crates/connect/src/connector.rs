@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use model::{ConnectionName, Problem, Value};
 use tokio::sync::mpsc;
 
-use crate::{Action, Call, CallError, ChangePage, FeedError, FeedItem, FeedRequest, Position, PushedChanges, Secrets};
+use crate::{
+    Action, Call, CallError, ChangePage, Fate, FeedError, FeedItem, FeedRequest, Position, PushedChanges, Secrets,
+};
 
 /// What a connector can do with an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,4 +138,11 @@ pub trait Connection: Send + Sync {
         since: Timestamp,
         page: Option<Position>,
     ) -> BoxFuture<'a, Result<ChangePage, CallError>>;
+
+    /// What has become of records of a kind that cannot be read, each at its place. A system that does not tell says that they
+    /// are absent.
+    fn fates<'a>(&'a self, record: &'a str, ids: &'a [Arc<str>]) -> BoxFuture<'a, Result<Vec<Fate>, CallError>> {
+        let _ = record;
+        Box::pin(std::future::ready(Ok(vec![Fate::Absent; ids.len()])))
+    }
 }

@@ -6,6 +6,22 @@ use jiff::Timestamp;
 use model::Value;
 use tokio::sync::Notify;
 
+/// What has become of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is there.
+    There,
+    /// It was deleted.
+    Deleted,
+    /// It was merged into another record of its kind, which stays.
+    Merged {
+        /// The system's id of that record.
+        into: Arc<str>,
+    },
+    /// It is not there, and the system does not say why: it may be gone for good, or only not be visible.
+    Absent,
+}
+
 /// A place in a change feed, opaque to everybody but the connector.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position(pub Vec<u8>);

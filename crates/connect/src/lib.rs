@@ -23,7 +23,7 @@ pub use connector::{
 };
 pub use error::{CallError, ErrorClass};
 pub use feed::{
-    Change, ChangeKind, ChangePage, FeedError, FeedItem, FeedRequest, Opened, Position, PushedChange, PushedChanges,
-    RefusedChange,
+    Change, ChangeKind, ChangePage, Fate, FeedError, FeedItem, FeedRequest, Opened, Position, PushedChange,
+    PushedChanges, RefusedChange,
 };
 pub use secret::{Secret, SecretError, Secrets, is_reference};

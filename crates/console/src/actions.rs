@@ -66,6 +66,10 @@ fn built_in(kind: &str) -> Option<&'static [(&'static str, bool)]> {
         "write" => Some(&[("retry", false), ("dismiss", false)]),
         // Which side's value is kept: the item names them.
         "conflict" => Some(&[]),
+        // What becomes of the record of another system: the item names what can be done with it.
+        "deleted" => {
+            Some(&[("block", false), ("deactivate", false), ("delete", false), ("keep", false), ("make-again", false)])
+        }
         "doubt" => Some(&[("again", false), ("fail", false), ("answer", true)]),
         _ => None,
     }
@@ -104,13 +108,14 @@ pub(crate) fn choices(release: &Release, item: &WorkItemRow) -> Vec<Choice> {
     }
     for (name, edit) in kind.unwrap_or_default() {
         if !choices.iter().any(|choice| &*choice.name == *name) {
-            let style = if *name == "cancel" { ActionStyle::Danger } else { ActionStyle::Plain };
+            let style = if matches!(*name, "cancel" | "delete") { ActionStyle::Danger } else { ActionStyle::Plain };
             choices.push(Choice {
                 name: (*name).into(),
                 label: match *name {
                     "again" => "Send again".into(),
                     "fail" => "Let the task fail".into(),
                     "answer" => "Go on with this answer".into(),
+                    "make-again" => "Make it again".into(),
                     other => label(other).into(),
                 },
                 edit: *edit,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use expr::{Expression, Limits};
 use indexmap::{IndexMap, IndexSet};
 use model::{ConnectionName, ObjectName, Path, QueueName, Value};
-use sync::{Fields, Policy, fields_of};
+use sync::{Abilities, Act, Fields, Policy, fields_of};
 
 use crate::connection::Function;
 
@@ -35,6 +35,10 @@ pub struct Writers {
     pub create: Option<Writer>,
     /// Change a record.
     pub update: Vec<Writer>,
+    /// What is done to a record when its object was deleted elsewhere, by the act.
+    pub retire: Vec<(Act, Arc<Function>)>,
+    /// Undoes that.
+    pub restore: Option<Arc<Function>>,
 }
 
 /// A function and the members that it writes.
@@ -56,6 +60,24 @@ impl Writer {
 }
 
 impl Writers {
+    /// The function that does this to a record.
+    #[must_use]
+    pub fn retiring(&self, act: &Act) -> Option<&Arc<Function>> {
+        self.retire.iter().find(|(known, _)| known == act).map(|(_, function)| function)
+    }
+
+    /// What can be done to the records of this side.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        let can = |act| self.retiring(&act).is_some();
+        Abilities {
+            delete: can(Act::Delete),
+            undelete: self.restore.is_some(),
+            deactivate: can(Act::Deactivate),
+            block: can(Act::Block),
+        }
+    }
+
     /// What a side would read back if these values were written to it. What does not fit its mapping stays as it is, as the
     /// write will be refused for it.
     #[must_use]

@@ -36,6 +36,11 @@ pub(crate) enum GroupKey {
         /// The kind.
         record: Arc<str>,
     },
+    /// What has become of records.
+    Fates {
+        /// The kind.
+        record: Arc<str>,
+    },
 }
 
 impl GroupKey {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect::{Call, CallError, ChangePage, Position};
+use connect::{Call, CallError, ChangePage, Fate, Position};
 use definitions::{Effect, Function};
 use jiff::Timestamp;
 use model::{IntentId, Value};
@@ -73,6 +73,15 @@ pub(crate) enum Work {
         /// Where the answer goes.
         answer: oneshot::Sender<Result<ChangePage, CallError>>,
     },
+    /// What has become of records.
+    Fates {
+        /// The kind of record.
+        record: Arc<str>,
+        /// Their ids.
+        ids: Vec<Arc<str>>,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Vec<Fate>, CallError>>,
+    },
 }
 
 impl Item {
@@ -94,7 +103,7 @@ impl Item {
     pub(crate) fn effect(&self) -> Effect {
         match &self.work {
             Work::Intent { function, .. } | Work::Ask { function, .. } => function.effect,
-            Work::Read { .. } | Work::Changes { .. } => Effect::None,
+            Work::Read { .. } | Work::Changes { .. } | Work::Fates { .. } => Effect::None,
         }
     }
 
@@ -102,7 +111,7 @@ impl Item {
     pub(crate) fn function(&self) -> Option<&str> {
         match &self.work {
             Work::Intent { function, .. } | Work::Ask { function, .. } => Some(function.name.as_str()),
-            Work::Read { .. } | Work::Changes { .. } => None,
+            Work::Read { .. } | Work::Changes { .. } | Work::Fates { .. } => None,
         }
     }
 
@@ -113,6 +122,7 @@ impl Item {
             Work::Ask { answer, .. } => answer.is_closed(),
             Work::Read { answers, .. } => answers.is_closed(),
             Work::Changes { answer, .. } => answer.is_closed(),
+            Work::Fates { answer, .. } => answer.is_closed(),
         }
     }
 
@@ -147,6 +157,8 @@ pub(crate) enum Came {
     Record(Value),
     /// What changed.
     Page(ChangePage),
+    /// What has become of records.
+    Fates(Vec<Fate>),
     /// It was looked for and is not there.
     Absent,
     /// The input does not fit the function: nothing was sent.

@@ -28,7 +28,7 @@ mod told;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use connect::{Action, Call, CallError, ChangePage, Connection, ErrorClass, Key, Position, Selection};
+use connect::{Action, Call, CallError, ChangePage, Connection, ErrorClass, Fate, Key, Position, Selection};
 use definitions::{ConnectionDefinition, Effect, Function};
 use jiff::Timestamp;
 use model::{IntentId, ObjectName, Value};
@@ -321,6 +321,26 @@ impl Dispatcher {
             let record: Arc<str> = record.into();
             let key = GroupKey::Changes { record: Arc::clone(&record) };
             state.enqueue(key, Action::Find, Item::new(Work::Changes { record, since, page, answer }, None));
+        }
+        shared.changed.notify_one();
+        answered.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// What has become of records that cannot be read, each at its place. Tried until the system answers.
+    ///
+    /// # Errors
+    /// When the system refuses to say, or Interlock stops.
+    pub async fn fates(&self, record: &str, ids: Vec<Arc<str>>) -> Result<Vec<Fate>, CallError> {
+        let shared = &self.handle.shared;
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut state = shared.state();
+            if state.stopping {
+                return Err(stopping());
+            }
+            let record: Arc<str> = record.into();
+            let key = GroupKey::Fates { record: Arc::clone(&record) };
+            state.enqueue(key, Action::Find, Item::new(Work::Fates { record, ids, answer }, None));
         }
         shared.changed.notify_one();
         answered.await.unwrap_or_else(|_| Err(stopping()))

@@ -24,7 +24,7 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, job: Job) {
     let Job { tag, items } = job;
     let ended = match items.first().map(|item| &item.work) {
         _ if tag.probe => probe(&shared, tag, items).await,
-        Some(Work::Changes { .. }) => changes(&shared, tag, items).await,
+        Some(Work::Changes { .. } | Work::Fates { .. }) => asked_alone(&shared, tag, items).await,
         _ => send(&shared, tag, items).await,
     };
     shared.settle(ended);
@@ -110,19 +110,24 @@ async fn probe(shared: &Shared, tag: Tag, items: Vec<Item>) -> Ended {
     Ended { tag, items: settled, took }
 }
 
-/// Asks for a page of what changed. There is one item in such a request.
-async fn changes(shared: &Shared, tag: Tag, items: Vec<Item>) -> Ended {
+/// Asks for a page of what changed, or what has become of records. There is one item in such a request.
+async fn asked_alone(shared: &Shared, tag: Tag, items: Vec<Item>) -> Ended {
     let mut settled = Vec::with_capacity(items.len());
     let started = Instant::now();
     for item in items {
-        let Work::Changes { record, since, page, .. } = &item.work else { continue };
-        let page = page.clone();
-        let asked = async { shared.open.connection.changed_since(record, *since, page).await };
-        let came = match guarded(TIMEOUT, asked).await.and_then(|page| page) {
-            Ok(page) => Came::Page(page),
-            Err(error) => Came::Failed(error),
+        let connection = &shared.open.connection;
+        let came = match &item.work {
+            Work::Changes { record, since, page, .. } => {
+                let asked = async { connection.changed_since(record, *since, page.clone()).await };
+                guarded(TIMEOUT, asked).await.and_then(|page| page).map(Came::Page)
+            }
+            Work::Fates { record, ids, .. } => {
+                let asked = async { connection.fates(record, ids).await };
+                guarded(TIMEOUT, asked).await.and_then(|fates| fates).map(Came::Fates)
+            }
+            _ => continue,
         };
-        settled.push((item, came));
+        settled.push((item, came.unwrap_or_else(Came::Failed)));
     }
     Ended { tag, items: settled, took: Some(started.elapsed()) }
 }
@@ -151,7 +156,7 @@ fn call_of(item: &mut Item) -> Result<Call, Fault> {
     let (intent, function, input) = match &item.work {
         Work::Intent { intent, function, input, .. } => (Some(*intent), function, input),
         Work::Ask { function, input, .. } => (None, function, input),
-        Work::Read { .. } | Work::Changes { .. } => {
+        Work::Read { .. } | Work::Changes { .. } | Work::Fates { .. } => {
             let message = "a read came without its call; this is a fault of Interlock";
             return Err(Fault::new(workflow::FaultType::Runtime, message));
         }
@@ -167,7 +172,7 @@ fn call_of(item: &mut Item) -> Result<Call, Fault> {
 fn understand(item: &Item, answer: Value, found: bool) -> Came {
     let (function, input) = match &item.work {
         Work::Intent { function, input, .. } | Work::Ask { function, input, .. } => (function, input),
-        Work::Read { .. } | Work::Changes { .. } => return Came::Record(answer),
+        Work::Read { .. } | Work::Changes { .. } | Work::Fates { .. } => return Came::Record(answer),
     };
     let kept = answer.clone();
     let unreadable =

@@ -217,6 +217,12 @@ impl State {
                     let _ = answer.send(Ok(page));
                 }
             }
+            Came::Fates(fates) => {
+                self.tally.succeeded += 1;
+                if let Work::Fates { answer, .. } = item.work {
+                    let _ = answer.send(Ok(fates));
+                }
+            }
             Came::Unsent(fault) => self.finish(item, Err(fault), wall),
             // The system may still be at it: only later is it believed that it is not there.
             Came::Absent if item.lost_at.is_some_and(|lost| now < after(lost, self.settle_within)) => {
@@ -324,6 +330,9 @@ impl State {
             Work::Changes { answer, .. } => {
                 let _ = answer.send(Err(error));
             }
+            Work::Fates { answer, .. } => {
+                let _ = answer.send(Err(error));
+            }
         }
     }
 
@@ -340,7 +349,7 @@ impl State {
             // The caller may be gone.
             Work::Ask { answer, .. } => drop(answer.send(result.map(|success| success.output))),
             // Neither succeeds as a function.
-            Work::Read { .. } | Work::Changes { .. } => {}
+            Work::Read { .. } | Work::Changes { .. } | Work::Fates { .. } => {}
         }
     }
 

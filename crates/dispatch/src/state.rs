@@ -347,7 +347,7 @@ impl State {
             return *index;
         }
         let gather = match key {
-            GroupKey::Changes { .. } => 1,
+            GroupKey::Changes { .. } | GroupKey::Fates { .. } => 1,
             _ => self.actions.iter().find(|info| info.action == action).map_or(1, |info| info.gather_max),
         };
         self.groups.push(Group::new(gather));

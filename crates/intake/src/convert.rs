@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use connect::Fate;
 use definitions::Feed;
 use jiff::Timestamp;
 use model::{EventId, Value, json};
@@ -11,7 +12,7 @@ use store::{InboxRow, Mutation, RecordVersionRow};
 use crate::parking::{Parent, orphan_row};
 use crate::record::{Line, Versions};
 use crate::work::Work;
-use crate::{Batch, CanonicalEvent, Shared, Unreadable};
+use crate::{Batch, CanonicalEvent, Gone, Shared, Unreadable};
 
 /// Most records that are read in one go.
 const GATHER_MAX: usize = 200;
@@ -62,12 +63,17 @@ impl Shared {
         let ids: Vec<Arc<str>> = works.iter().map(|work| Arc::clone(&work.id)).collect();
         let read_at = self.clock.now();
         let records = dispatcher.read(&feed.record, ids, &feed.select).await;
+        let mut missing = Vec::new();
         for (mut work, record) in works.into_iter().zip(records) {
             if let Some(waiting) = self.parking.take_record(line.place, &work.id) {
                 work.absorb(waiting);
             }
             line.count(|counters| counters.last_change = Some(work.at));
             let record = match record {
+                Ok(Value::Null) if self.compared.contains(&feed.object) => {
+                    missing.push(work);
+                    continue;
+                }
                 Ok(record) => record,
                 Err(error) => {
                     self.unreadable(line, versions, &work, Value::Null, error.to_string(), batch);
@@ -147,7 +153,35 @@ impl Shared {
                 complete: if parents.named { self.clock.now() } else { work.arrived },
             });
         }
+        self.look_for(line, missing, batch).await;
         parked
+    }
+
+    /// What has become of records that are not there, of those that anybody knows.
+    async fn look_for(&self, line: &Line, missing: Vec<Work>, batch: &mut Batch) {
+        let feed = &line.feed;
+        let is_known = |work: &Work| {
+            let object = feed.object.as_str();
+            // What cannot be looked up is told of: who does not know it lets it be.
+            !matches!(self.store.reference_of_record(object, feed.connection.as_str(), &work.id), Ok(None))
+        };
+        for work in &missing {
+            self.forget(line, work, batch);
+        }
+        let known: Vec<Work> = missing.into_iter().filter(|work| is_known(work)).collect();
+        let Some(dispatcher) = self.dispatchers.get(&feed.connection).filter(|_| !known.is_empty()) else { return };
+        let ids: Vec<Arc<str>> = known.iter().map(|work| Arc::clone(&work.id)).collect();
+        let fates = dispatcher.fates(&feed.record, ids).await.unwrap_or_else(|error| {
+            tracing::warn!(feed = %feed, %error, "it cannot be told what has become of records that are not there");
+            vec![Fate::Absent; known.len()]
+        });
+        for (work, fate) in known.into_iter().zip(fates) {
+            // One that is there after all was made, or became visible, between the two answers: its own change tells of it.
+            if fate != Fate::There {
+                let (feed, id) = (Arc::clone(feed), EventId::now());
+                batch.gone.push(Gone { feed, record: work.id, fate, id, arrived: work.arrived });
+            }
+        }
     }
 
     /// Adds the keys of parents; `null` for those that are not known.

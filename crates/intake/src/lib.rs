@@ -20,6 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use connect::Fate;
 use definitions::{Feed, Release};
 use dispatch::{Clock, Dispatcher};
 use futures::future::BoxFuture;
@@ -80,6 +81,21 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+/// A record that is not there any more, of an object that systems are kept in agreement about.
+#[derive(Debug, Clone)]
+pub struct Gone {
+    /// The feed that it came through.
+    pub feed: Arc<Feed>,
+    /// The record's id.
+    pub record: Arc<str>,
+    /// What has become of it.
+    pub fate: Fate,
+    /// Names this finding.
+    pub id: EventId,
+    /// When the system's notification reached this process.
+    pub arrived: Timestamp,
+}
+
 /// What the intake hands over: events and unreadable records, with the mutations that belong in the same commit.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -87,13 +103,15 @@ pub struct Batch {
     pub events: Vec<CanonicalEvent>,
     /// Records that need a person.
     pub unreadable: Vec<Unreadable>,
+    /// Records that are not there any more.
+    pub gone: Vec<Gone>,
     /// Positions, versions and inbox rows that go with them.
     pub mutations: Vec<Mutation>,
 }
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.unreadable.is_empty() && self.mutations.is_empty()
+        self.events.is_empty() && self.unreadable.is_empty() && self.gone.is_empty() && self.mutations.is_empty()
     }
 }
 
@@ -240,10 +258,11 @@ impl Shared {
             return;
         }
         // A batch is handed over by value: what is needed to try again is kept aside.
-        let (events, unreadable, mutations) = (batch.events, batch.unreadable, batch.mutations);
+        let Batch { events, unreadable, gone, mutations } = batch;
         let mut wait = std::time::Duration::from_millis(100);
         loop {
-            let batch = Batch { events: events.clone(), unreadable: unreadable.clone(), mutations: mutations.clone() };
+            let (events, unreadable) = (events.clone(), unreadable.clone());
+            let batch = Batch { events, unreadable, gone: gone.clone(), mutations: mutations.clone() };
             match self.sink.take(batch).await {
                 Ok(()) => return,
                 Err(problem) => {

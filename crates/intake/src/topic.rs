@@ -243,7 +243,8 @@ impl Shared {
             if overflow && *change.record == *line.feed.record {
                 line.sweep_now.notify_one();
             }
-            if change.ours || change.kind == ChangeKind::Deleted || !line.feed.wants(change) {
+            let is_nothing = change.kind == ChangeKind::Deleted && !self.compared.contains(&line.feed.object);
+            if change.ours || is_nothing || !line.feed.wants(change) {
                 line.count(|counters| counters.dropped += 1);
                 continue;
             }

@@ -4,13 +4,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use definitions::Synchronised;
-use intake::CanonicalEvent;
+use connect::Fate;
+use definitions::{Release, Synchronised};
+use intake::{CanonicalEvent, Gone};
 use model::{Problem, Value};
 use store::{Mutation, ReferenceRow, Store, StoreError};
+use sync::Happened;
 use uuid::Uuid;
 
 use crate::core::Core;
+use crate::lane::Lost;
+use crate::lane_id::LaneId;
 
 /// How many objects may look like a record before nobody looks further.
 const CANDIDATES_MAX: u32 = 10;
@@ -65,6 +69,46 @@ pub(crate) async fn identify(core: &Arc<Core>, events: &[CanonicalEvent]) -> Res
     Ok(identities)
 }
 
+/// Which objects records stood for that are not there any more. Nothing is told of those that nobody knows.
+///
+/// # Errors
+/// When the store cannot be used.
+pub(crate) async fn lost(core: &Arc<Core>, gone: Vec<Gone>) -> Result<Vec<(LaneId, Lost)>, Problem> {
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (store, release) = (Arc::clone(&core.store), Arc::clone(&core.release));
+    let found = tokio::task::spawn_blocking(move || {
+        let known = gone.into_iter().map(|gone| lost_one(&*store, &release, gone));
+        known.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
+    });
+    found.await.map_err(|_| crate::routing::stopping())?.map_err(|error: StoreError| error.problem())
+}
+
+fn lost_one(store: &dyn Store, release: &Release, gone: Gone) -> Result<Option<(LaneId, Lost)>, StoreError> {
+    let (object, connection) = (gone.feed.object.as_str(), gone.feed.connection.as_str());
+    let Some(reference) = store.reference_of_record(object, connection, &gone.record)? else { return Ok(None) };
+    let mut others = HashSet::new();
+    let happened = match &gone.fate {
+        Fate::Merged { into } => match store.reference_of_record(object, connection, into)? {
+            Some(stays) => {
+                for side in release.synchronised.get(object).into_iter().flat_map(|one| one.policy.sides.keys()) {
+                    if store.reference(object, &stays.key, side.as_str())?.is_some() {
+                        others.insert(side.clone());
+                    }
+                }
+                Some(Happened::Merged { into: stays.key })
+            }
+            // Nobody knows the one that stays: it is as good as deleted.
+            None => Some(Happened::Deleted),
+        },
+        Fate::Deleted => Some(Happened::Deleted),
+        Fate::Absent | Fate::There => None,
+    };
+    let lane = LaneId::of_matter(object, &reference.key);
+    Ok(Some((lane, Lost { key: reference.key, gone, happened, others })))
+}
+
 struct Record {
     synchronised: Arc<Synchronised>,
     connection: Arc<str>,
@@ -110,7 +154,8 @@ impl Record {
         };
         let values = self.synchronised.match_values(&self.object);
         if let Some(key) = self.object.get("key").as_str().filter(|key| !key.is_empty()).map(Arc::<str>::from) {
-            if let Some(other) = linked(learnt, &key)? {
+            // Its own create may have been answered since the first look.
+            if let Some(other) = linked(learnt, &key)?.filter(|other| *other != self.record) {
                 let reason = format!(
                     "{} has two records with the key {key}: {other}, which is linked, and {}. Give one of them another key, or merge them there",
                     self.connection, self.record
@@ -137,7 +182,7 @@ impl Record {
                 self.learn(learnt, &object, &key, Some(values));
                 Ok(Identity::Is(key))
             }
-            [key] => match linked(learnt, key)? {
+            [key] => match linked(learnt, key)?.filter(|other| *other != self.record) {
                 None => {
                     let key = Arc::clone(key);
                     self.learn(learnt, &object, &key, None);

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::core::Core;
 use crate::correlation::Correlation;
 use crate::figures::Counters;
-use crate::identity::{Identity, identify};
+use crate::identity::{Identity, identify, lost};
 use crate::lane::Changed;
 use crate::lane_id::LaneId;
 use crate::matter::{RECORD, key_of_record, record_key};
@@ -72,6 +72,11 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
                 reason,
             }),
         }
+    }
+    for (lane, lost) in lost(core, batch.gone).await? {
+        let (answer, answered) = oneshot::channel();
+        core.send(lane, Work::Gone(Box::new(lost), answer));
+        answers.push(answered);
     }
     // What is not news is of use only to who compares himself, and what was there before anybody listened did not happen now.
     batch.events.retain(|event| event.news && !event.loaded);

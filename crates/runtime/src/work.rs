@@ -10,7 +10,7 @@ use model::{EventId, Problem, RunId, TransactionId, Value, WorkItemId};
 use tokio::sync::oneshot;
 use workflow::{Fault, Position};
 
-use crate::lane::{Changed, LaunchAnswer, Performed};
+use crate::lane::{Changed, LaunchAnswer, Lost, Performed};
 use crate::launching::Launch;
 use crate::{Decision, RunOperation};
 
@@ -50,6 +50,8 @@ pub(crate) enum Work {
     Operate { run: RunId, operation: RunOperation, by: Arc<str>, answer: Option<Answer> },
     /// A record was read, of an object that systems are kept in agreement about.
     Changed(Box<Changed>, Answer),
+    /// A record is not there any more, of an object that systems are kept in agreement about.
+    Gone(Box<Lost>, Answer),
     /// An object that systems are kept in agreement about is to be looked at: some side may lack it.
     Review((Arc<str>, Arc<str>), Answer),
     /// A record that needs a person.

@@ -354,6 +354,15 @@ pub enum Mutation {
     PutTransaction(TransactionRow),
     /// Learns a cross-reference.
     PutReference(ReferenceRow),
+    /// The record does not stand for its object any more.
+    RemoveReference {
+        /// The object.
+        object: Arc<str>,
+        /// Its key.
+        key: Arc<str>,
+        /// The connection.
+        connection: Arc<str>,
+    },
     /// Writes a work item's row whole.
     PutWorkItem(WorkItemRow),
     /// Withdraws the open work items of a place in a run.

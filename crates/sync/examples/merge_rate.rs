@@ -46,7 +46,7 @@ fn names() -> Vec<Arc<str>> {
 
 fn policy() -> Policy {
     let all = || names().into_iter().collect();
-    let side = || Side { reads: all(), writes: all(), creates: all() };
+    let side = || Side { reads: all(), writes: all(), creates: all(), ..Side::default() };
     let (crm, erp) = (ConnectionName::from("crm"), ConnectionName::from("erp"));
     let billing = Owner::Until { stage: "first-invoice".into(), before: crm.clone(), then: erp.clone() };
     let owners = Owners {
@@ -57,8 +57,9 @@ fn policy() -> Policy {
     Policy {
         owners,
         conflict: Conflict::Queue,
-        lists: Default::default(),
+
         sides: [(crm, side()), (erp, side())].into_iter().collect(),
+        ..Policy::default()
     }
 }
 

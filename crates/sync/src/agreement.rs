@@ -9,6 +9,7 @@ use model::{ConnectionName, Value};
 use crate::fields::{Fields, is_empty, is_same};
 use crate::lists::ListChange;
 use crate::policy::Policy;
+use crate::retire::Retired;
 
 /// How often a side may bring the same value of a field while it goes to and fro.
 pub const TURNS_MAX: u32 = 3;
@@ -54,6 +55,8 @@ pub struct Holding {
     pub changed_meanwhile: bool,
     /// What was refused for good, until the agreed values change or a person has it tried again.
     pub refused: Option<Fields>,
+    /// Why nothing is written to it, when the object was deleted somewhere.
+    pub retired: Option<Retired>,
 }
 
 /// A write that is under way.

@@ -43,18 +43,19 @@ pub enum Happened {
 }
 
 /// Whether business documents refer to a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Documents {
     /// None does.
     Without,
     /// Some do.
     With,
     /// It was not possible to find out.
+    #[default]
     Unknown,
 }
 
 /// What a system can do with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Abilities {
     /// It can delete it.
     pub delete: bool,

@@ -42,6 +42,7 @@ pub mod matching;
 mod owners;
 mod plan;
 mod policy;
+mod retire;
 mod stored;
 
 pub use agreement::{Agreement, Cause, Finding, Holding, Reading, Rule, TURNS_MAX, Taken, Turns, Verdict, Waiting};
@@ -53,4 +54,5 @@ pub use lists::ListKey;
 pub use owners::{Owner, Owners};
 pub use plan::{Normal, Plan, Write};
 pub use policy::{Conflict, Policy, Side};
+pub use retire::Retired;
 pub use stored::Damaged;

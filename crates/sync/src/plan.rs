@@ -57,7 +57,7 @@ impl Agreement {
         let mut plan = Plan::default();
         for (name, side) in &policy.sides {
             let holding = self.sides.entry(name.clone()).or_default();
-            if holding.waiting.is_some() || !may_write(holding) {
+            if holding.waiting.is_some() || holding.retired.is_some() || !may_write(holding) {
                 continue;
             }
             let (mut fields, mut expected) = self.missing(policy, name, side, normal);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::{IndexMap, IndexSet};
 use model::ConnectionName;
 
-use crate::{ListKey, Owners};
+use crate::{Deletes, Documents, ListKey, Owners};
 
 /// What decides when two sides changed a field that neither owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +28,8 @@ pub struct Side {
     pub writes: IndexSet<Arc<str>>,
     /// The fields that can be written to a new record; empty when none is ever created.
     pub creates: IndexSet<Arc<str>>,
+    /// Whether business documents refer to its records.
+    pub documents: Documents,
 }
 
 /// What is declared of an object.
@@ -37,6 +39,8 @@ pub struct Policy {
     pub owners: Owners,
     /// What decides where nobody owns.
     pub conflict: Conflict,
+    /// What follows when a side deletes its record.
+    pub deletes: Deletes,
     /// Lists that are merged item by item; others are one value each.
     pub lists: IndexMap<Arc<str>, ListKey>,
     /// The sides, in the order of the definition.

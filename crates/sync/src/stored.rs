@@ -8,6 +8,7 @@ use model::{ConnectionName, Object, Value};
 
 use crate::agreement::{Agreement, Cause, Holding, Rule, Turns, Verdict, Waiting};
 use crate::fields::Fields;
+use crate::retire::Retired;
 
 /// A stored state that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -165,6 +166,9 @@ fn of_holding(holding: &Holding) -> Value {
     if let Some(refused) = &holding.refused {
         value.set("refused", of_fields(refused));
     }
+    if let Some(retired) = &holding.retired {
+        value.set("retired", retired.words());
+    }
     value
 }
 
@@ -268,6 +272,10 @@ fn holding(value: &Value) -> Result<Holding, Damaged> {
         refused: match value.get("refused") {
             Value::Null => None,
             refused => Some(fields(refused, "refused")?),
+        },
+        retired: match value.get("retired") {
+            Value::Null => None,
+            words => Some(words.as_str().and_then(Retired::from_words).ok_or(Damaged("retired"))?),
         },
     })
 }

@@ -15,6 +15,7 @@ mod codec;
 mod config;
 mod describe;
 mod errors;
+mod fates;
 mod neutral;
 mod org;
 mod read;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connect::transport::Effect;
 use connect::{
-    Action, ActionInfo, Call, CallError, ChangePage, Connection, Connector, ErrorClass, FeedError, FeedItem,
+    Action, ActionInfo, Call, CallError, ChangePage, Connection, Connector, ErrorClass, Fate, FeedError, FeedItem,
     FeedRequest, Follows, Position, PushedChanges, RecordDescription, SettingError, Settings,
 };
 use futures::FutureExt as _;
@@ -227,5 +228,9 @@ impl Connection for SalesforceConnection {
         page: Option<Position>,
     ) -> BoxFuture<'a, Result<ChangePage, CallError>> {
         sweep::changed_since(&self.org, record, since, page).boxed()
+    }
+
+    fn fates<'a>(&'a self, record: &'a str, ids: &'a [Arc<str>]) -> BoxFuture<'a, Result<Vec<Fate>, CallError>> {
+        fates::fates(&self.org, &self.descriptions, record, ids).boxed()
     }
 }

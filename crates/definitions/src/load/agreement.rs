@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connect::Action;
 use indexmap::{IndexMap, IndexSet};
 use model::{ConnectionName, Path, QueueName};
-use sync::{Conflict, Owner, Owners, Policy, Side};
+use sync::{Act, Conflict, Deletes, Documents, Owner, Owners, Policy, Side};
 use workflow::yaml::Node;
 
 use super::files::Room;
@@ -16,9 +16,25 @@ use crate::connection::{ConnectionDefinition, Function};
 use crate::object::ObjectDefinition;
 
 /// The members of an object's file that are about agreement.
-pub(super) const MEMBERS: [&str; 8] = ["sides", "owners", "stages", "stage", "conflict", "match", "title", "queue"];
+pub(super) const MEMBERS: [&str; 9] =
+    ["sides", "owners", "stages", "stage", "conflict", "deletes", "match", "title", "queue"];
 const CONFLICTS: [(&str, Conflict); 3] =
     [("queue", Conflict::Queue), ("newest", Conflict::Newest), ("first", Conflict::First)];
+const DELETES: [(&str, Deletes); 4] = [
+    ("queue", Deletes::Queue),
+    ("deactivate", Deletes::Deactivate),
+    ("delete", Deletes::Delete),
+    ("keep", Deletes::Keep),
+];
+const DOCUMENTS: [(&str, Documents); 2] = [("unknown", Documents::Unknown), ("never", Documents::Without)];
+/// What can be done to a record whose object was deleted elsewhere.
+const ACTS: [(&str, Act, &[Action]); 3] = [
+    ("delete", Act::Delete, &[Action::Delete, Action::Invoke]),
+    ("deactivate", Act::Deactivate, &[Action::Update, Action::Invoke]),
+    ("block", Act::Block, &[Action::Update, Action::Invoke]),
+];
+/// The members of a side.
+const SIDE: [&str; 7] = ["create", "update", "delete", "deactivate", "block", "restore", "documents"];
 const QUEUE: &str = "data";
 /// Each system's own id of a record: nothing to agree about.
 const OWN: &str = "id";
@@ -50,6 +66,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         reader.error_with(fields.key_span("sides"), "IL-DEF-011", "agreement is between two sides at least", help);
     }
     policy.conflict = fields.word("conflict", &CONFLICTS).unwrap_or_default();
+    policy.deletes = fields.word("deletes", &DELETES).unwrap_or_default();
     let members = reading.members(&policy);
     policy.owners = reading.owners(&fields, &policy, &members);
     let matches = reading.matches(&fields, &members);
@@ -91,7 +108,7 @@ impl<'a> Sides<'a> {
 
     fn side(&self, connection: &ConnectionDefinition, node: &'a Node, span: model::Span) -> Option<(Side, Writers)> {
         let what = format!("the side `{}`", connection.name);
-        let fields = self.reader.fields(node, span, &what, &["create", "update"])?;
+        let fields = self.reader.fields(node, span, &what, &SIDE)?;
         let feeds = connection.feeds.values().filter(|feed| feed.object == self.object.name);
         let reads: IndexSet<Arc<str>> = feeds
             .flat_map(|feed| {
@@ -115,7 +132,16 @@ impl<'a> Sides<'a> {
         }
         let creates = create.iter().flat_map(|writer| &writer.members).cloned().collect();
         let writes = update.iter().flat_map(|writer| &writer.members).cloned().collect();
-        Some((Side { reads, writes, creates }, Writers { create, update }))
+        let documents = fields.word("documents", &DOCUMENTS).unwrap_or_default();
+        let mut retire = Vec::new();
+        for (name, act, actions) in ACTS {
+            let function = fields.get(name).and_then(|node| self.function(connection, node, name, actions));
+            retire.extend(function.map(|function| (act, function)));
+        }
+        let restore = fields.get("restore").and_then(|node| {
+            self.function(connection, node, "restore", &[Action::Update, Action::Create, Action::Invoke])
+        });
+        Some((Side { reads, writes, creates, documents }, Writers { create, update, retire, restore }))
     }
 
     /// A function by its name, or with the members that it writes.

@@ -1,5 +1,6 @@
 //! Customers that are kept the same in Salesforce and S/4HANA, through the program and both simulated systems.
 
+mod deletions;
 mod first_load;
 #[path = "../wrong_input/http.rs"]
 mod http;

@@ -85,6 +85,18 @@ impl World {
         });
     }
 
+    pub(crate) fn delete_account(&self, id: &str) {
+        let url = format!("{}/{CRM_API}/sobjects/Account/{id}", self.crm);
+        let request = self.client.delete(&url).bearer_auth(&*self.token.borrow());
+        let answer = self.runtime.block_on(request.send()).expect("an answer");
+        assert_eq!(answer.status().as_u16(), 204);
+    }
+
+    /// Something that people do on a screen of the CRM.
+    pub(crate) fn does(&self, what: &str, body: &Value) {
+        self.http.done(self.http.request(Method::POST, &format!("{}/_sandbox/{what}", self.crm)).json(body));
+    }
+
     pub(crate) fn account(&self, id: &str) -> Value {
         let found = self.accounts(&format!("Id = '{id}'"));
         found.into_iter().next().expect("the account")

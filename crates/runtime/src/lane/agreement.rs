@@ -7,10 +7,13 @@ use definitions::{Function, Synchronised, Writer};
 use intake::CanonicalEvent;
 use model::{ConnectionName, Problem, RunId, TransactionId, Value};
 use store::{Mutation, SyncedRow};
-use sync::{Agreement, Cause, Fields, Finding, Reading, Rule, Taken, Verdict, Write, fields_of, object_of};
+use sync::{
+    Agreement, Cause, Fields, Finding, Holding, Reading, Retired, Rule, Taken, Verdict, Write, fields_of, object_of,
+};
 use workflow::Position;
 
 use super::LaneTask;
+use super::gone::RETIRE_PLACE;
 use super::queues::{CONFLICT, NewItem, WRITE};
 use super::round::{After, Round};
 use crate::core::ToIntake;
@@ -41,9 +44,10 @@ pub(super) struct Agreed {
     pub(super) agreement: Agreement,
 }
 
-/// The side that an intent writes; `None` for one of a run.
+/// The side that an intent keeps in agreement; `None` for one of a run.
 pub(crate) fn side_of(position: &Position) -> Option<ConnectionName> {
-    position.pointer.strip_prefix(WRITE_PLACE).map(ConnectionName::from)
+    let pointer = &position.pointer;
+    pointer.strip_prefix(WRITE_PLACE).or_else(|| pointer.strip_prefix(RETIRE_PLACE)).map(ConnectionName::from)
 }
 
 impl LaneTask {
@@ -79,6 +83,7 @@ impl LaneTask {
         };
         let fields = fields_of(data, &side.reads);
         let before = agreed.agreement.clone();
+        let back = self.came_back(round, &pair, &mut agreed, &synchronised, connection, &event.record);
         let mut findings = Vec::new();
         let reading = Reading { id: Arc::clone(&event.record), fields, at: event.read_at, cause: cause.clone() };
         let normal = normal(&synchronised, &agreed.agreement);
@@ -92,8 +97,8 @@ impl LaneTask {
                 }
             }
             Taken::Stale => reread(round, &synchronised, &self.core.release, connection, &event.record),
-            Taken::Changed(false) => {}
-            Taken::Changed(true) => {
+            Taken::Changed(false) if !back => {}
+            Taken::Changed(_) => {
                 adopt_key(&mut agreed.agreement, &synchronised, connection, &pair.1, &cause);
                 self.tell_change(round, agreed.matter, connection, &before, &agreed.agreement);
                 self.go_on(round, &pair, &mut agreed, &synchronised, &before, findings);
@@ -254,13 +259,17 @@ impl LaneTask {
         side: &ConnectionName,
         fault: &workflow::Fault,
     ) {
-        let Some(waiting) = agreed.agreement.sides.get(side).and_then(|holding| holding.waiting.clone()) else {
-            return;
-        };
+        let holding = agreed.agreement.sides.get(side);
+        let Some(waiting) = holding.and_then(|holding| holding.waiting.clone()) else { return };
+        let is_gone = holding.is_some_and(|holding| holding.retired.is_some());
         if agreed.agreement.refused(side)
             && let Some(id) = agreed.agreement.sides.get(side).and_then(|holding| holding.id.clone())
         {
             reread(round, synchronised, &self.core.release, side, &id);
+        }
+        // That it is gone is told otherwise.
+        if is_gone {
+            return;
         }
         let what = self.matters.get(&agreed.matter).map_or_else(String::new, |row| row.title.to_string());
         let reason = fault.detail.as_deref().or(fault.title.as_deref()).unwrap_or("it said no more than that");
@@ -327,10 +336,15 @@ impl LaneTask {
     }
 
     /// The matter says how it stands.
-    fn mark(&mut self, round: &mut Round, agreed: &Agreed, synchronised: &Synchronised, object: &Value) {
+    pub(super) fn mark(&mut self, round: &mut Round, agreed: &Agreed, synchronised: &Synchronised, object: &Value) {
         let Some(row) = self.matters.get_mut(&agreed.matter) else { return };
         let sides = agreed.agreement.sides.values();
-        let stage = if !agreed.agreement.conflicts.is_empty() {
+        let asked = |holding: &Holding| holding.retired == Some(Retired::Asked);
+        let stage = if sides.clone().any(asked) {
+            "deletion to be decided"
+        } else if agreed.agreement.is_lost() {
+            "deleted"
+        } else if !agreed.agreement.conflicts.is_empty() {
             "in conflict"
         } else if sides.clone().any(|holding| holding.refused.is_some()) {
             "refused"
@@ -347,7 +361,7 @@ impl LaneTask {
             row.title = title;
         }
         row.stage = stage.into();
-        row.closed = stage == "in agreement";
+        row.closed = matches!(stage, "in agreement" | "deleted");
         row.updated_at = round.now;
         round.marked.insert(agreed.matter);
     }
@@ -419,11 +433,11 @@ pub(super) fn reread(
     round.after.push(After::Intake(ToIntake::Look { row }));
 }
 
-fn unread() -> Problem {
+pub(super) fn unread() -> Problem {
     Problem::new("IL-RUN-012", "The store cannot be read", "Look at the disk and the log")
 }
 
-fn withdrawn(matter: TransactionId, place: &str) -> Mutation {
+pub(super) fn withdrawn(matter: TransactionId, place: &str) -> Mutation {
     Mutation::WithdrawWorkItems {
         transaction: matter,
         run: RunId::new(matter.uuid()),

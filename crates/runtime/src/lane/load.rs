@@ -141,6 +141,13 @@ impl LaneTask {
                     }
                     needs.matters.insert(pair);
                 }
+                Work::Gone(lost, _) => {
+                    let pair = (Arc::from(lost.gone.feed.object.as_str()), Arc::clone(&lost.key));
+                    if !self.agreements.contains_key(&pair) {
+                        needs.agreements.insert(pair.clone());
+                    }
+                    needs.matters.insert(pair);
+                }
                 Work::Review(pair, _) => {
                     if !self.agreements.contains_key(pair) {
                         needs.agreements.insert(pair.clone());

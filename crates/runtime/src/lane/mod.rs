@@ -8,6 +8,7 @@ mod agreement;
 mod calls;
 mod commands;
 mod direct;
+mod gone;
 mod launch;
 mod load;
 mod milestones;
@@ -40,6 +41,7 @@ use round::{After, Round};
 
 pub(crate) use agreement::{Changed, side_of};
 pub(crate) use direct::Performed;
+pub(crate) use gone::Lost;
 pub(crate) use launch::LaunchAnswer;
 pub(crate) use queues::UNREADABLE;
 
@@ -208,6 +210,10 @@ impl LaneTask {
             }
             Work::Changed(changed, answer) => {
                 let result = self.changed(round, *changed);
+                round.answer(answer, result);
+            }
+            Work::Gone(lost, answer) => {
+                let result = self.lost_record(round, &lost);
                 round.answer(answer, result);
             }
             Work::Review(pair, answer) => {

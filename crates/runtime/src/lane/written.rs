@@ -9,7 +9,8 @@ use store::WorkItemRow;
 use sync::Cause;
 
 use super::agreement::{Agreed, Pair, reread};
-use super::queues::CONFLICT;
+use super::gone::RETIRE_PLACE;
+use super::queues::{CONFLICT, DELETED};
 use super::round::Round;
 use super::{Held, LaneTask};
 use crate::Decision;
@@ -17,6 +18,10 @@ use crate::Decision;
 impl LaneTask {
     /// A write is over. With the last one of its kind the side holds what was agreed.
     pub(super) fn written(&mut self, round: &mut Round, held: &Held, side: &ConnectionName, outcome: Outcome) {
+        if held.position.pointer.starts_with(RETIRE_PLACE) {
+            self.retired(round, held, side, outcome);
+            return;
+        }
         let Some((pair, mut agreed, synchronised)) = self.agreed_of(held.matter) else {
             tracing::error!(matter = %held.matter, "a write belongs to no object that is known");
             return;
@@ -25,9 +30,10 @@ impl LaneTask {
         let mut findings = Vec::new();
         match outcome.result {
             Ok(success) => {
-                let others = self.intents.values().any(|other| {
-                    other.matter == held.matter && super::agreement::side_of(&other.position).as_ref() == Some(side)
-                });
+                let others = self
+                    .intents
+                    .values()
+                    .any(|other| other.matter == held.matter && other.position.pointer == held.position.pointer);
                 if others {
                     self.agreements.insert(pair, agreed);
                     return;
@@ -61,14 +67,33 @@ impl LaneTask {
         item: &WorkItemRow,
         decision: &Decision,
     ) -> Result<(), Problem> {
-        if &*decision.action == "dismiss" {
-            return Ok(());
-        }
         let missing = || Problem::new("IL-RUN-012", "The object of this item cannot be read", "Look at the log");
         let (pair, mut agreed, synchronised) = self.agreed_of(item.transaction).ok_or_else(missing)?;
+        let kind = item.content.get("kind").as_str().unwrap_or_default();
+        let at_retirement = item.run.as_ref().is_some_and(|(_, place)| place.starts_with(RETIRE_PLACE.as_bytes()));
         let before = agreed.agreement.clone();
+        if &*decision.action == "dismiss" {
+            if at_retirement && let Some(side) = item.content.get("side").as_str() {
+                // It is left as it is, and its values go on.
+                agreed.agreement.retire(&side.into(), None);
+                self.go_on(round, &pair, &mut agreed, &synchronised, &before, Vec::new());
+            }
+            self.agreements.insert(pair, agreed);
+            return Ok(());
+        }
+        if kind == DELETED {
+            self.decide_deleted(round, &pair, &mut agreed, &synchronised, item, &decision.action);
+            self.go_on(round, &pair, &mut agreed, &synchronised, &before, Vec::new());
+            self.agreements.insert(pair, agreed);
+            return Ok(());
+        }
+        if at_retirement && let Some(side) = item.content.get("side").as_str() {
+            self.retire_again(round, &pair, &mut agreed, &synchronised, &side.into());
+            self.agreements.insert(pair, agreed);
+            return Ok(());
+        }
         let kept = decision.action.strip_prefix("keep-").map(ConnectionName::from);
-        if let (Some(side), CONFLICT) = (kept, item.content.get("kind").as_str().unwrap_or_default()) {
+        if let (Some(side), CONFLICT) = (kept, kind) {
             let field: Arc<str> = item.content.get("field").as_str().unwrap_or_default().into();
             // What that side said last counts.
             let latest = before.conflicts.get(&field).and_then(|sides| sides.get(&side)).cloned();
@@ -88,7 +113,7 @@ impl LaneTask {
     }
 
     /// The object of a matter, taken out to be changed.
-    fn agreed_of(&mut self, matter: model::TransactionId) -> Option<(Pair, Agreed, Arc<Synchronised>)> {
+    pub(super) fn agreed_of(&mut self, matter: model::TransactionId) -> Option<(Pair, Agreed, Arc<Synchronised>)> {
         let row = self.matters.get(&matter)?;
         let pair: Pair = (Arc::clone(&row.object), Arc::clone(&row.key));
         let synchronised = self.core.release.synchronised.get(&*pair.0).cloned()?;

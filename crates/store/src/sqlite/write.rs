@@ -287,6 +287,11 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
              on conflict (object, key, connection) do update set record_id = ?4",
             params![row.object, row.key, row.connection, row.record_id],
         ),
+        Mutation::RemoveReference { object, key, connection: side } => execute(
+            connection,
+            "delete from record_references where object = ?1 and key = ?2 and connection = ?3",
+            params![object, key, side],
+        ),
         Mutation::PutWorkItem(row) => {
             let (amount, currency) = amount(row.amount.as_ref());
             let (run, position) = row.run.as_ref().map(|(run, position)| (run.uuid().into_bytes(), position)).unzip();

@@ -56,12 +56,13 @@ fn contacts(list: &Value) -> Contacts {
 impl Systems {
     fn new(conflict: Conflict, owner: Option<&str>) -> Self {
         let fields = || [Arc::from(LIST)].into_iter().collect();
-        let side = || Side { reads: fields(), writes: fields(), creates: fields() };
+        let side = || Side { reads: fields(), writes: fields(), creates: fields(), ..Side::default() };
         let policy = Policy {
             owners: Owners { default: owner.map(|owner| Owner::Always(owner.into())), ..Owners::default() },
             conflict,
             lists: [(Arc::from(LIST), ListKey::new(vec!["id".parse().expect("a path")]))].into_iter().collect(),
             sides: SIDES.iter().map(|name| ((*name).into(), side())).collect(),
+            ..Policy::default()
         };
         let contacts = SIDES.iter().map(|side| (*side, Contacts::new())).collect();
         Self { policy, agreement: Agreement::default(), contacts, now: 0, writes: 0, findings: Vec::new() }

@@ -26,14 +26,14 @@ fn at(second: i64) -> Timestamp {
 
 fn policy(conflict: Conflict) -> Policy {
     let all = || FIELDS.iter().map(|field| Arc::from(*field)).collect();
-    let side = || Side { reads: all(), writes: all(), creates: all() };
+    let side = || Side { reads: all(), writes: all(), creates: all(), ..Side::default() };
     let owner = |field: &str, side: &str| (field.into(), Owner::Always(name(side)));
     let owners = vec![owner("ofCrm", "crm"), owner("ofErp", "erp"), owner("ofShop", "shop")];
     Policy {
         owners: Owners { default: None, fields: owners, stages: vec![] },
         conflict,
-        lists: Default::default(),
         sides: SIDES.iter().map(|name| ((*name).into(), side())).collect(),
+        ..Policy::default()
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn name(side: &str) -> ConnectionName {
 
 pub(crate) fn policy(conflict: Conflict) -> Policy {
     let all = || FIELDS.iter().map(|field| Arc::from(*field)).collect();
-    let side = || Side { reads: all(), writes: all(), creates: all() };
+    let side = || Side { reads: all(), writes: all(), creates: all(), ..Side::default() };
     let (crm, erp) = (name("crm"), name("erp"));
     let owners = Owners {
         default: None,
@@ -30,7 +30,7 @@ pub(crate) fn policy(conflict: Conflict) -> Policy {
         ],
         stages: vec!["new".into(), "buyer".into()],
     };
-    Policy { owners, conflict, lists: Default::default(), sides: [(crm, side()), (erp, side())].into_iter().collect() }
+    Policy { owners, conflict, sides: [(crm, side()), (erp, side())].into_iter().collect(), ..Policy::default() }
 }
 
 /// The systems, as they really are.

@@ -1,5 +1,6 @@
 //! All records of the org, in memory, with their indexes.
 
+mod bin;
 mod derive;
 mod index;
 mod writer;

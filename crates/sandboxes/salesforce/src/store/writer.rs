@@ -42,6 +42,12 @@ impl<'a> Writer<'a> {
         self.now.div_euclid(1000) * 1000
     }
 
+    /// Who changed it last, and when.
+    pub(super) fn stamp_record(&self, record: &mut Record) {
+        record.modified = self.stamp();
+        record.modified_by = self.user;
+    }
+
     /// A row that somebody else holds: nothing changes.
     fn lock(&self, what: &str) -> Result<(), Refusal> {
         if self.faults.strikes("row_lock") {
@@ -290,7 +296,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Stores a record, remembers what it was, and carries its amounts into the records that add them up.
-    fn put(&mut self, object: &Object, serial: u32, record: Record, depth: usize) {
+    pub(super) fn put(&mut self, object: &Object, serial: u32, record: Record, depth: usize) {
         let schema = self.schema();
         let new = (!object.roll_ups.is_empty()).then(|| amounts(object, &record));
         let old = self.store.replace(object.at, serial, Some(record));
@@ -350,6 +356,6 @@ fn amounts(object: &Object, record: &Record) -> Vec<Amount> {
     object.roll_ups.iter().enumerate().filter_map(amount).collect()
 }
 
-fn serial_of(id: RecordId) -> u32 {
+pub(super) fn serial_of(id: RecordId) -> u32 {
     u32::try_from(id.serial()).unwrap_or(u32::MAX)
 }

@@ -25,6 +25,29 @@ fn instant(value: &Value) -> Timestamp {
 }
 
 #[tokio::test]
+async fn people_take_records_out_of_the_bin_and_merge_them() {
+    let org = Org::start().await;
+    let stays = org.create("Account", json!({"Name": "stays"})).await;
+    let goes = org.create("Account", json!({"Name": "goes"})).await;
+    let control = async |what: &str, body: Value| org.control(Method::POST, what, body).await.0.as_u16();
+    assert_eq!(control("undelete", json!({"ids": [goes]})).await, 400, "it is not in the bin");
+    assert_eq!(org.send(Method::DELETE, &format!("/sobjects/Account/{goes}"), Value::Null).await.0, 204);
+    assert_eq!(control("undelete", json!({"ids": [goes]})).await, 200);
+    let contact = org.create("Contact", json!({"LastName": "Ring", "AccountId": goes})).await;
+    assert_eq!(control("merge", json!({"into": stays, "ids": [stays]})).await, 400, "not into itself");
+    assert_eq!(control("merge", json!({"into": stays, "ids": [goes]})).await, 200);
+    let soql = "SELECT IsDeleted, MasterRecordId FROM Account WHERE Name = 'goes'";
+    let (_, found) = org.get(&format!("/queryAll?q={}", soql.replace(' ', "+"))).await;
+    assert_eq!(
+        (&found["records"][0]["IsDeleted"], &found["records"][0]["MasterRecordId"]),
+        (&json!(true), &json!(stays))
+    );
+    let (_, child) = org.send(Method::GET, &format!("/sobjects/Contact/{contact}"), Value::Null).await;
+    assert_eq!(child["AccountId"], json!(stays), "what belonged to it belongs to the one that stays");
+    assert_eq!(control("undelete", json!({"ids": [goes]})).await, 400, "what was merged does not come back");
+}
+
+#[tokio::test]
 async fn changed_and_deleted_records_are_told_of() {
     let org = Org::start().await;
     let kept = org.create("Account", json!({"Name": "kept"})).await;
