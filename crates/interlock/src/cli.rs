@@ -192,6 +192,27 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Customers loaded from one system into the other, then edited in both at once, and compared at the end.
+    Customers {
+        /// A file in the Online Retail format: its customers; without it, customers are made up.
+        #[arg(long, value_name = "FILE")]
+        data: Option<PathBuf>,
+        /// How many are made up.
+        #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+        customers: u32,
+        /// How many edits people make, half of them in each system.
+        #[arg(long, value_name = "N", default_value_t = 10_000)]
+        edits: u32,
+        /// How often Interlock is killed meanwhile.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        kills: u32,
+        /// How much goes wrong meanwhile.
+        #[arg(long, value_enum, default_value = "none")]
+        faults: Faults,
+        /// Prints the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// What workflows take that only wait: memory, disk, and the time of a start.
     Waiting {
         /// How many.

@@ -72,6 +72,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Bench { what: BenchCommand::Orders { data, orders, idle, json } } => {
             demo::bench::orders(demo::bench::Bench { data, orders, idle, json }).await
         }
+        Command::Bench { what: BenchCommand::Customers { data, customers, edits, kills, faults, json } } => {
+            demo::customers::customers(demo::customers::Bench { data, customers, edits, kills, faults, json }).await
+        }
         Command::Bench { what: BenchCommand::Workflow { runs, concurrent, singles, dir, json } } => {
             bench::workflow(bench::WorkflowBench { runs, concurrent, singles, folder: dir, json }).await
         }

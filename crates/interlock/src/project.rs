@@ -21,6 +21,14 @@ pub(crate) enum Integration {
 }
 
 impl Integration {
+    /// Its name, which is the name of its folder.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::QuoteToCash => "quote-to-cash",
+            Self::MasterData => "master-data",
+        }
+    }
+
     fn files(self) -> &'static Dir<'static> {
         match self {
             Self::QuoteToCash => &QUOTE_TO_CASH,

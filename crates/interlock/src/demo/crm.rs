@@ -85,6 +85,16 @@ impl Crm {
         }
     }
 
+    /// How many records there are of what stands behind `FROM`.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub(crate) async fn count(&self, of: &str) -> Result<usize, Problem> {
+        let soql = format!("SELECT COUNT() FROM {of}");
+        let found = self.read(&format!("{API}/query?q={}", utf8_percent_encode(&soql, NON_ALPHANUMERIC))).await?;
+        Ok(found.get("totalSize").as_i64().and_then(|count| usize::try_from(count).ok()).unwrap_or(0))
+    }
+
     async fn read(&self, path: &str) -> Result<Value, Problem> {
         let mut patience = Patience::new();
         loop {

@@ -1,8 +1,11 @@
 //! The demo's way into S/4HANA: its public OData services, to put master data in and to read the books at the end.
 
+use std::sync::{Mutex, PoisonError};
+
 use connect::transport::{self, ClientOptions};
 use model::{Problem, Value, json};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::{RequestBuilder, StatusCode};
 
 use super::crm::{Patience, told};
@@ -22,12 +25,14 @@ pub(crate) struct ErpAccess {
 pub(crate) struct Erp {
     http: reqwest::Client,
     access: ErpAccess,
+    /// What a write has to bring.
+    session: Mutex<Option<HeaderMap>>,
 }
 
 impl Erp {
     pub(crate) fn new(access: ErpAccess) -> Result<Self, Problem> {
         let http = transport::client(&ClientOptions::default())?;
-        Ok(Self { http, access })
+        Ok(Self { http, access, session: Mutex::default() })
     }
 
     fn signed(&self, request: RequestBuilder) -> RequestBuilder {
@@ -88,6 +93,65 @@ impl Erp {
                 Err(error) => patience.wait(&told(&error)).await?,
             }
         }
+    }
+
+    /// Changes a record; the same again changes nothing more, so it is sent until it is done.
+    ///
+    /// # Errors
+    /// When it is refused, or the system stays away.
+    pub(crate) async fn change(&self, path: &str, body: &str) -> Result<(), Problem> {
+        let mut patience = Patience::new();
+        loop {
+            let known = self.session.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let session = match known {
+                Some(session) => session,
+                None => match self.begin(path).await {
+                    Some(session) => {
+                        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.clone());
+                        session
+                    }
+                    None => {
+                        patience.wait("no session").await?;
+                        continue;
+                    }
+                },
+            };
+            let request = self.signed(self.http.patch(self.url(path))).headers(session).header("if-match", "*");
+            let request = request.header("content-type", "application/json").body(body.to_owned());
+            let why = match request.send().await {
+                Ok(response) if response.status().is_success() => return Ok(()),
+                Ok(response) => {
+                    let status = response.status();
+                    let text = response.text().await.unwrap_or_default();
+                    if !transient(status) && status != StatusCode::FORBIDDEN && status != StatusCode::BAD_REQUEST {
+                        return Err(refused(path, &format!("{status}: {text}")));
+                    }
+                    format!("{status}: {text}")
+                }
+                Err(error) => told(&error),
+            };
+            // Whatever it was, a new session does no harm.
+            *self.session.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            patience.wait(&why).await?;
+        }
+    }
+
+    /// The token and the cookies that a write has to bring.
+    async fn begin(&self, path: &str) -> Option<HeaderMap> {
+        let service = path.split_once('/').map_or(path, |(service, _)| service);
+        let request = self.signed(self.http.get(self.url(&format!("{service}/")))).header("x-csrf-token", "Fetch");
+        let answer = request.send().await.ok()?;
+        let cookies: Vec<String> = answer
+            .headers()
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter_map(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned))
+            .collect();
+        let token = answer.headers().get("x-csrf-token")?.clone();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-csrf-token", token);
+        headers.insert(COOKIE, cookies.join("; ").parse().ok()?);
+        Some(headers)
     }
 
     /// Loads master data through the simulator's own door, as a migration would.

@@ -12,6 +12,7 @@
 //! | `weather` | faults and outages |
 //! | `books`, `account`, `report` | the closing account |
 //! | `bench`, `tap`, `processes` | the same chain, measured |
+//! | `customers` | customers that are edited in both systems at once, measured and compared |
 
 mod account;
 pub(crate) mod bench;
@@ -19,6 +20,7 @@ mod board;
 mod books;
 mod children;
 mod crm;
+pub(crate) mod customers;
 mod erp;
 mod input;
 mod middleware;
@@ -72,8 +74,13 @@ pub(crate) async fn run(arguments: DemoArgs) -> Result<(), Failure> {
     let mut progress = Progress::new(orders as u64);
     let place = if arguments.kills > 0 { Place::Child } else { Place::Here };
     progress.say("starting the simulated systems");
-    let wishes =
-        Wishes { folder: arguments.dir.clone(), api: arguments.api, console: arguments.console, seed: arguments.seed };
+    let wishes = Wishes {
+        folder: arguments.dir.clone(),
+        api: arguments.api,
+        console: arguments.console,
+        seed: arguments.seed,
+        ..Wishes::default()
+    };
     let systems = Systems::start(&wishes).await?;
     progress.say("loading customers, products and prices into both systems");
     let world = Arc::new(World::new(plan, arguments.faults != Faults::None));

@@ -15,7 +15,7 @@ use super::crm::CrmAccess;
 use super::erp::ErpAccess;
 use super::weather::Weather;
 use crate::environment::{Environment, write_private};
-use crate::project;
+use crate::project::{self, Integration};
 
 const API_PORT: u16 = 8080;
 const CONSOLE_PORT: u16 = 8081;
@@ -27,6 +27,7 @@ pub(crate) struct Wishes {
     pub(crate) api: Option<SocketAddr>,
     pub(crate) console: Option<SocketAddr>,
     pub(crate) seed: u64,
+    pub(crate) integration: Integration,
 }
 
 /// Running simulators and the project's folder.
@@ -60,8 +61,8 @@ impl Systems {
             .folder
             .clone()
             .unwrap_or_else(|| std::env::temp_dir().join(format!("interlock-demo-{}", Uuid::now_v7().simple())));
-        let project = folder.join("quote-to-cash");
-        project::write(&project, project::Integration::QuoteToCash)?;
+        let project = folder.join(wishes.integration.name());
+        project::write(&project, wishes.integration)?;
         let api = address(wishes.api, API_PORT)?;
         let console = address(wishes.console, CONSOLE_PORT)?;
         let (client_id, client_secret, password, events_token) = ("interlock", secret(), secret(), secret());
@@ -125,6 +126,7 @@ impl Systems {
             ("OLIVIA_TOKEN", people[0].2.clone()),
             ("FATIMA_TOKEN", people[1].2.clone()),
             ("OSCAR_TOKEN", people[2].2.clone()),
+            ("STELLA_TOKEN", secret()),
         ];
         let environment = Environment::with(variables.map(|(name, value)| (name.to_owned(), value)));
         let environment_file = folder.join("environment");
