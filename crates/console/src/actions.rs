@@ -14,6 +14,8 @@ use crate::session::has_role;
 
 /// Begins the action that decides between systems which differ: the side follows.
 const KEEP: &str = "keep-";
+/// Stands before the key of the object that a record is linked with.
+const LINK: &str = "link-";
 /// The queue whose people look after failed runs.
 const RUNS: &str = "integration";
 
@@ -62,6 +64,8 @@ fn built_in(kind: &str) -> Option<&'static [(&'static str, bool)]> {
     match kind {
         "failure" => Some(&[("retry", false), ("correct", true), ("cancel", false)]),
         "unreadable" => Some(&[("retry", false), ("dismiss", false)]),
+        // Which object it is: the item names them.
+        "identity" => Some(&[("new", false), ("retry", false), ("dismiss", false)]),
         "notice" => Some(&[("dismiss", false)]),
         "write" => Some(&[("retry", false), ("dismiss", false)]),
         // Which side's value is kept: the item names them.
@@ -116,6 +120,7 @@ pub(crate) fn choices(release: &Release, item: &WorkItemRow) -> Vec<Choice> {
                     "fail" => "Let the task fail".into(),
                     "answer" => "Go on with this answer".into(),
                     "make-again" => "Make it again".into(),
+                    "new" => "It is a new one".into(),
                     other => label(other).into(),
                 },
                 edit: *edit,
@@ -128,6 +133,17 @@ pub(crate) fn choices(release: &Release, item: &WorkItemRow) -> Vec<Choice> {
         choices.push(Choice {
             name: format!("{KEEP}{side}").into(),
             label: format!("Keep what {side} says").into(),
+            edit: false,
+            note_required: false,
+            style: ActionStyle::Plain,
+        });
+    }
+    for candidate in item.content.get("candidates").items() {
+        let text = |name: &str| candidate.get(name).as_str().unwrap_or_default();
+        let title = if text("title").is_empty() { text("key") } else { text("title") };
+        choices.push(Choice {
+            name: format!("{LINK}{}", text("key")).into(),
+            label: format!("It is {title}").into(),
             edit: false,
             note_required: false,
             style: ActionStyle::Plain,

@@ -47,7 +47,7 @@ pub(crate) fn way(stage: &str, object: &str) -> &'static [&'static str] {
 pub(crate) fn name(stage: &str) -> String {
     match stage {
         "ordered" => "In ERP".to_owned(),
-        "unreadable" => "Cannot be read".to_owned(),
+        "unreadable" => "Cannot be used yet".to_owned(),
         "" => "New".to_owned(),
         other => label(other),
     }
@@ -55,9 +55,9 @@ pub(crate) fn name(stage: &str) -> String {
 
 pub(crate) fn tone(stage: &str) -> Tone {
     match stage {
-        "held" | "unreadable" => Tone::Waiting,
-        "paid" | "credited" | "readable" => Tone::Good,
-        "cancelled" | "rejected" | "dismissed" => Tone::Ended,
+        "held" | "unreadable" | "in conflict" | "refused" | "deletion to be decided" => Tone::Waiting,
+        "paid" | "credited" | "readable" | "in agreement" => Tone::Good,
+        "cancelled" | "rejected" | "dismissed" | "deleted" => Tone::Ended,
         _ => Tone::Moving,
     }
 }

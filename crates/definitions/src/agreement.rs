@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use expr::{Expression, Limits};
 use indexmap::{IndexMap, IndexSet};
-use model::{ConnectionName, ObjectName, Path, QueueName, Value};
+use model::{ConnectionName, ObjectName, QueueName, Value};
+use sync::matching::Matcher;
 use sync::{Abilities, Act, Fields, Policy, fields_of};
 
 use crate::connection::Function;
@@ -18,8 +19,8 @@ pub struct Synchronised {
     pub policy: Policy,
     /// How each side is written.
     pub writers: IndexMap<ConnectionName, Writers>,
-    /// Rules by which a record of an object is recognised that is not linked yet: in each, all members have to be the same.
-    pub matches: Vec<Vec<Path>>,
+    /// By what a record is recognised that is not linked yet.
+    pub matcher: Matcher,
     /// The stage of an object's life: jq on what is agreed.
     pub stage: Option<Expression>,
     /// What people call such an object: jq on what is agreed.
@@ -105,22 +106,6 @@ impl Writers {
 }
 
 impl Synchronised {
-    /// The values by which an object is recognised, one per rule whose members are all there.
-    #[must_use]
-    pub fn match_values(&self, object: &Value) -> Vec<Arc<str>> {
-        let value = |(number, rule): (usize, &Vec<Path>)| {
-            let parts: Option<Vec<String>> = rule
-                .iter()
-                .map(|path| {
-                    let normal = normalised(path.get(object));
-                    (!normal.is_empty()).then_some(normal)
-                })
-                .collect();
-            Some(Arc::from(format!("{number}:{}", parts?.join("|"))))
-        };
-        self.matches.iter().enumerate().filter_map(value).collect()
-    }
-
     /// The stage of an object with these agreed values.
     #[must_use]
     pub fn stage_of(&self, agreed: &Value) -> Option<Arc<str>> {
@@ -137,14 +122,4 @@ impl Synchronised {
 fn text_of(expression: Option<&Expression>, agreed: &Value) -> Option<Arc<str>> {
     let value = expression?.evaluate(agreed, &[], Limits::default()).ok()?;
     value.as_str().filter(|text| !text.is_empty()).map(Arc::from)
-}
-
-/// A value as it is compared: letters and digits only, in small letters.
-fn normalised(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.to_string(),
-        Value::Number(number) => number.to_string(),
-        _ => return String::new(),
-    };
-    text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

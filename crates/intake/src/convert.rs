@@ -259,6 +259,7 @@ impl Shared {
             id: Arc::clone(&work.id),
             record,
             reason,
+            choice: None,
         });
     }
 

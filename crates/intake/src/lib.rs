@@ -79,6 +79,21 @@ pub struct Unreadable {
     pub record: Value,
     /// Why not, one sentence.
     pub reason: String,
+    /// What a person can choose, where it can be read and only is not clear which object it is.
+    pub choice: Option<Choice>,
+}
+
+/// Which object a record may be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The queue of the object's people.
+    pub queue: Option<Arc<str>>,
+    /// The kind of object.
+    pub object: Arc<str>,
+    /// The objects that it may be, with what speaks for them.
+    pub candidates: Value,
+    /// The names of what can be done.
+    pub actions: Value,
 }
 
 /// A record that is not there any more, of an object that systems are kept in agreement about.

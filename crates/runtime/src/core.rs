@@ -10,10 +10,12 @@ use model::{Problem, RunId};
 use store::{InboxRow, Mutation, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 
+use crate::asked::Asked;
 use crate::correlation::{Correlations, Recent};
 use crate::direct::{DirectAccess, UnderWay};
 use crate::figures::Counters;
 use crate::first_records::Loading;
+use crate::identity::Remembered;
 use crate::lane_id::LaneId;
 use crate::launching::Waiters;
 use crate::once::Once;
@@ -55,8 +57,10 @@ pub(crate) struct Core {
     pub(crate) once: Once,
     /// Keys of the records that have an open work item because they cannot be read.
     pub(crate) unreadable: Mutex<HashSet<Arc<str>>>,
+    /// Objects that people are asked about.
+    pub(crate) asked: Asked,
     /// Held while it is found out which objects records are.
-    pub(crate) identity: tokio::sync::Mutex<()>,
+    pub(crate) identity: Arc<tokio::sync::Mutex<Remembered>>,
     /// The objects of which it is not known yet which records the sides have.
     pub(crate) loading: Loading,
     pub(crate) lanes: Vec<mpsc::UnboundedSender<Work>>,

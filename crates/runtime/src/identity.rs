@@ -1,33 +1,76 @@
-//! Which canonical object a record is: by its cross-reference, by the key that it carries, or by the rules of the object; a new
-//! one otherwise. One at a time, so that the first records of two systems at once do not become two objects.
+//! Which canonical object a record is: by its cross-reference, by the key that it carries, or by the rules and the likeness that
+//! the object declares; a new one otherwise. One at a time, so that the first records of two systems at once do not become two
+//! objects.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use connect::Fate;
-use definitions::{Release, Synchronised};
-use intake::{CanonicalEvent, Gone};
+use definitions::Synchronised;
+use intake::CanonicalEvent;
 use model::{Problem, Value};
 use store::{Mutation, ReferenceRow, Store, StoreError};
-use sync::Happened;
+use sync::matching::{Candidate, Judged, Known, Recognised, Why};
+use sync::{Agreement, object_of};
 use uuid::Uuid;
 
 use crate::core::Core;
-use crate::lane::Lost;
-use crate::lane_id::LaneId;
 
-/// How many objects may look like a record before nobody looks further.
-const CANDIDATES_MAX: u32 = 10;
+/// How many objects that share a rule's values or a block with a record are compared with it.
+const CANDIDATES_MAX: u32 = 200;
+/// So many objects are kept in mind that may not be stored yet.
+const REMEMBERED_MAX: usize = 10_000;
 /// Letters and digits that cannot be taken for each other.
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// What a person can do besides linking: it is an object of its own.
+pub(crate) const NEW: &str = "new";
+/// Stands before the key of the object that a person links a record with.
+pub(crate) const LINK: &str = "link-";
 
 /// What is known of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Identity {
     /// It is this object.
     Is(Arc<str>),
-    /// A person has to say which one it is, for this reason.
-    Unclear(String),
+    /// A person has to say which one it is.
+    Unclear(Unclear),
+}
+
+/// Why a person has to say which object a record is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unclear {
+    /// One sentence.
+    pub(crate) reason: String,
+    /// The objects that it may be, best first: key, title, likeness, and what speaks for it.
+    pub(crate) candidates: Value,
+    /// What can be done.
+    pub(crate) actions: Vec<Value>,
+}
+
+/// An object in the form in which it is compared, and what people call it.
+#[derive(Clone)]
+struct Seen {
+    known: Arc<Known>,
+    title: Arc<str>,
+}
+
+/// The objects that were recognised last, in the form in which they are compared: they may not be stored yet.
+#[derive(Default)]
+pub(crate) struct Remembered {
+    known: HashMap<Pair, Seen>,
+    order: VecDeque<Pair>,
+}
+
+impl Remembered {
+    fn put(&mut self, pair: Pair, seen: Seen) {
+        if self.known.insert(pair.clone(), seen).is_none() {
+            self.order.push_back(pair);
+        }
+        while self.order.len() > REMEMBERED_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
 }
 
 /// Finds out which objects these records are; `None` for those that nobody keeps in agreement. What is learnt is durable when
@@ -54,59 +97,21 @@ pub(crate) async fn identify(core: &Arc<Core>, events: &[CanonicalEvent]) -> Res
     if records.iter().all(Option::is_none) {
         return Ok(vec![None; events.len()]);
     }
-    let _one_at_a_time = core.identity.lock().await;
+    let mut one_at_a_time = Arc::clone(&core.identity).lock_owned().await;
     let store = Arc::clone(&core.store);
     let found = tokio::task::spawn_blocking(move || {
-        let mut learnt = Learnt::default();
+        let mut learnt = Learnt { remembered: std::mem::take(&mut *one_at_a_time), ..Learnt::default() };
         let identities = records
             .iter()
             .map(|record| record.as_ref().map(|record| record.identify(&*store, &mut learnt)).transpose());
-        identities.collect::<Result<Vec<_>, _>>().map(|identities| (identities, learnt.mutations))
+        let identities = identities.collect::<Result<Vec<_>, _>>();
+        *one_at_a_time = std::mem::take(&mut learnt.remembered);
+        identities.map(|identities| (identities, learnt.mutations, one_at_a_time))
     });
-    let (identities, mutations) =
+    let (identities, mutations, _one_at_a_time) =
         found.await.map_err(|_| crate::routing::stopping())?.map_err(|error: StoreError| error.problem())?;
     core.commit(mutations, None).await?;
     Ok(identities)
-}
-
-/// Which objects records stood for that are not there any more. Nothing is told of those that nobody knows.
-///
-/// # Errors
-/// When the store cannot be used.
-pub(crate) async fn lost(core: &Arc<Core>, gone: Vec<Gone>) -> Result<Vec<(LaneId, Lost)>, Problem> {
-    if gone.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (store, release) = (Arc::clone(&core.store), Arc::clone(&core.release));
-    let found = tokio::task::spawn_blocking(move || {
-        let known = gone.into_iter().map(|gone| lost_one(&*store, &release, gone));
-        known.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
-    });
-    found.await.map_err(|_| crate::routing::stopping())?.map_err(|error: StoreError| error.problem())
-}
-
-fn lost_one(store: &dyn Store, release: &Release, gone: Gone) -> Result<Option<(LaneId, Lost)>, StoreError> {
-    let (object, connection) = (gone.feed.object.as_str(), gone.feed.connection.as_str());
-    let Some(reference) = store.reference_of_record(object, connection, &gone.record)? else { return Ok(None) };
-    let mut others = HashSet::new();
-    let happened = match &gone.fate {
-        Fate::Merged { into } => match store.reference_of_record(object, connection, into)? {
-            Some(stays) => {
-                for side in release.synchronised.get(object).into_iter().flat_map(|one| one.policy.sides.keys()) {
-                    if store.reference(object, &stays.key, side.as_str())?.is_some() {
-                        others.insert(side.clone());
-                    }
-                }
-                Some(Happened::Merged { into: stays.key })
-            }
-            // Nobody knows the one that stays: it is as good as deleted.
-            None => Some(Happened::Deleted),
-        },
-        Fate::Deleted => Some(Happened::Deleted),
-        Fate::Absent | Fate::There => None,
-    };
-    let lane = LaneId::of_matter(object, &reference.key);
-    Ok(Some((lane, Lost { key: reference.key, gone, happened, others })))
 }
 
 struct Record {
@@ -133,6 +138,7 @@ struct Learnt {
     matches: HashMap<Pair, Vec<Arc<str>>>,
     /// Keys that are known, by object.
     known: HashSet<Pair>,
+    remembered: Remembered,
 }
 
 impl Record {
@@ -152,7 +158,10 @@ impl Record {
             }
             Ok(store.reference(&object, key, &self.connection)?.map(|reference| reference.record_id))
         };
-        let values = self.synchronised.match_values(&self.object);
+        let matcher = &self.synchronised.matcher;
+        let title = self.synchronised.title_of(&self.object).unwrap_or_default();
+        let subject = Seen { known: Arc::new(matcher.know(&self.object)), title };
+        let values = matcher.keys(&subject.known);
         if let Some(key) = self.object.get("key").as_str().filter(|key| !key.is_empty()).map(Arc::<str>::from) {
             // Its own create may have been answered since the first look.
             if let Some(other) = linked(learnt, &key)?.filter(|other| *other != self.record) {
@@ -160,49 +169,71 @@ impl Record {
                     "{} has two records with the key {key}: {other}, which is linked, and {}. Give one of them another key, or merge them there",
                     self.connection, self.record
                 );
-                return Ok(Identity::Unclear(reason));
+                return Ok(Identity::Unclear(Unclear { reason, candidates: Value::Null, actions: Vec::new() }));
             }
             let known = learnt.known.contains(&(Arc::clone(&object), Arc::clone(&key)))
                 || store.synced(&object, &key)?.is_some();
-            self.learn(learnt, &object, &key, (!known).then_some(values));
+            self.learn(learnt, &object, &key, (!known).then_some((values, subject)));
             return Ok(Identity::Is(key));
         }
-        let mut candidates: Vec<Arc<str>> = Vec::new();
+        let mut found: Vec<(Arc<str>, Seen, bool)> = Vec::new();
+        let mut seen = HashSet::new();
         for value in &values {
             let before = learnt.matches.get(&(Arc::clone(&object), Arc::clone(value))).cloned().unwrap_or_default();
             for key in store.matches(&object, value, CANDIDATES_MAX)?.into_iter().chain(before) {
-                if !candidates.contains(&key) {
-                    candidates.push(key);
+                if !seen.insert(Arc::clone(&key)) {
+                    continue;
+                }
+                if let Some(seen) = self.known(store, learnt, &object, &key, value)? {
+                    let taken = linked(learnt, &key)?.is_some_and(|other| other != self.record);
+                    found.push((key, seen, taken));
                 }
             }
         }
-        match candidates.as_slice() {
-            [] => {
+        let candidates =
+            found.iter().map(|(key, seen, taken)| Candidate { id: Arc::clone(key), known: &seen.known, taken: *taken });
+        match matcher.recognise(&subject.known, candidates) {
+            Recognised::New => {
                 let key = new_key();
-                self.learn(learnt, &object, &key, Some(values));
+                self.learn(learnt, &object, &key, Some((values, subject)));
                 Ok(Identity::Is(key))
             }
-            [key] => match linked(learnt, key)?.filter(|other| *other != self.record) {
-                None => {
-                    let key = Arc::clone(key);
-                    self.learn(learnt, &object, &key, None);
-                    Ok(Identity::Is(key))
-                }
-                Some(other) => Ok(Identity::Unclear(format!(
-                    "it looks like {object} {key}, which is record {other} of {} already. Merge the two there, or change what they have in common",
-                    self.connection
-                ))),
-            },
-            several => Ok(Identity::Unclear(format!(
-                "it looks like {} of {object}: {}. Change what it has in common with them, or put the right key into it",
-                several.len(),
-                several.iter().map(|key| &**key).collect::<Vec<_>>().join(", ")
-            ))),
+            Recognised::Linked(Judged { id: key, .. }) => {
+                self.learn(learnt, &object, &key, None);
+                Ok(Identity::Is(key))
+            }
+            Recognised::Ask { candidates, more } => {
+                let title =
+                    |key: &str| found.iter().find(|(known, ..)| **known == *key).map(|(_, seen, _)| &seen.title);
+                Ok(Identity::Unclear(ask(&object, &candidates, more, title)))
+            }
         }
     }
 
+    /// An object in the form in which it is compared. One that is neither stored nor in mind was being taken in when the process
+    /// ended, and comes again: of that only what this key says is known.
+    fn known(
+        &self,
+        store: &dyn Store,
+        learnt: &Learnt,
+        object: &Arc<str>,
+        key: &Arc<str>,
+        value: &str,
+    ) -> Result<Option<Seen>, StoreError> {
+        if let Some(row) = store.synced(object, key)? {
+            let agreed = Agreement::from_value(&row.state).map(|agreement| object_of(&agreement.agreed));
+            return Ok(agreed.ok().map(|agreed| Seen {
+                known: Arc::new(self.synchronised.matcher.know(&agreed)),
+                title: self.synchronised.title_of(&agreed).unwrap_or_default(),
+            }));
+        }
+        let remembered = learnt.remembered.known.get(&(Arc::clone(object), Arc::clone(key))).cloned();
+        let by_key = || self.synchronised.matcher.know_by(value);
+        Ok(remembered.or_else(|| by_key().map(|known| Seen { known: Arc::new(known), title: Arc::default() })))
+    }
+
     /// The record is this object; with values to be recognised by when the object is new.
-    fn learn(&self, learnt: &mut Learnt, object: &Arc<str>, key: &Arc<str>, values: Option<Vec<Arc<str>>>) {
+    fn learn(&self, learnt: &mut Learnt, object: &Arc<str>, key: &Arc<str>, new: Option<(Vec<Arc<str>>, Seen)>) {
         let place = |last: &Arc<str>| (Arc::clone(object), Arc::clone(&self.connection), Arc::clone(last));
         learnt.keys.insert(place(&self.record), Arc::clone(key));
         learnt.records.insert(place(key), Arc::clone(&self.record));
@@ -212,8 +243,10 @@ impl Record {
             connection: Arc::clone(&self.connection),
             record_id: Arc::clone(&self.record),
         }));
-        let Some(values) = values else { return };
-        learnt.known.insert((Arc::clone(object), Arc::clone(key)));
+        let Some((values, seen)) = new else { return };
+        let pair = (Arc::clone(object), Arc::clone(key));
+        learnt.remembered.put(pair.clone(), seen);
+        learnt.known.insert(pair);
         for value in &values {
             learnt.matches.entry((Arc::clone(object), Arc::clone(value))).or_default().push(Arc::clone(key));
         }
@@ -221,8 +254,32 @@ impl Record {
     }
 }
 
+/// What a person is asked.
+fn ask<'a>(object: &str, candidates: &[Judged], more: usize, title: impl Fn(&str) -> Option<&'a Arc<str>>) -> Unclear {
+    let (mut told, mut shown, mut actions) = (Vec::new(), Vec::new(), Vec::new());
+    for judged in candidates {
+        let title = title(&judged.id).cloned().unwrap_or_default();
+        let why: Vec<String> = judged.why.iter().map(ToString::to_string).collect();
+        let name = if title.is_empty() { judged.id.to_string() } else { format!("{title} ({})", judged.id) };
+        told.push(format!("{name}: {}", why.join(", ")));
+        if !judged.why.contains(&Why::Taken) {
+            actions.push(Value::from(format!("{LINK}{}", judged.id)));
+        }
+        shown.push(Value::object([
+            ("key", Value::from(Arc::clone(&judged.id))),
+            ("title", Value::from(title)),
+            ("likeness", Value::from(judged.score.to_string())),
+            ("why", Value::from(why.join(", "))),
+        ]));
+    }
+    actions.push(Value::from(NEW));
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let reason = format!("it may be a {object} that is known already: {}{more}", told.join("; "));
+    Unclear { reason, candidates: Value::from(shown), actions }
+}
+
 /// A key of 20 letters and digits, which is what the external ids of most systems hold; later ones are greater.
-fn new_key() -> Arc<str> {
+pub(crate) fn new_key() -> Arc<str> {
     const LENGTH: usize = 20;
     let bytes = Uuid::now_v7().into_bytes();
     // The time, and of the random part what is random as a whole.

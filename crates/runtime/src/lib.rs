@@ -24,6 +24,7 @@
 //! All that belongs to one object and key. Runs that runs start, and runs that emitted events start, belong to the matter of
 //! the run they come from.
 
+mod asked;
 mod core;
 mod correlation;
 mod direct;
@@ -35,6 +36,8 @@ mod journal;
 mod lane;
 mod lane_id;
 mod launching;
+mod lost;
+mod match_keys;
 mod matter;
 mod once;
 mod recovery;

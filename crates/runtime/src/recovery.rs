@@ -13,9 +13,10 @@ use model::{ConnectionName, Problem, RunId, TransactionId};
 use store::{IntentRow, Page, Store, StoreError, WorkItemFilter, WorkItemStatus};
 use workflow::{Fault, FaultType, FunctionReference, Position, Protocol};
 
+use crate::asked::Asked;
 use crate::core::Core;
 use crate::direct::{DIRECT, DirectFailure};
-use crate::lane::{Held, LaneTask, Performed, side_of};
+use crate::lane::{Held, IDENTITY, LaneTask, Performed, UNREADABLE, side_of};
 use crate::lane_id::LaneId;
 use crate::once::{Entered, business_key};
 use crate::work::Work;
@@ -28,6 +29,8 @@ pub(crate) struct Remembered {
     pub(crate) live: usize,
     /// Keys of the records that have an open item because they cannot be read.
     pub(crate) unreadable: Vec<Arc<str>>,
+    /// The objects that people are asked about.
+    pub(crate) asked: Asked,
 }
 
 /// Reads it.
@@ -47,22 +50,27 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
     }
     let live = store.live_runs()?.len();
     let mut unreadable = Vec::new();
+    let asked = Asked::default();
     let filter = WorkItemFilter { status: Some(WorkItemStatus::Open), ..WorkItemFilter::default() };
     for offset in (0..).step_by(ITEMS_AT_ONCE as usize) {
         let items = store.work_items(&filter, Page { offset, limit: ITEMS_AT_ONCE })?;
         let last = items.len() < ITEMS_AT_ONCE as usize;
         unreadable.extend(items.iter().filter_map(|item| {
             let text = |name: &str| item.content.get(name).as_str();
-            if text("kind") != Some(crate::lane::UNREADABLE) {
+            if !text("kind").is_some_and(|kind| [UNREADABLE, IDENTITY].contains(&kind)) {
                 return None;
             }
-            Some(crate::matter::key_of_record(text("connection")?, text("feed")?, text("id")?))
+            let key = crate::matter::key_of_record(text("connection")?, text("feed")?, text("id")?);
+            if text("kind") == Some(IDENTITY) {
+                asked.open(Arc::clone(&key), &item.content);
+            }
+            Some(key)
         }));
         if last {
             break;
         }
     }
-    Ok(Remembered { intents, matters, live, unreadable })
+    Ok(Remembered { intents, matters, live, unreadable, asked })
 }
 
 /// Whether an intent keeps systems in agreement, and belongs to no run.

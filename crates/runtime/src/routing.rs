@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use intake::{Batch, CanonicalEvent, Sink, Unreadable};
+use intake::{Batch, CanonicalEvent, Choice, Sink, Unreadable};
 use model::{EventId, ObjectName, Problem, RunId, TransactionId, Value};
 use store::{EventRow, Mutation};
 use tokio::sync::oneshot;
@@ -21,9 +21,10 @@ use tokio::sync::oneshot;
 use crate::core::Core;
 use crate::correlation::Correlation;
 use crate::figures::Counters;
-use crate::identity::{Identity, identify, lost};
+use crate::identity::{Identity, identify};
 use crate::lane::Changed;
 use crate::lane_id::LaneId;
+use crate::lost::lost;
 use crate::matter::{RECORD, key_of_record, record_key};
 use crate::timers::position;
 use crate::work::{Event, Start, Work};
@@ -64,12 +65,18 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
             }
             // A person was told of it when it was news.
             Some(Identity::Unclear(_)) if !event.news => {}
-            Some(Identity::Unclear(reason)) => batch.unreadable.push(Unreadable {
+            Some(Identity::Unclear(unclear)) => batch.unreadable.push(Unreadable {
                 connection: event.feed.connection.clone(),
                 feed: Arc::clone(&event.feed.name),
                 id: Arc::clone(&event.record),
                 record: event.envelope.get("data").clone(),
-                reason,
+                reason: unclear.reason,
+                choice: (!unclear.actions.is_empty()).then(|| Choice {
+                    queue: core.release.synchronised.get(&event.object).map(|one| one.queue.as_str().into()),
+                    object: event.object.as_str().into(),
+                    candidates: unclear.candidates,
+                    actions: unclear.actions.into(),
+                }),
             }),
         }
     }

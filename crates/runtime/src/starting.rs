@@ -22,7 +22,7 @@ use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
 use crate::timers::{self, Timers};
 use crate::work::{Pinned, Work};
-use crate::{Parts, Shared, recovery, schedules, upkeep, watching};
+use crate::{Parts, Shared, match_keys, recovery, schedules, upkeep, watching};
 
 /// How many tasks share the lanes.
 const LANE_TASKS: usize = 2;
@@ -43,9 +43,11 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     });
     store.commit(texts.collect()).durable().await.map_err(|error| error.problem_at_start())?;
     let (opened, reading) = (Arc::clone(&release), Arc::clone(&store));
+    let begun = clock.now();
     let (pinned, remembered, loading) = tokio::task::spawn_blocking(move || {
         let pinned = compile(&opened, &*reading)?;
         let remembered = recovery::read(&*reading).map_err(|error| error.problem())?;
+        match_keys::renew(&opened, &*reading, begun)?;
         let loading = intake::loading(&opened, &*reading).map_err(|error| error.problem())?;
         Ok::<_, Problem>((pinned, remembered, loading))
     })
@@ -73,7 +75,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         timers: Timers::default(),
         counters,
         once: crate::once::Once::default(),
-        identity: tokio::sync::Mutex::default(),
+        asked: remembered.asked,
+        identity: Arc::default(),
         loading: Loading::new(loading),
         unreadable: Mutex::new(remembered.unreadable.into_iter().collect()),
         lanes,

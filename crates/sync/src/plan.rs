@@ -37,12 +37,17 @@ impl Agreement {
     /// What a side may have changed itself without anybody having seen it yet is not written over: where that side would have
     /// a say, its record has to be read first, after the change that is to be written came.
     pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
-        self.plan_where(policy, normal, |_| true)
+        self.plan_where(policy, normal, |_, _| true)
     }
 
-    /// The same, but no record is made: as long as it is not known which records the sides have already.
-    pub fn plan_without_creates(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
-        self.plan_where(policy, normal, |holding| holding.id.is_some())
+    /// The same, but a record is made only where that is allowed: it may not be known yet whether a side has one.
+    pub fn plan_creating(
+        &mut self,
+        policy: &Policy,
+        normal: &Normal<'_>,
+        may_create: impl Fn(&ConnectionName) -> bool,
+    ) -> Plan {
+        self.plan_where(policy, normal, |side, holding| holding.id.is_some() || may_create(side))
     }
 
     /// Whether some side has no record yet that it could have.
@@ -53,11 +58,16 @@ impl Agreement {
         })
     }
 
-    fn plan_where(&mut self, policy: &Policy, normal: &Normal<'_>, may_write: impl Fn(&Holding) -> bool) -> Plan {
+    fn plan_where(
+        &mut self,
+        policy: &Policy,
+        normal: &Normal<'_>,
+        may_write: impl Fn(&ConnectionName, &Holding) -> bool,
+    ) -> Plan {
         let mut plan = Plan::default();
         for (name, side) in &policy.sides {
             let holding = self.sides.entry(name.clone()).or_default();
-            if holding.waiting.is_some() || holding.retired.is_some() || !may_write(holding) {
+            if holding.waiting.is_some() || holding.retired.is_some() || !may_write(name, holding) {
                 continue;
             }
             let (mut fields, mut expected) = self.missing(policy, name, side, normal);

@@ -185,6 +185,10 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
     let kind = match text("kind") {
         Some("failure") => "A workflow failed",
         Some("unreadable") => "A record cannot be read",
+        Some("identity") => "Not clear which object a record is",
+        Some("write") => "A system does not take a change",
+        Some("conflict") => "Two systems say different things",
+        Some("deleted") => "Deleted in one system",
         Some("notice") => "Something to know",
         Some("doubt") => "Not known whether it happened",
         _ => "A workflow asks",

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use connect::Action;
 use indexmap::{IndexMap, IndexSet};
-use model::{ConnectionName, Path, QueueName};
+use model::{ConnectionName, QueueName};
 use sync::{Act, Conflict, Deletes, Documents, Owner, Owners, Policy, Side};
 use workflow::yaml::Node;
 
 use super::files::Room;
+use super::matching;
 use super::reader::{Fields, Reader};
 use super::{Document, Known, Loader};
 use crate::agreement::{Synchronised, Writer, Writers};
@@ -16,8 +17,8 @@ use crate::connection::{ConnectionDefinition, Function};
 use crate::object::ObjectDefinition;
 
 /// The members of an object's file that are about agreement.
-pub(super) const MEMBERS: [&str; 9] =
-    ["sides", "owners", "stages", "stage", "conflict", "deletes", "match", "title", "queue"];
+pub(super) const MEMBERS: [&str; 10] =
+    ["sides", "owners", "stages", "stage", "conflict", "deletes", "match", "alike", "title", "queue"];
 const CONFLICTS: [(&str, Conflict); 3] =
     [("queue", Conflict::Queue), ("newest", Conflict::Newest), ("first", Conflict::First)];
 const DELETES: [(&str, Deletes); 4] = [
@@ -69,7 +70,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
     policy.deletes = fields.word("deletes", &DELETES).unwrap_or_default();
     let members = reading.members(&policy);
     policy.owners = reading.owners(&fields, &policy, &members);
-    let matches = reading.matches(&fields, &members);
+    let matcher = matching::read(reader, &fields, &members);
     let queue = fields.text("queue");
     if let (Some(queue), Some(node)) = (&queue, fields.get("queue"))
         && !loader.names_of(Room::Queues).any(|known| known == &**queue)
@@ -81,7 +82,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         object: object.name.clone(),
         policy,
         writers,
-        matches,
+        matcher,
         stage: fields.expression("stage", &[]),
         title: fields.expression("title", &[]),
         queue: QueueName::new(queue.unwrap_or_else(|| QUEUE.into())),
@@ -282,35 +283,6 @@ impl<'a> Sides<'a> {
             return None;
         }
         Some(Owner::Until { stage, before: before?, then: then? })
-    }
-
-    fn matches(&self, fields: &Fields<'a>, members: &IndexSet<Arc<str>>) -> Vec<Vec<Path>> {
-        let rules = fields.get("match").map(|node| self.reader.items(node, "`match`")).unwrap_or_default();
-        rules
-            .iter()
-            .map(|rule| {
-                let names = rule.list().unwrap_or(std::slice::from_ref(rule));
-                names
-                    .iter()
-                    .filter_map(|node| {
-                        let name = self.reader.text(node, "a member of `match`")?;
-                        if !members.is_empty() && !members.contains(&name) {
-                            let message = format!("no side has a member `{name}`");
-                            self.reader.unknown(
-                                node.span,
-                                "IL-DEF-006",
-                                message,
-                                &name,
-                                members.iter().map(|member| &**member),
-                            );
-                            return None;
-                        }
-                        self.reader.path(&name, node.span)
-                    })
-                    .collect()
-            })
-            .filter(|rule: &Vec<Path>| !rule.is_empty())
-            .collect()
     }
 }
 

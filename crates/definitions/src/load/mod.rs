@@ -9,6 +9,7 @@ mod feeds;
 mod files;
 mod functions;
 mod mappings;
+mod matching;
 mod objects;
 mod queues;
 mod reader;

@@ -10,7 +10,9 @@ use crate::world::World;
 
 /// An account with its partner's number.
 fn linked(world: &World, interlock: &Interlock<'_>, name: &str) -> (String, String) {
-    let account = world.create_account(&json!({"Name": name, "BillingPostalCode": "LS1", "BillingCountry": "Ireland"}));
+    let account = world.create_account(
+        &json!({"Name": name, "BillingPostalCode": format!("LS{}", name.len()), "BillingCountry": "Ireland"}),
+    );
     let number = until(SOON, || {
         let found = world.account(&account);
         let number = found["ERP_Customer_Number__c"].as_str().map(str::to_owned);

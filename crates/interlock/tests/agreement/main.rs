@@ -4,6 +4,7 @@ mod deletions;
 mod first_load;
 #[path = "../wrong_input/http.rs"]
 mod http;
+mod matching;
 #[path = "../wrong_input/program.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod program;

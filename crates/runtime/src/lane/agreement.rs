@@ -136,17 +136,17 @@ impl LaneTask {
     ) {
         let object = object_of(&agreed.agreement.agreed);
         agreed.agreement.stage = synchronised.stage_of(&object);
-        let matches = synchronised.match_values(&object);
-        if matches != synchronised.match_values(&object_of(&before.agreed)) {
+        let matcher = &synchronised.matcher;
+        let matches = matcher.keys(&matcher.know(&object));
+        if matches != matcher.keys(&matcher.know(&object_of(&before.agreed))) {
             let (object, key) = (Arc::clone(&pair.0), Arc::clone(&pair.1));
             round.mutations.push(Mutation::PutMatchKeys { object, key, values: matches });
         }
         let normal = normal(synchronised, &agreed.agreement);
         let loading = self.core.loading.is_loading(&pair.0);
-        let plan = match loading {
-            false => agreed.agreement.plan(&synchronised.policy, &normal),
-            true => agreed.agreement.plan_without_creates(&synchronised.policy, &normal),
-        };
+        let asked = &self.core.asked;
+        let may_create = |side: &ConnectionName| !loading && !asked.is_about(pair, side.as_str());
+        let plan = agreed.agreement.plan_creating(&synchronised.policy, &normal, may_create);
         for (side, id) in &plan.checks {
             reread(round, synchronised, &self.core.release, side, id);
         }

@@ -43,7 +43,7 @@ pub(crate) use agreement::{Changed, side_of};
 pub(crate) use direct::Performed;
 pub(crate) use gone::Lost;
 pub(crate) use launch::LaunchAnswer;
-pub(crate) use queues::UNREADABLE;
+pub(crate) use queues::{IDENTITY, UNREADABLE};
 
 /// How many things one round takes on.
 const ROUND_MAX: usize = 256;

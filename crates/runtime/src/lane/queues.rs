@@ -32,6 +32,8 @@ pub(crate) const UNREADABLE: &str = "unreadable";
 pub(crate) const WRITE: &str = "write";
 /// Two systems differ about a field that neither owns.
 pub(crate) const CONFLICT: &str = "conflict";
+/// It is not clear which object a record is.
+pub(crate) const IDENTITY: &str = "identity";
 /// An object was deleted in one system: what becomes of its record in another?
 pub(crate) const DELETED: &str = "deleted";
 /// Something to know; a person has seen it.

@@ -76,6 +76,8 @@ pub(super) enum After {
         matter: TransactionId,
     },
     Intake(ToIntake),
+    /// An object may be made now where it lacks.
+    Review((Arc<str>, Arc<str>)),
     Answer(Answer, Result<(), Problem>),
     Launched(LaunchAnswer, Result<(RunId, bool), Problem>),
     /// A run has ended or failed.
@@ -308,6 +310,10 @@ impl LaneTask {
                             routing::start_emitted(core, event, Some(matter)).await;
                         }
                     });
+                }
+                After::Review(pair) => {
+                    let (answer, _) = tokio::sync::oneshot::channel();
+                    self.core.send(LaneId::of_matter(&pair.0, &pair.1), Work::Review(pair, answer));
                 }
                 After::Intake(message) => {
                     // The intake is gone only when everything stops.

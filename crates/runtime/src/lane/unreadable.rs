@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use intake::Unreadable;
 use model::{Problem, Value};
-use store::{Mutation, WorkItemRow, WorkItemStatus};
+use store::{Mutation, ReferenceRow, WorkItemRow, WorkItemStatus};
 
 use super::LaneTask;
-use super::queues::{DATA, NewItem, UNREADABLE};
+use super::queues::{DATA, IDENTITY, NewItem, UNREADABLE};
 use super::round::{After, Round};
 use crate::core::ToIntake;
+use crate::identity::{LINK, NEW, new_key};
 use crate::journal::line;
 use crate::lane_id::LaneId;
 use crate::matter::{self, RECORD, record_key};
@@ -35,10 +36,13 @@ impl LaneTask {
         round.loaded.matters.insert(pair, Some(row.clone()));
         self.matters.insert(id, row);
         round.marked.insert(id);
+        let row_key = Arc::clone(&key);
         self.core.unreadable().insert(key);
 
-        let content = Value::object([
-            ("kind", Value::from(UNREADABLE)),
+        let choice = record.choice;
+        let kind = if choice.is_some() { IDENTITY } else { UNREADABLE };
+        let mut content = Value::object([
+            ("kind", Value::from(kind)),
             ("record", record.record),
             ("connection", Value::from(record.connection.as_str())),
             ("feed", Value::from(Arc::clone(&record.feed))),
@@ -46,22 +50,28 @@ impl LaneTask {
             ("reason", Value::from(record.reason.as_str())),
             ("allow", Value::array(["retry", "dismiss"])),
         ]);
+        let mut title = format!("{} {} of {} cannot be read", record.feed, record.id, record.connection);
+        let mut queue: Arc<str> = DATA.into();
+        if let Some(choice) = choice {
+            title = format!("{} {} of {}: which {} is it?", record.feed, record.id, record.connection, choice.object);
+            queue = choice.queue.unwrap_or(queue);
+            let actions = choice.actions.items().iter().cloned().chain(["retry", "dismiss"].map(Value::from));
+            content.set("allow", Value::array(actions));
+            content.set("object", choice.object);
+            content.set("candidates", choice.candidates);
+            self.core.asked.open(Arc::clone(&row_key), &content);
+        }
         let open = round.loaded.open.entry(id).or_default();
         if let Some(item) = open.first_mut().filter(|item| !round.resolved.contains(&item.id)) {
             item.content = content;
             item.reason = record.reason.into();
+            item.title = title.into();
+            item.queue = queue;
             round.mutations.push(Mutation::PutWorkItem(item.clone()));
             return Ok(());
         }
-        let item = NewItem {
-            queue: DATA,
-            matter: id,
-            run: None,
-            title: format!("{} {} of {} cannot be read", record.feed, record.id, record.connection),
-            reason: record.reason,
-            amount: None,
-            content,
-        };
+        let item =
+            NewItem { queue: &queue, matter: id, run: None, title, reason: record.reason, amount: None, content };
         self.open(round, item);
         if let Some(Mutation::PutWorkItem(item)) = round.mutations.last().cloned() {
             round.loaded.open.entry(id).or_default().insert(0, item);
@@ -81,6 +91,7 @@ impl LaneTask {
             let withdrawn = WorkItemRow { status: WorkItemStatus::Withdrawn, resolution, ..item };
             round.mutations.push(Mutation::PutWorkItem(withdrawn));
         }
+        self.answered(round, key);
         let title = "The record can be read now";
         round.mutations.push(line(row.id, round.now, "readable", None, title, Value::Null));
         self.close_record(round, row, "readable");
@@ -90,13 +101,45 @@ impl LaneTask {
     pub(super) fn decide_record(&mut self, round: &mut Round, item: &WorkItemRow, action: &str) {
         let text = |name: &str| Arc::<str>::from(item.content.get(name).as_str().unwrap_or_default());
         let (connection, feed, id) = (text("connection"), text("feed"), text("id"));
-        if action == "retry" {
+        let chosen = match action.strip_prefix(LINK) {
+            Some(key) => Some(Arc::from(key)),
+            None if action == NEW => Some(new_key()),
+            None => None,
+        };
+        if let Some(key) = &chosen {
+            round.mutations.push(Mutation::PutReference(ReferenceRow {
+                object: text("object"),
+                key: Arc::clone(key),
+                connection: Arc::clone(&connection),
+                record_id: Arc::clone(&id),
+            }));
+        }
+        let key = crate::matter::key_of_record(&connection, &feed, &id);
+        if action != "retry" {
+            self.answered(round, &key);
+        }
+        // The one that it is said to be is not made meanwhile: only the reading links the two.
+        if let Some(chosen) = &chosen {
+            let about = Value::object([
+                ("object", Value::from(text("object"))),
+                ("connection", Value::from(Arc::clone(&connection))),
+                ("candidates", Value::array([Value::object([("key", Value::from(Arc::clone(chosen)))])])),
+            ]);
+            self.core.asked.open(key, &about);
+            round.after.retain(|after| !matches!(after, After::Review(pair) if pair.1 == *chosen));
+        }
+        if action == "retry" || chosen.is_some() {
             round.after.push(After::Intake(ToIntake::Reread { connection, feed, id }));
             return;
         }
         if let Some(row) = self.matters.get(&item.transaction).cloned() {
             self.close_record(round, row, "dismissed");
         }
+    }
+
+    /// Nobody is asked any more which object a record is: what had to wait for that is looked at again.
+    fn answered(&self, round: &mut Round, key: &str) {
+        round.after.extend(self.core.asked.close(key).into_iter().map(After::Review));
     }
 
     fn close_record(&mut self, round: &mut Round, mut row: store::TransactionRow, stage: &str) {

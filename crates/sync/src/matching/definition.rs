@@ -189,6 +189,22 @@ pub(super) struct Blocking {
 }
 
 impl Matcher {
+    /// What its keys depend on, as a text: with another text, keys are others.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let blocks = self.likeness.iter().flat_map(|likeness| &likeness.blocks);
+        let parts = blocks.map(|block| &block.parts);
+        let rules: Vec<&Vec<usize>> = self.rules.iter().map(|rule| &rule.terms).collect();
+        let forms: Vec<String> = self.terms.iter().map(|(path, form)| format!("{path} {form:?}")).collect();
+        format!("{forms:?} {rules:?} {:?} {:?}", parts.collect::<Vec<_>>(), self.legal_forms)
+    }
+
+    /// Recognises nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { terms: Vec::new(), rules: Vec::new(), likeness: None, legal_forms: LegalForms::new([""; 0]) }
+    }
+
     /// Compiles a definition.
     ///
     /// # Errors

@@ -28,6 +28,21 @@ impl Matcher {
     }
 }
 
+impl Matcher {
+    /// What the key of a rule says of an object that has it; `None` for the key of a block, which says too little.
+    #[must_use]
+    pub fn know_by(&self, key: &str) -> Option<Known> {
+        let mut parts = key.strip_prefix('=')?.split(BETWEEN);
+        let text = parts.next()?;
+        let rule = self.rules.iter().find(|rule| rule.text == text)?;
+        let mut forms = vec![None; self.terms.len()];
+        for (term, part) in rule.terms.iter().zip(parts) {
+            *forms.get_mut(*term)? = Some(part.to_owned());
+        }
+        Some(Known::of_forms(forms))
+    }
+}
+
 fn key(kind: char, fields: &str, parts: Vec<String>) -> Arc<str> {
     let mut key = format!("{kind}{fields}");
     for part in parts {

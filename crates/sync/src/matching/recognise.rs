@@ -80,6 +80,10 @@ impl fmt::Display for Why {
 }
 
 impl Known {
+    pub(super) const fn of_forms(forms: Vec<Option<String>>) -> Self {
+        Self(forms)
+    }
+
     pub(super) fn form(&self, term: usize) -> Option<&str> {
         self.0.get(term)?.as_deref()
     }
@@ -160,6 +164,10 @@ impl Matcher {
             let score = self.score(likeness, subject, candidate.known, &mut why)?;
             // Where an identifying field differs, only what would be linked otherwise is worth asking.
             if score < if differs { likeness.threshold } else { likeness.lowest } {
+                return None;
+            }
+            // A system has many records that are like another one of its own.
+            if candidate.taken {
                 return None;
             }
             score

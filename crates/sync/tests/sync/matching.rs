@@ -376,3 +376,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_key_of_a_rule_says_what_the_rule_compares() {
+    let matcher = matcher();
+    let known = matcher.know(&company(r#"{"name": "ACME Ltd", "postalCode": "ls1 4ap", "taxId": "GB 123"}"#));
+    let same = matcher.know(&company(r#"{"name": "Acme", "postalCode": "LS1 4AP"}"#));
+    let other = matcher.know(&company(r#"{"name": "Acme", "postalCode": "LS2"}"#));
+    let keys = matcher.keys(&known);
+    let by_rule: Vec<Known> = keys.iter().filter_map(|key| matcher.know_by(key)).collect();
+    assert_eq!(by_rule.len(), 2, "one for each rule and none for a block: {keys:?}");
+    let linked = |subject: &Known| {
+        let candidates = by_rule.iter().map(|known| Candidate { id: "a".into(), known, taken: false });
+        matches!(matcher.recognise(subject, candidates.take(2)), Recognised::New)
+    };
+    assert!(!linked(&same) && linked(&other));
+    assert_eq!(matcher.know_by("=no such rule\u{1f}x"), None);
+}
+
+#[test]
+fn what_a_system_has_already_is_only_asked_about_when_a_rule_holds() {
+    let matcher = matcher();
+    let subject = matcher.know(&company(r#"{"name": "Acme Trading", "city": "Leeds", "postalCode": "LS1"}"#));
+    let alike = matcher.know(&company(r#"{"name": "Acme Tradings", "city": "Leeds", "postalCode": "LS1"}"#));
+    let same = matcher.know(&company(r#"{"name": "Acme Trading Ltd", "city": "Hull", "postalCode": "LS1"}"#));
+    let recognised = |known| matcher.recognise(&subject, [Candidate { id: "a".into(), known, taken: true }]);
+    assert_eq!(recognised(&alike), Recognised::New);
+    assert!(matches!(recognised(&same), Recognised::Ask { .. }));
+}
