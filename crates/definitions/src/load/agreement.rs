@@ -95,7 +95,8 @@ impl<'a> Sides<'a> {
         let feeds = connection.feeds.values().filter(|feed| feed.object == self.object.name);
         let reads: IndexSet<Arc<str>> = feeds
             .flat_map(|feed| {
-                feed.mapping.members(true).filter(|member| *member != OWN).map(Arc::from).collect::<Vec<_>>()
+                let mapped = feed.mapping.members(true).filter(|member| *member != OWN).map(Arc::from);
+                mapped.chain(feed.resolve.iter().map(|rule| Arc::clone(&rule.member))).collect::<Vec<_>>()
             })
             .collect();
         if reads.is_empty() {

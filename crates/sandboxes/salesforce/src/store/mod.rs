@@ -2,6 +2,7 @@
 
 mod derive;
 mod index;
+mod price_book;
 mod writer;
 
 use std::collections::HashSet;
