@@ -20,6 +20,8 @@ pub struct Synchronised {
     pub writers: IndexMap<ConnectionName, Writers>,
     /// Rules by which a record of an object is recognised that is not linked yet: in each, all members have to be the same.
     pub matches: Vec<Vec<Path>>,
+    /// Sides that make a new record of what changes: one with the key of another takes its place.
+    pub successors: IndexSet<ConnectionName>,
     /// The stage of an object's life: jq on what is agreed.
     pub stage: Option<Expression>,
     /// What people call such an object: jq on what is agreed.

@@ -110,7 +110,8 @@ impl Record {
         };
         let values = self.synchronised.match_values(&self.object);
         if let Some(key) = self.object.get("key").as_str().filter(|key| !key.is_empty()).map(Arc::<str>::from) {
-            if let Some(other) = linked(learnt, &key)? {
+            let succeeds = self.synchronised.successors.contains(&*self.connection);
+            if let Some(other) = linked(learnt, &key)?.filter(|_| !succeeds) {
                 let reason = format!(
                     "{} has two records with the key {key}: {other}, which is linked, and {}. Give one of them another key, or merge them there",
                     self.connection, self.record

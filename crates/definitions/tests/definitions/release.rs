@@ -99,7 +99,7 @@ fn swept(feed: &str) -> tempfile::TempDir {
     let erp = read("connections/erp.yaml");
     assert!(erp.contains(told) && erp.contains(waits), "{erp}");
     let erp = erp.replace(told, feed).replace(waits, &waits.replace(" }", ", at: crm }"));
-    let order = read("objects/order.yaml") + "sides: { erp: {}, crm: {} }\n";
+    let order = read("objects/order.yaml") + "sides: { erp: {}, crm: {} }\nsuccessors: [erp]\n";
     changed([("connections/erp.yaml", erp.as_bytes()), ("objects/order.yaml", order.as_bytes())])
 }
 
@@ -114,6 +114,8 @@ fn a_feed_may_be_swept_only_and_wait_for_a_record_of_another_connection() {
     let sides = &release.synchronised["order"].policy.sides;
     assert!(sides["erp"].reads.contains("parent"), "what is resolved is read: {:?}", sides["erp"].reads);
     assert!(!sides["crm"].reads.contains("parent"));
+    let successors: Vec<&str> = release.synchronised["order"].successors.iter().map(|side| side.as_str()).collect();
+    assert_eq!(successors, ["erp"]);
 }
 
 #[test]
@@ -122,12 +124,16 @@ fn what_is_wrong_with_a_swept_feed_is_told() {
     let path = folder.path().join("connections/erp.yaml");
     let text = std::fs::read_to_string(&path).expect("the file");
     std::fs::write(&path, text.replace("at: crm", "at: cmr")).expect("written");
+    let path = folder.path().join("objects/order.yaml");
+    let text = std::fs::read_to_string(&path).expect("the file");
+    std::fs::write(&path, text.replace("successors: [erp]", "successors: [wms]")).expect("written");
     let Err(error) = load(folder.path()) else { panic!("there are mistakes") };
     let told = error.to_string();
     for part in [
         "nothing tells of this feed's changes, so `id` has nothing to look at",
         "nothing tells of this feed's changes, so `changed` has nothing to look at",
         "there is no connection `cmr`",
+        "`wms` is none of the sides",
     ] {
         assert!(told.contains(part), "{part} in\n{told}");
     }

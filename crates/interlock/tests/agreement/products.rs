@@ -171,7 +171,11 @@ fn products_prices_and_stock_of_the_erp_are_the_same_in_salesforce_also_after_a_
     let mut conditions = Vec::new();
     let make = |product: usize| {
         let number = number(product);
-        world.create_product(&number, &format!("Product {product}"), if product % 5 == 0 { "KG" } else { "PC" });
+        world.create_product(
+            &number,
+            &format!("Product {product}"),
+            if product.is_multiple_of(5) { "KG" } else { "PC" },
+        );
         world.set_stock(&number, "1020", &format!("{product}.5"));
         world.create_price(&number, &format!("{product}.25"), "GBP")
     };
@@ -195,7 +199,7 @@ fn products_prices_and_stock_of_the_erp_are_the_same_in_salesforce_also_after_a_
                 world.update_price(&conditions[product], &hundred);
             }
             3 => world.set_stock(&number(product), "1010", &format!("{change}.125")),
-            _ => world.update_product(&number(product), &json!({"IsMarkedForDeletion": change % 2 == 0})),
+            _ => world.update_product(&number(product), &json!({"IsMarkedForDeletion": change.is_multiple_of(2)})),
         }
         if change == CHANGES / 2 {
             interlock.program.kill();
@@ -255,10 +259,11 @@ fn an_unknown_unit_or_currency_is_for_a_person_and_nothing_else_waits_for_it() {
     until(SOON, || {
         let prices = in_crm(&world).iter().map(|(number, product)| (number.clone(), product.price)).collect::<Vec<_>>();
         let wanted = [("GOOD", 5000), ("ODD", 3000), ("SWISS", 4000)];
-        if prices == wanted.map(|(number, price)| (number.to_owned(), Some(price))) {
+        let items = interlock.items();
+        if prices == wanted.map(|(number, price)| (number.to_owned(), Some(price))) && items.is_empty() {
             Ok(())
         } else {
-            Err(format!("{prices:?}"))
+            Err(format!("{prices:?} {items:?}"))
         }
     });
 }
@@ -294,5 +299,46 @@ fn what_the_erp_owns_is_written_over_in_salesforce_and_what_sales_made_stays() {
     let advice = world.products().into_iter().find(|product| product["Id"] == own.as_str()).expect("sales' own");
     assert_eq!((&advice["Name"], &advice["Stock_Quantity__c"]), (&json!("Good advice"), &Value::Null));
     assert_eq!(in_erp(&world).len(), 1, "nothing is made in the ERP");
+    assert_eq!(interlock.items(), Vec::<Value>::new());
+}
+
+#[test]
+fn a_new_condition_record_takes_the_place_of_the_one_before_and_a_customers_own_price_is_nobody_elses() {
+    let world = World::new();
+    world.sweep_often();
+    let interlock = world.interlock();
+    world.create_product("TG11", "Trading good", "PC");
+    world.create_price("TG11", "12.50", "GBP");
+    let costs = |wanted: i64| {
+        until(SOON, || match in_crm(&world).get("TG11").and_then(|product| product.price) {
+            Some(price) if price == wanted => Ok(()),
+            other => Err(format!("{other:?} {:?}", interlock.items())),
+        });
+    };
+    costs(12_500);
+    let entry = world.prices().remove(0)["Id"].clone();
+    let customer = world.create_partner("Best customer", "York", "YO1 7HH");
+    let period = |more: Value| {
+        let mut period = json!({"Material": "TG11", "SalesOrganization": "1010", "DistributionChannel": "10"});
+        period.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        json!({"ConditionType": "PPR0", "ConditionRateValue": "1", "ConditionRateValueUnit": "GBP",
+            "to_SlsPrcgCndnRecdValidity": [period]})
+    };
+    // For one customer, and for a while only: neither is what everybody pays.
+    world.write(Method::POST, PRICES, &period(json!({"Customer": customer}))).expect("a price");
+    let while_ = json!({"ConditionValidityStartDate": "/Date(1893456000000)/", "ConditionValidityEndDate": "/Date(1896048000000)/"});
+    world.write(Method::POST, PRICES, &period(while_)).expect("a price");
+    // The one before is in force until the other one begins, and is followed as before.
+    let first =
+        text(&world.read(&format!("{PRICES}?$filter=ConditionRateValue%20eq%2012.5"))["results"][0]["ConditionRecord"]);
+    world.update_price(&first, &json!({"ConditionRateValue": "13"}));
+    costs(13_000);
+    let successor = world.create_price("TG11", "13.75", "GBP");
+    costs(13_750);
+    // It is the one that is followed from now on.
+    world.update_price(&successor, &json!({"ConditionRateValue": "14"}));
+    costs(14_000);
+    assert_eq!(world.prices().len(), 1);
+    assert_eq!(world.prices()[0]["Id"], entry, "the entry stays the same");
     assert_eq!(interlock.items(), Vec::<Value>::new());
 }
