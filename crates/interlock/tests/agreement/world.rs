@@ -57,13 +57,16 @@ impl World {
 
     /// How often each fault of both systems happens.
     pub(crate) fn weather(&self, rate: f64) {
-        for system in [&self.crm, &self.erp] {
-            let url = format!("{system}/_sandbox/faults");
-            let known = self.http.done(self.http.request(Method::GET, &url));
-            let names = known["rates"].as_object().expect("faults").keys();
-            let rates: serde_json::Map<String, Value> = names.map(|name| (name.clone(), rate.into())).collect();
-            self.control(system, "faults", &Value::from(rates));
-        }
+        self.weather_of(&self.crm, rate);
+        self.weather_of(&self.erp, rate);
+    }
+
+    pub(crate) fn weather_of(&self, system: &str, rate: f64) {
+        let url = format!("{system}/_sandbox/faults");
+        let known = self.http.done(self.http.request(Method::GET, &url));
+        let names = known["rates"].as_object().expect("faults").keys();
+        let rates: serde_json::Map<String, Value> = names.map(|name| (name.clone(), rate.into())).collect();
+        self.control(system, "faults", &Value::from(rates));
     }
 
     // ---- Salesforce
