@@ -138,3 +138,23 @@ fn what_is_wrong_with_a_swept_feed_is_told() {
         assert!(told.contains(part), "{part} in\n{told}");
     }
 }
+
+#[test]
+fn a_mapping_whose_jq_cannot_be_seen_through_is_no_warning_where_its_users_say_what_they_ask_for() {
+    let read = |file: &str| std::fs::read_to_string(project("good").join(file)).expect("the file");
+    let quotes =
+        "object: order\nconnection: crm\nrecord: Quote\nfields:\n  key: { read: '[.Lines[]? | .Number] | .[0]' }\n";
+    let crm = read("connections/crm.yaml");
+    let told = |crm: &str| {
+        let folder =
+            changed([("mappings/order.crm.yaml", quotes.as_bytes()), ("connections/crm.yaml", crm.as_bytes())]);
+        let (release, warnings) = load(folder.path()).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        release.sources.render(&warnings, false)
+    };
+    let warned = told(&crm);
+    assert!(warned.contains("which fields this jq reads cannot be seen"), "{warned}");
+    let selected =
+        crm.replace("    key: .key\n", "    key: .key\n    select: { children: { Lines: { fields: [Number] } } }\n");
+    assert_ne!(selected, crm);
+    assert_eq!(told(&selected), "");
+}
