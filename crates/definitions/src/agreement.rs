@@ -21,6 +21,8 @@ pub struct Synchronised {
     pub writers: IndexMap<ConnectionName, Writers>,
     /// By what a record is recognised that is not linked yet.
     pub matcher: Matcher,
+    /// Sides that make a new record of what changes: one with the key of another takes its place.
+    pub successors: IndexSet<ConnectionName>,
     /// The stage of an object's life: jq on what is agreed.
     pub stage: Option<Expression>,
     /// What people call such an object: jq on what is agreed.

@@ -121,6 +121,8 @@ pub enum FeedSource {
     Topic(Arc<str>),
     /// Notifications that the system pushes: a pattern of event types with `*`.
     Push(Arc<str>),
+    /// Nothing tells of them: the system is asked, as the feed's sweep says.
+    Sweep,
 }
 
 /// One followed kind of change.
@@ -160,7 +162,7 @@ pub struct Feed {
     pub select: Arc<Selection>,
 }
 
-/// Adds to a canonical object the canonical key of a record that it names.
+/// Adds to a canonical object the canonical key of a record that it names, or that record's id in another connection.
 #[derive(Debug)]
 pub struct ResolveRule {
     /// The member that is added; `null` when the record is not known.
@@ -169,6 +171,8 @@ pub struct ResolveRule {
     pub object: ObjectName,
     /// The other record's id in this connection: jq on the canonical object.
     pub id: Expression,
+    /// The connection in which its id is wanted, instead of its key.
+    pub at: Option<ConnectionName>,
 }
 
 /// How a feed's losses are found.

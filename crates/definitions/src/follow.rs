@@ -43,7 +43,7 @@ impl Feed {
     pub fn matches_push(&self, event_type: &str) -> bool {
         match &self.source {
             FeedSource::Push(pattern) => glob(pattern, event_type),
-            FeedSource::Topic(_) => false,
+            FeedSource::Topic(_) | FeedSource::Sweep => false,
         }
     }
 

@@ -184,7 +184,7 @@ impl Shared {
         }
     }
 
-    /// Adds the keys of parents; `null` for those that are not known.
+    /// Adds the keys of parents, or their ids in another connection; `null` for those that are not known.
     fn resolve(&self, line: &Line, object: &mut Value) -> Result<Parents, String> {
         let mut parents = Parents::default();
         for rule in &line.feed.resolve {
@@ -200,11 +200,22 @@ impl Shared {
             };
             parents.named = true;
             let known = self.store.reference_of_record(rule.object.as_str(), line.feed.connection.as_str(), &id);
-            match known.map_err(|error| error.to_string())? {
-                Some(reference) => object.set(Arc::clone(&rule.member), Value::from(reference.key)),
-                None => {
+            let found = match (known.map_err(|error| error.to_string())?, &rule.at) {
+                (None, _) => Err(Parent::record(&line.feed.connection, rule.object.as_str(), &id)),
+                (Some(reference), None) => Ok(reference.key),
+                (Some(reference), Some(at)) => {
+                    let there = self.store.reference(rule.object.as_str(), &reference.key, at.as_str());
+                    match there.map_err(|error| error.to_string())? {
+                        Some(there) => Ok(there.record_id),
+                        None => Err(Parent::key(at, rule.object.as_str(), &reference.key)),
+                    }
+                }
+            };
+            match found {
+                Ok(value) => object.set(Arc::clone(&rule.member), Value::from(value)),
+                Err(parent) => {
                     object.set(Arc::clone(&rule.member), Value::Null);
-                    parents.missing.push(Parent::new(&line.feed.connection, rule.object.as_str(), &id));
+                    parents.missing.push(parent);
                 }
             };
         }

@@ -234,8 +234,9 @@ impl Intake {
     }
 
     /// A cross-reference was learnt: changes that waited for it go on, and those that were handed over without it come again.
-    pub fn referenced(&self, connection: &str, object: &str, record_id: &str) {
-        self.shared.wake(&Parent::new(&connection.into(), object, &record_id.into()));
+    pub fn referenced(&self, connection: &str, object: &str, key: &str, record_id: &str) {
+        self.shared.wake(&Parent::record(&connection.into(), object, &record_id.into()));
+        self.shared.wake(&Parent::key(&connection.into(), object, &key.into()));
     }
 
     /// Looks now whether parents have become known that changes wait for, as is done every 30 seconds by itself.

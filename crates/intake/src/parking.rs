@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionName, Value};
-use store::{InboxRow, Mutation};
+use store::{InboxRow, Mutation, Store, StoreError};
 
 use crate::convert::{Parked, inbox_row};
 use crate::record::Line;
@@ -34,11 +34,28 @@ pub(crate) struct Parent {
     connection: Arc<str>,
     object: Arc<str>,
     id: Arc<str>,
+    /// Whether `id` is the canonical key, whose record in this connection is waited for, and not the record's id.
+    is_key: bool,
 }
 
 impl Parent {
-    pub(crate) fn new(connection: &ConnectionName, object: &str, id: &Arc<str>) -> Self {
-        Self { connection: connection.as_str().into(), object: object.into(), id: Arc::clone(id) }
+    /// The object that is this record of a connection.
+    pub(crate) fn record(connection: &ConnectionName, object: &str, id: &Arc<str>) -> Self {
+        let is_key = false;
+        Self { connection: connection.as_str().into(), object: object.into(), id: Arc::clone(id), is_key }
+    }
+
+    /// The record of a connection that is this object.
+    pub(crate) fn key(connection: &ConnectionName, object: &str, key: &Arc<str>) -> Self {
+        Self { is_key: true, ..Self::record(connection, object, key) }
+    }
+
+    fn is_known(&self, store: &dyn Store) -> Result<bool, StoreError> {
+        let found = match self.is_key {
+            true => store.reference(&self.object, &self.id, &self.connection),
+            false => store.reference_of_record(&self.object, &self.connection, &self.id),
+        };
+        found.map(|reference| reference.is_some())
     }
 }
 
@@ -167,7 +184,7 @@ impl Shared {
             self.parking.put(line.place, parents.clone(), work);
             // A parent may have become known between the look and the parking. What cannot be looked up now is looked up later.
             for parent in parents {
-                if let Ok(Some(_)) = self.store.reference_of_record(&parent.object, &parent.connection, &parent.id) {
+                if let Ok(true) = parent.is_known(&*self.store) {
                     self.wake(&parent);
                 }
             }
@@ -237,9 +254,9 @@ impl Shared {
         let looking = tokio::task::spawn_blocking(move || {
             let mut known = Vec::new();
             for parent in parents {
-                match store.reference_of_record(&parent.object, &parent.connection, &parent.id) {
-                    Ok(Some(_)) => known.push(parent),
-                    Ok(None) => {}
+                match parent.is_known(&*store) {
+                    Ok(true) => known.push(parent),
+                    Ok(false) => {}
                     Err(error) => {
                         tracing::error!(%error, "parents cannot be looked up; it is tried again");
                         break;
@@ -265,8 +282,9 @@ pub(crate) fn orphan_row(line: &Line, work: &Work, parents: &[Parent], now: Time
     let mut row = inbox_row(line, Arc::clone(&row_id), &work.id, work.at, now);
     let parents = parents.iter().map(|parent| {
         Value::object([
+            ("connection", Value::from(Arc::clone(&parent.connection))),
             ("object", Value::from(Arc::clone(&parent.object))),
-            ("id", Value::from(Arc::clone(&parent.id))),
+            (if parent.is_key { "key" } else { "id" }, Value::from(Arc::clone(&parent.id))),
         ])
     });
     row.content.set(WAITS_FOR, Value::array(parents));
@@ -278,8 +296,13 @@ pub(crate) fn orphan_row(line: &Line, work: &Work, parents: &[Parent], now: Time
 pub(crate) fn orphan_parents(line: &Line, content: &Value) -> Vec<Parent> {
     let Value::Array(parents) = content.get(WAITS_FOR) else { return Vec::new() };
     let parent = |value: &Value| {
-        let (object, id) = (value.get("object").as_str()?, value.get("id").as_str()?);
-        Some(Parent::new(&line.feed.connection, object, &id.into()))
+        let object = value.get("object").as_str()?;
+        // Rows of earlier versions name no connection: it is the feed's own.
+        let connection = value.get("connection").as_str().map_or(line.feed.connection.clone(), ConnectionName::from);
+        match (value.get("id").as_str(), value.get("key").as_str()) {
+            (Some(id), _) => Some(Parent::record(&connection, object, &id.into())),
+            (None, key) => Some(Parent::key(&connection, object, &key?.into())),
+        }
     };
     parents.iter().filter_map(parent).collect()
 }
@@ -289,7 +312,7 @@ mod tests {
     use super::*;
 
     fn parent(id: &str) -> Parent {
-        Parent::new(&"erp".into(), "order", &id.into())
+        Parent::record(&"erp".into(), "order", &id.into())
     }
 
     fn work(id: &str, orphan: bool) -> Work {

@@ -84,7 +84,7 @@ pub(crate) fn new(folder: &Path, integration: Integration) -> Result<(), Problem
     let name = folder.display();
     let what = match integration {
         Integration::QuoteToCash => "from quote to cash",
-        Integration::MasterData => "for customers in two systems",
+        Integration::MasterData => "for master data in two systems",
     };
     println!(
         "{name}: {files} files, the reference integration {what}.\n\n\

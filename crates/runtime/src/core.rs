@@ -34,7 +34,7 @@ const REFUSED_MAX: u32 = 3;
 #[derive(Debug)]
 pub(crate) enum ToIntake {
     /// A cross-reference is durable.
-    Referenced { connection: Arc<str>, object: Arc<str>, record: Arc<str> },
+    Referenced { connection: Arc<str>, object: Arc<str>, key: Arc<str>, record: Arc<str> },
     /// A person mended a record.
     Reread { connection: Arc<str>, feed: Arc<str>, id: Arc<str> },
     /// A record has to be read again, as its inbox row says.

@@ -163,8 +163,9 @@ impl Record {
         let subject = Seen { known: Arc::new(matcher.know(&self.object)), title };
         let values = matcher.keys(&subject.known);
         if let Some(key) = self.object.get("key").as_str().filter(|key| !key.is_empty()).map(Arc::<str>::from) {
+            let succeeds = self.synchronised.successors.contains(&*self.connection);
             // Its own create may have been answered since the first look.
-            if let Some(other) = linked(learnt, &key)?.filter(|other| *other != self.record) {
+            if let Some(other) = linked(learnt, &key)?.filter(|other| !succeeds && *other != self.record) {
                 let reason = format!(
                     "{} has two records with the key {key}: {other}, which is linked, and {}. Give one of them another key, or merge them there",
                     self.connection, self.record
@@ -184,8 +185,12 @@ impl Record {
                 if !seen.insert(Arc::clone(&key)) {
                     continue;
                 }
+                let taken = linked(learnt, &key)?.is_some_and(|other| other != self.record);
+                // The keys of rules come first: of what only shares a block, what has a record here already is none to think about.
+                if taken && !matcher.is_of_rule(value) {
+                    continue;
+                }
                 if let Some(seen) = self.known(store, learnt, &object, &key, value)? {
-                    let taken = linked(learnt, &key)?.is_some_and(|other| other != self.record);
                     found.push((key, seen, taken));
                 }
             }

@@ -153,8 +153,8 @@ fn tell_intake(intake: Intake, mut told: mpsc::UnboundedReceiver<ToIntake>) -> J
     tokio::spawn(async move {
         while let Some(message) = told.recv().await {
             match message {
-                ToIntake::Referenced { connection, object, record } => {
-                    intake.referenced(&connection, &object, &record);
+                ToIntake::Referenced { connection, object, key, record } => {
+                    intake.referenced(&connection, &object, &key, &record);
                 }
                 ToIntake::Look { row } => intake.look(&row),
                 ToIntake::Reread { connection, feed, id } => {

@@ -1,5 +1,6 @@
 //! What changed in the ERP: business events that it pushes, and sweeps for what those lost.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -23,6 +24,8 @@ use crate::wire::Request;
 const EVENTS_MAX: usize = 1_000;
 /// Longest id or type of an event, in bytes.
 const NAME_MAX: usize = 512;
+/// In the place of a field: nothing tells when such a record changed, so each of them is looked at.
+const EVERYTHING: &str = "*";
 /// Records on one page of a sweep.
 const PAGE: usize = 1_000;
 /// Dates without a time are of the ERP's own zone, which may be behind UTC.
@@ -140,19 +143,16 @@ impl Erp {
         since: Timestamp,
         page: Option<Position>,
     ) -> Result<ChangePage, CallError> {
+        if self.config.changes.get(record).is_some_and(|field| field == EVERYTHING) {
+            return self.sweep_everything(record, page).await;
+        }
         let target = self.target(record).await?;
         let (_, entity) = target.service.set(target.name)?;
         let (field, property) = self.change_field(record, entity)?;
         // Some services type a date as a date and time, which is always midnight then.
         let by_day = property.edm == Edm::Date || (property.edm == Edm::DateTime && field == "LastChangeDate");
         let place = match page {
-            Some(page) => Mark::read(&page).ok_or_else(|| {
-                CallError::new(
-                    ErrorClass::Misconfigured,
-                    "position",
-                    "the place in the sweep is not one of this connector",
-                )
-            })?,
+            Some(page) => Mark::read(&page).ok_or_else(no_place)?,
             None if by_day => Mark { from: since.checked_sub(DAY).unwrap_or(since).to_string(), skip: 0 },
             None => Mark { from: since.to_string(), skip: 0 },
         };
@@ -204,12 +204,6 @@ impl Erp {
             };
             next.position()
         });
-        let id = |row: &Value| -> Arc<str> {
-            match key_of(entity, row) {
-                Value::String(id) => id,
-                key => key.to_string().into(),
-            }
-        };
         let mark = |row: &Value| -> Arc<str> {
             let stamp = stamp(row);
             if statuses.is_empty() {
@@ -218,7 +212,34 @@ impl Erp {
             let told = statuses.iter().map(|name| row.get(name).as_str().unwrap_or_default());
             format!("{stamp}#{}", told.collect::<Vec<_>>().join(",")).into()
         };
-        Ok(ChangePage { records: rows.iter().map(|row| (id(row), mark(row))).collect(), next })
+        Ok(ChangePage { records: rows.iter().map(|row| (id_of(entity, row), mark(row))).collect(), next })
+    }
+
+    /// All records, in the order of their keys, each with a mark of what it and the records below it say: for records of which
+    /// nothing tells when they changed.
+    async fn sweep_everything(&self, record: &str, page: Option<Position>) -> Result<ChangePage, CallError> {
+        let target = self.target(record).await?;
+        let (_, entity) = target.service.set(target.name)?;
+        let skip = page.map_or(Some(0), |page| Some(Mark::read(&page)?.skip)).ok_or_else(no_place)?;
+        let keys = entity.keys.iter().map(|key| &**key).collect::<Vec<_>>().join(",");
+        let mut address = format!("{}?$orderby={}&$top={PAGE}&$skip={skip}", target.name, literal::encode(&keys));
+        let below: Vec<&str> = entity.navigations.keys().map(|name| &**name).collect();
+        if !below.is_empty() {
+            address.push_str(&format!("&$expand={}", literal::encode(&below.join(","))));
+        }
+        let answer = self.wire.ask(&Request::get(&target.service.name, address)).await?;
+        let response = Response { status: answer.status.as_u16(), headers: answer.headers, body: answer.body };
+        let (mut rows, more) = codec::page(self.payload(&response, Effect::Read)?);
+        let mut decoder = Decoder::new(&target.service, entity, false);
+        rows.iter_mut().for_each(|row| decoder.record(row));
+        let is_last = rows.is_empty() || (rows.len() < PAGE && more.is_none());
+        let next = (!is_last).then(|| Mark { from: String::new(), skip: skip + rows.len() }.position());
+        let mark = |row: &Value| {
+            let mut hasher = DefaultHasher::new();
+            json::to_vec(row).hash(&mut hasher);
+            Arc::from(format!("#{:016x}", hasher.finish()))
+        };
+        Ok(ChangePage { records: rows.iter().map(|row| (id_of(entity, row), mark(row))).collect(), next })
     }
 
     /// The field that tells when a record changed: as configured, or one of SAP's usual names.
@@ -229,10 +250,22 @@ impl Erp {
         let usual = ["LastChangeDateTime", "LastChangeDate"];
         usual.iter().find_map(|field| Some((*field, entity.properties.get(*field)?))).ok_or_else(|| {
             let message =
-                format!("nothing in {record} tells when it changed; name the field under `changes` of the connection");
+                format!("nothing in {record} tells when it changed; name the field under `changes` of the connection, or `\"*\"` to have all looked at");
             CallError::new(ErrorClass::Misconfigured, "no-change-field", message)
         })
     }
+}
+
+/// A record's id: its key, as text.
+fn id_of(entity: &EntityType, row: &Value) -> Arc<str> {
+    match key_of(entity, row) {
+        Value::String(id) => id,
+        key => key.to_string().into(),
+    }
+}
+
+fn no_place() -> CallError {
+    CallError::new(ErrorClass::Misconfigured, "position", "the place in the sweep is not one of this connector")
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
 
 const DAY_MILLISECONDS: i64 = 86_400_000;
+const EPOCH: Date = Date::constant(1970, 1, 1);
 
 /// The milliseconds in `/Date(…)/`.
 pub(crate) fn wire_milliseconds(text: &str) -> Option<i64> {
@@ -26,8 +27,10 @@ pub(crate) fn wire_milliseconds(text: &str) -> Option<i64> {
 
 /// The calendar date `2026-11-23` of a wire date.
 pub(crate) fn date_from_wire(text: &str) -> Option<String> {
-    let timestamp = Timestamp::from_millisecond(wire_milliseconds(text)?).ok()?;
-    Some(Offset::UTC.to_datetime(timestamp).date().to_string())
+    let days = wire_milliseconds(text)?.div_euclid(DAY_MILLISECONDS);
+    // By the calendar and not as an instant: what has no end lasts until 9999-12-31, of which not every hour is an instant.
+    let since = SignedDuration::from_secs(days.checked_mul(DAY_MILLISECONDS / 1000)?);
+    Some(EPOCH.checked_add(since).ok()?.to_string())
 }
 
 /// The instant in RFC 3339 of a wire instant.
@@ -81,8 +84,7 @@ pub(crate) fn instant(text: &str) -> Option<Timestamp> {
 
 /// Appends `/Date(…)/` of a calendar date, without quotes.
 pub(crate) fn write_date(date: Date, out: &mut String) {
-    let midnight = Offset::UTC.to_timestamp(date.to_datetime(Time::midnight())).map(Timestamp::as_millisecond);
-    let milliseconds = midnight.unwrap_or_default().div_euclid(DAY_MILLISECONDS) * DAY_MILLISECONDS;
+    let milliseconds = date.duration_since(EPOCH).as_secs() * 1000;
     // Writing to a String cannot fail.
     let _ = write!(out, "/Date({milliseconds})/");
 }
@@ -125,6 +127,10 @@ mod tests {
     fn reads_the_forms_of_the_wire() {
         assert_eq!(date_from_wire("/Date(1795392000000)/").as_deref(), Some("2026-11-23"));
         assert_eq!(date_from_wire("/Date(-86400000)/").as_deref(), Some("1969-12-31"));
+        assert_eq!(date_from_wire("/Date(253402214400000)/").as_deref(), Some("9999-12-31"), "what has no end");
+        let mut forever = String::new();
+        write_date(date("9999-12-31").expect("a date"), &mut forever);
+        assert_eq!(forever, "/Date(253402214400000)/");
         assert_eq!(instant_from_wire("/Date(1795427999000+0060)/").as_deref(), Some("2026-11-23T09:59:59Z"));
         assert_eq!(instant_from_wire("/Date(1478099423123+0000)/").as_deref(), Some("2016-11-02T15:10:23.123Z"));
         assert_eq!(time_from_wire("PT13H20M05S").as_deref(), Some("13:20:05"));

@@ -38,7 +38,8 @@ impl World {
         let running = serve(Options { timing, ..Options::default() }).await.expect("a simulator");
         let settings = value(&format!(
             r#"{{"connector":"s4hana","url":"{}","client":"100","auth":{{"flow":"basic","username":"INTERLOCK","password":"env:P"}},
-                "simulations":["API_SALES_ORDER_SIMULATION_SRV"]}}"#,
+                "simulations":["API_SALES_ORDER_SIMULATION_SRV"],
+                "changes":{{"API_MATERIAL_STOCK_SRV/A_MaterialStock":"*"}}}}"#,
             running.url
         ));
         let erp = S4Hana.open(Settings { name: "erp".into(), settings: &settings, secrets: &Password });
@@ -127,6 +128,33 @@ async fn deliveries_that_only_know_the_day_of_a_change_are_found_at_each_change(
         Some(first),
         "what did not change keeps its mark"
     );
+}
+
+#[tokio::test]
+async fn of_records_that_do_not_tell_when_they_changed_all_are_found_with_a_mark_of_what_they_say() {
+    let world = World::start().await;
+    let stock = async || {
+        let found =
+            world.erp.changed_since("API_MATERIAL_STOCK_SRV/A_MaterialStock", jiff::Timestamp::now(), None).await;
+        found.expect("records").records
+    };
+    let before = stock().await;
+    assert_eq!(before.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["71053", "85123A"]);
+    assert_eq!(stock().await, before, "what did not change keeps its mark");
+    // The change is in a record below.
+    world.control("PUT", "stock", r#"[{"product":"85123A","plant":"1010","quantity":"7"}]"#).await;
+    let after = stock().await;
+    assert_eq!((&after[0], after[1].1 == before[1].1), (&before[0], false));
+    let read = Call {
+        key: Some(Key { field: "".into(), value: Value::from(Arc::clone(&after[1].0)) }),
+        select: Arc::new(Selection {
+            fields: Vec::new(),
+            children: vec![("to_MatlStkInAcctMod".into(), Selection::default())],
+        }),
+        ..call(Action::Read, "API_MATERIAL_STOCK_SRV/A_MaterialStock", "null")
+    };
+    let read = world.one(read).await.expect("a record");
+    assert_eq!(read.get("to_MatlStkInAcctMod").at(0).get("MatlWrhsStkQtyInMatlBaseUnit"), &value("7"));
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ const CODES: &[(&str, ErrorClass, &str)] = &[
     ("STRING_TOO_LONG", Rejected, "the text is longer than the field"),
     ("NUMBER_OUTSIDE_VALID_RANGE", Rejected, "the number does not fit the field"),
     ("MALFORMED_ID", Rejected, "this is not an id"),
+    ("STANDARD_PRICE_NOT_DEFINED", Rejected, "the product needs a price in the standard price book first"),
     ("DUPLICATE_VALUE", Rejected, "another record has the unique value"),
     ("DUPLICATES_DETECTED", Rejected, "a duplicate rule blocks the record; the details name the matches"),
     ("DUPLICATE_EXTERNAL_ID", Rejected, "several records have the external id"),

@@ -17,8 +17,8 @@ use crate::connection::{ConnectionDefinition, Function};
 use crate::object::ObjectDefinition;
 
 /// The members of an object's file that are about agreement.
-pub(super) const MEMBERS: [&str; 10] =
-    ["sides", "owners", "stages", "stage", "conflict", "deletes", "match", "alike", "title", "queue"];
+pub(super) const MEMBERS: [&str; 11] =
+    ["sides", "owners", "stages", "stage", "conflict", "deletes", "match", "alike", "successors", "title", "queue"];
 const CONFLICTS: [(&str, Conflict); 3] =
     [("queue", Conflict::Queue), ("newest", Conflict::Newest), ("first", Conflict::First)];
 const DELETES: [(&str, Deletes); 4] = [
@@ -80,12 +80,13 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
     }
     Some(Synchronised {
         object: object.name.clone(),
-        policy,
         writers,
         matcher,
+        successors: reading.successors(&fields, &policy),
         stage: fields.expression("stage", &[]),
         title: fields.expression("title", &[]),
         queue: QueueName::new(queue.unwrap_or_else(|| QUEUE.into())),
+        policy,
     })
 }
 
@@ -113,7 +114,8 @@ impl<'a> Sides<'a> {
         let feeds = connection.feeds.values().filter(|feed| feed.object == self.object.name);
         let reads: IndexSet<Arc<str>> = feeds
             .flat_map(|feed| {
-                feed.mapping.members(true).filter(|member| *member != OWN).map(Arc::from).collect::<Vec<_>>()
+                let mapped = feed.mapping.members(true).filter(|member| *member != OWN).map(Arc::from);
+                mapped.chain(feed.resolve.iter().map(|rule| Arc::clone(&rule.member))).collect::<Vec<_>>()
             })
             .collect();
         if reads.is_empty() {
@@ -258,16 +260,7 @@ impl<'a> Sides<'a> {
     }
 
     fn owner(&self, node: &'a Node, span: model::Span, policy: &Policy, stages: &[Arc<str>]) -> Option<Owner> {
-        let side = |node: &Node, what: &str| -> Option<ConnectionName> {
-            let name = self.reader.text(node, what)?;
-            if !policy.sides.contains_key(&*name) {
-                let message = format!("`{name}` is none of the sides");
-                let sides = policy.sides.keys().map(ConnectionName::as_str);
-                self.reader.unknown(node.span, "IL-DEF-006", message, &name, sides);
-                return None;
-            }
-            Some(ConnectionName::new(name))
-        };
+        let side = |node: &Node, what: &str| self.one_of_the_sides(node, what, policy);
         if node.map().is_none() {
             return side(node, "an owner").map(Owner::Always);
         }
@@ -283,6 +276,22 @@ impl<'a> Sides<'a> {
             return None;
         }
         Some(Owner::Until { stage, before: before?, then: then? })
+    }
+
+    fn successors(&self, fields: &Fields<'a>, policy: &Policy) -> IndexSet<ConnectionName> {
+        let nodes = fields.get("successors").map(|node| self.reader.items(node, "`successors`")).unwrap_or_default();
+        nodes.iter().filter_map(|node| self.one_of_the_sides(node, "a side of `successors`", policy)).collect()
+    }
+
+    fn one_of_the_sides(&self, node: &Node, what: &str, policy: &Policy) -> Option<ConnectionName> {
+        let name = self.reader.text(node, what)?;
+        if !policy.sides.contains_key(&*name) {
+            let message = format!("`{name}` is none of the sides");
+            let sides = policy.sides.keys().map(ConnectionName::as_str);
+            self.reader.unknown(node.span, "IL-DEF-006", message, &name, sides);
+            return None;
+        }
+        Some(ConnectionName::new(name))
     }
 }
 

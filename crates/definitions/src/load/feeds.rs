@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::Follows;
+use model::ConnectionName;
 use workflow::yaml::{Key, Node};
 
+use super::files::Room;
 use super::functions::Around;
 use super::reader::{Fields, Reader};
 use crate::connection::{Feed, FeedSource, ResolveRule, Sweep};
@@ -119,8 +121,18 @@ fn source(reader: Reader<'_>, fields: &Fields<'_>) -> Option<FeedSource> {
             reader.error_with(fields.key_span("push"), "IL-DEF-011", message, "make two feeds of it");
             None
         }
+        (None, None) if fields.get("sweep").is_some() => {
+            for name in ["id", "changed", "where"] {
+                if fields.get(name).is_some() {
+                    let message = format!("nothing tells of this feed's changes, so `{name}` has nothing to look at");
+                    reader.error_with(fields.key_span(name), "IL-DEF-011", message, "use `only`, or remove it");
+                }
+            }
+            Some(FeedSource::Sweep)
+        }
         (None, None) => {
-            let message = "a feed needs `topic` (to subscribe) or `push` (for notifications that the system sends)";
+            let message = "a feed needs `topic` (to subscribe), `push` (for notifications that the system sends) or \
+                           `sweep` (to ask what changed)";
             reader.error(fields.place(), "IL-DEF-004", message);
             None
         }
@@ -153,11 +165,20 @@ fn resolve<'a>(around: &Around<'a>, fields: &Fields<'a>) -> Vec<ResolveRule> {
 
 fn resolve_rule<'a>(around: &Around<'a>, node: &'a Node, fields: &Fields<'a>) -> Option<ResolveRule> {
     let place = fields.key_span("resolve");
-    let inner = around.reader.fields(node, place, "`resolve`", &["as", "object", "id"])?;
+    let inner = around.reader.fields(node, place, "`resolve`", &["as", "object", "id", "at"])?;
     let member = inner.required_text("as");
     let object = around.object(&inner, "object");
     let id = inner.required_expression("id");
-    Some(ResolveRule { member: member?, object: object?, id: id? })
+    let at = inner.text("at");
+    if let (Some(name), Some(node)) = (&at, inner.get("at"))
+        && !around.loader.names_of(Room::Connections).any(|known| known == &**name)
+    {
+        let message = format!("there is no connection `{name}`");
+        around.reader.unknown(node.span, "IL-DEF-006", message, name, around.loader.names_of(Room::Connections));
+        return None;
+    }
+    let at = at.map(ConnectionName::new);
+    Some(ResolveRule { member: member?, object: object?, id: id?, at })
 }
 
 fn sweep<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> Option<Sweep> {

@@ -42,7 +42,8 @@ pub(super) fn read(loader: &Loader<'_>, known: &Known, document: &Document<'_>) 
     }
     let definition = object.as_ref().and_then(|object| known.objects.get(&**object));
     let schema = definition.map(|definition| &definition.document);
-    let mut table = Table { reader, known, loader, root: schema };
+    let selected = is_selected(loader, document.stem);
+    let mut table = Table { reader, known, loader, root: schema, selected };
     let compiled = table.read(&fields, schema)?;
     let definition = MappingDefinition {
         name: Arc::clone(document.stem),
@@ -106,12 +107,29 @@ fn place(file: &Node, error: &CompileError) -> Option<Span> {
     parts.flatten().find(|(key, _)| key.name == error.cell).map(|(key, _)| key.span)
 }
 
+/// Whether a mapping is used, and everything that uses it has a `select`.
+fn is_selected(loader: &Loader<'_>, name: &str) -> bool {
+    let parts = loader.documents_of(Room::Connections).flat_map(|document| {
+        let parts = ["functions", "feeds"].into_iter().filter_map(|part| document.node.get(part)?.map());
+        parts.flatten().map(|(_, node)| node)
+    });
+    let mut uses = parts.filter(|node| node.get("mapping").and_then(Node::text).is_some_and(|used| **used == *name));
+    let mut used = false;
+    let all = uses.all(|node| {
+        used = true;
+        node.get("select").is_some()
+    });
+    used && all
+}
+
 struct Table<'a> {
     reader: Reader<'a>,
     known: &'a Known,
     loader: &'a Loader<'a>,
     /// The object's schema document, when there is one.
     root: Option<&'a Value>,
+    /// Whether all that read with the mapping say by `select` what they ask for.
+    selected: bool,
 }
 
 impl<'a> Table<'a> {
@@ -165,7 +183,7 @@ impl<'a> Table<'a> {
 
     /// Warns where nobody can see what has to be asked of the system. What a list of the same table reads is asked.
     fn check_seen(&self, table: &TableDefinition, cell: &FieldDefinition, span: Span) {
-        let Some(read) = cell.read.as_ref().filter(|_| cell.direction.reads()) else { return };
+        let Some(read) = cell.read.as_ref().filter(|_| cell.direction.reads() && !self.selected) else { return };
         let uses = uses(read.text());
         let listed = |path: &Path| table.lists.iter().any(|list| list.direction.reads() && list.record == *path);
         let begins = |list: &ListDefinition| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use definitions::{ActionStyle, ApiSource, Effect, FeedSource, Target};
 use model::Value;
 
-use crate::support::{good, load, project};
+use crate::support::{changed, good, load, project};
 
 #[test]
 fn defaults_are_filled_in() {
@@ -89,4 +89,72 @@ fn a_null_member_counts_as_absent_for_the_schema() {
     let mut told: Vec<String> = violations.iter().map(ToString::to_string).collect();
     told.sort();
     assert_eq!(told, ["/number: 1 is not of type \"string\"", "`key` is missing"]);
+}
+
+/// The good project, in which orders are swept, wait for their parent in the CRM, and are kept in agreement.
+fn swept(feed: &str) -> tempfile::TempDir {
+    let read = |file: &str| std::fs::read_to_string(project("good").join(file)).expect("the file");
+    let told = "    push: order.*\n    id: .SalesOrder\n";
+    let waits = "resolve: { as: parent, object: order, id: .number }";
+    let erp = read("connections/erp.yaml");
+    assert!(erp.contains(told) && erp.contains(waits), "{erp}");
+    let erp = erp.replace(told, feed).replace(waits, &waits.replace(" }", ", at: crm }"));
+    let order = read("objects/order.yaml") + "sides: { erp: {}, crm: {} }\nsuccessors: [erp]\n";
+    changed([("connections/erp.yaml", erp.as_bytes()), ("objects/order.yaml", order.as_bytes())])
+}
+
+#[test]
+fn a_feed_may_be_swept_only_and_wait_for_a_record_of_another_connection() {
+    let folder = swept("    record: A_SalesOrder\n");
+    let (release, _) = load(folder.path()).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let feed = &release.connections["erp"].feeds["orders"];
+    assert_eq!(feed.source, FeedSource::Sweep);
+    assert!(!feed.matches_push("order.changed"));
+    assert_eq!(feed.resolve[0].at.as_ref().map(model::ConnectionName::as_str), Some("crm"));
+    let sides = &release.synchronised["order"].policy.sides;
+    assert!(sides["erp"].reads.contains("parent"), "what is resolved is read: {:?}", sides["erp"].reads);
+    assert!(!sides["crm"].reads.contains("parent"));
+    let successors: Vec<&str> = release.synchronised["order"].successors.iter().map(|side| side.as_str()).collect();
+    assert_eq!(successors, ["erp"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_swept_feed_is_told() {
+    let folder = swept("    record: A_SalesOrder\n    id: .SalesOrder\n    changed: [Status]\n");
+    let path = folder.path().join("connections/erp.yaml");
+    let text = std::fs::read_to_string(&path).expect("the file");
+    std::fs::write(&path, text.replace("at: crm", "at: cmr")).expect("written");
+    let path = folder.path().join("objects/order.yaml");
+    let text = std::fs::read_to_string(&path).expect("the file");
+    std::fs::write(&path, text.replace("successors: [erp]", "successors: [wms]")).expect("written");
+    let Err(error) = load(folder.path()) else { panic!("there are mistakes") };
+    let told = error.to_string();
+    for part in [
+        "nothing tells of this feed's changes, so `id` has nothing to look at",
+        "nothing tells of this feed's changes, so `changed` has nothing to look at",
+        "there is no connection `cmr`",
+        "`wms` is none of the sides",
+    ] {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+}
+
+#[test]
+fn a_mapping_whose_jq_cannot_be_seen_through_is_no_warning_where_its_users_say_what_they_ask_for() {
+    let read = |file: &str| std::fs::read_to_string(project("good").join(file)).expect("the file");
+    let quotes =
+        "object: order\nconnection: crm\nrecord: Quote\nfields:\n  key: { read: '[.Lines[]? | .Number] | .[0]' }\n";
+    let crm = read("connections/crm.yaml");
+    let told = |crm: &str| {
+        let folder =
+            changed([("mappings/order.crm.yaml", quotes.as_bytes()), ("connections/crm.yaml", crm.as_bytes())]);
+        let (release, warnings) = load(folder.path()).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        release.sources.render(&warnings, false)
+    };
+    let warned = told(&crm);
+    assert!(warned.contains("which fields this jq reads cannot be seen"), "{warned}");
+    let selected =
+        crm.replace("    key: .key\n", "    key: .key\n    select: { children: { Lines: { fields: [Number] } } }\n");
+    assert_ne!(selected, crm);
+    assert_eq!(told(&selected), "");
 }

@@ -128,3 +128,46 @@ async fn only_what_waits_for_a_known_parent_is_read_again() {
     assert_eq!(quote(&world.events(2).await[1]), ("I-7", &Value::from("Q-7")));
     assert_eq!((total(), reads(&system, "7")), (MANY + 2, 2));
 }
+
+/// The receipts that were handed over: their numbers, and the id of their quote in the other system.
+fn receipts(events: &[intake::CanonicalEvent]) -> Vec<(&str, &Value)> {
+    let receipts = events.iter().filter(|event| event.object.as_str() == "receipt");
+    receipts.map(|event| (&*event.key, event.envelope.get("data").get("quoteThere"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swept_record_waits_until_its_parent_is_known_in_another_system() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::sweeping(folder.path(), &system, "20ms").await;
+    system.write("Receipt", "5", r#"{"Number": "R-5", "QuoteId": "1"}"#);
+    system.write("Receipt", "6", r#"{"Number": "R-6"}"#);
+    assert_eq!(receipts(&world.events(1).await), [("R-6", &Value::Null)], "what names no parent waits for none");
+    // Known here is not known there, also after a restart.
+    world.refer("Q-1", "1").await;
+    world.until(|_| reads(&system, "5") >= 2).await;
+    world.kill().await;
+    let world = World::sweeping(folder.path(), &system, "1h").await;
+    world.until(|_| reads(&system, "5") >= 3).await;
+    assert_eq!(receipts(&world.kept.events.lock().expect("lock")), []);
+    world.refer_other("Q-1", "OTHER-1").await;
+    assert_eq!(receipts(&world.events(1).await), [("R-5", &Value::from("OTHER-1"))]);
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swept_record_whose_parent_is_not_there_in_time_comes_without_and_again_when_it_is() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::sweeping(folder.path(), &system, "20ms").await;
+    world.refer("Q-1", "1").await;
+    system.write("Receipt", "5", r#"{"Number": "R-5", "QuoteId": "1"}"#);
+    world.until(|_| reads(&system, "5") >= 1).await;
+    // Another one behind it proves that it is parked.
+    system.write("Receipt", "6", r#"{"Number": "R-6"}"#);
+    world.events(1).await;
+    world.pass(16).await;
+    assert_eq!(receipts(&world.events(2).await)[1], ("R-5", &Value::Null));
+    world.kill().await;
+    let world = World::sweeping(folder.path(), &system, "1h").await;
+    world.refer_other("Q-1", "OTHER-1").await;
+    assert_eq!(receipts(&world.events(1).await), [("R-5", &Value::from("OTHER-1"))]);
+}

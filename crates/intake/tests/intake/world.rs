@@ -232,14 +232,27 @@ feeds:
     object: invoice
     key: .number
     resolve: { as: quote, object: quote, id: .quoteId }
+  receipts:
+    record: Receipt
+    mapping: receipt.sys
+    object: receipt
+    key: .number
+    resolve: { as: quoteThere, object: quote, id: .quoteId, at: other }
+    sweep: { every: SWEEP, overlap: 5m }
 ";
-const OBJECTS: [(&str, &str); 2] = [
+const OBJECTS: [(&str, &str); 3] = [
     ("quote", "number: { type: string }, status: { type: [string, 'null'] }"),
     ("invoice", "number: { type: string }, quoteId: { type: [string, 'null'] }, quote: { type: [string, 'null'] }"),
+    (
+        "receipt",
+        "number: { type: string }, quoteId: { type: [string, 'null'] }, quoteThere: { type: [string, 'null'] }",
+    ),
 ];
 const QUOTE: &str = "object: quote\nconnection: sys\nrecord: Quote\nfields:\n  number: { field: Number, required: true }\n  status: Status\n";
 const INVOICE: &str =
     "object: invoice\nconnection: sys\nrecord: Invoice\nfields:\n  number: Number\n  quoteId: QuoteId\n";
+const RECEIPT: &str =
+    "object: receipt\nconnection: sys\nrecord: Receipt\nfields:\n  number: Number\n  quoteId: QuoteId\n";
 
 fn project(folder: &Path, sweep: &str) -> Arc<Release> {
     let write = |name: &str, text: &str| {
@@ -257,6 +270,8 @@ fn project(folder: &Path, sweep: &str) -> Arc<Release> {
     }
     write("mappings/quote.sys.yaml", QUOTE);
     write("mappings/invoice.sys.yaml", INVOICE);
+    write("mappings/receipt.sys.yaml", RECEIPT);
+    write("connections/other.yaml", "connector: memory\n");
     let (release, _) =
         definitions::load(folder, &[&Memory], &|_| None).unwrap_or_else(|error| panic!("{}", error.render(false)));
     Arc::new(release)
@@ -357,15 +372,25 @@ impl World {
     /// Learns which quote a record is.
     pub(crate) async fn refer(&self, key: &str, record_id: &str) {
         self.refer_silently(key, record_id).await;
-        self.intake.referenced("sys", "quote", record_id);
+        self.intake.referenced("sys", "quote", key, record_id);
     }
 
     /// Learns it, and nobody tells the intake.
     pub(crate) async fn refer_silently(&self, key: &str, record_id: &str) {
+        self.put_reference("sys", key, record_id).await;
+    }
+
+    /// Learns which record of the other system a quote is.
+    pub(crate) async fn refer_other(&self, key: &str, record_id: &str) {
+        self.put_reference("other", key, record_id).await;
+        self.intake.referenced("other", "quote", key, record_id);
+    }
+
+    async fn put_reference(&self, connection: &str, key: &str, record_id: &str) {
         let row = ReferenceRow {
             object: "quote".into(),
             key: key.into(),
-            connection: "sys".into(),
+            connection: connection.into(),
             record_id: record_id.into(),
         };
         self.store.commit(vec![Mutation::PutReference(row)]).durable().await.expect("durable");

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::program::{Program, until};
 use crate::systems::{CRM_API, ERP_PASSWORD, ERP_USER, Interlock, OPERATOR, Systems, sign_in};
 
-const ERP_API: &str = "sap/opu/odata/sap/API_BUSINESS_PARTNER";
+const ERP_API: &str = "sap/opu/odata/sap";
+const PARTNERS: &str = "API_BUSINESS_PARTNER";
 
 pub(crate) struct World {
     systems: Systems,
@@ -39,6 +40,10 @@ impl World {
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client");
         let session = runtime.block_on(session(&client, &systems.erp)).expect("a session");
         let token = systems.token.clone();
+        let query = systems.http.request(Method::GET, &format!("{}/{CRM_API}/query", systems.crm)).bearer_auth(&token);
+        let books = systems.http.done(query.query(&[("q", "SELECT Id FROM Pricebook2 WHERE IsStandard = true")]));
+        let book = books["records"][0]["Id"].as_str().expect("the standard price book").to_owned();
+        systems.variables.push(("CRM_PRICEBOOK", book));
         Self { systems, runtime, client, token: RefCell::new(token), session: RefCell::new(session) }
     }
 
@@ -52,26 +57,37 @@ impl World {
 
     /// How often each fault of both systems happens.
     pub(crate) fn weather(&self, rate: f64) {
-        for system in [&self.crm, &self.erp] {
-            let url = format!("{system}/_sandbox/faults");
-            let known = self.http.done(self.http.request(Method::GET, &url));
-            let names = known["rates"].as_object().expect("faults").keys();
-            let rates: serde_json::Map<String, Value> = names.map(|name| (name.clone(), rate.into())).collect();
-            self.control(system, "faults", &Value::from(rates));
-        }
+        self.weather_of(&self.crm, rate);
+        self.weather_of(&self.erp, rate);
+    }
+
+    pub(crate) fn weather_of(&self, system: &str, rate: f64) {
+        let url = format!("{system}/_sandbox/faults");
+        let known = self.http.done(self.http.request(Method::GET, &url));
+        let names = known["rates"].as_object().expect("faults").keys();
+        let rates: serde_json::Map<String, Value> = names.map(|name| (name.clone(), rate.into())).collect();
+        self.control(system, "faults", &Value::from(rates));
     }
 
     // ---- Salesforce
 
     pub(crate) fn create_account(&self, fields: &Value) -> String {
-        let url = format!("{}/{CRM_API}/sobjects/Account", self.crm);
+        self.create_record("Account", fields)
+    }
+
+    pub(crate) fn create_record(&self, object: &str, fields: &Value) -> String {
+        let url = format!("{}/{CRM_API}/sobjects/{object}", self.crm);
         let created =
             self.http.done(self.http.request(Method::POST, &url).bearer_auth(&*self.token.borrow()).json(fields));
         created["id"].as_str().expect("an id").to_owned()
     }
 
     pub(crate) fn update_account(&self, id: &str, fields: &Value) {
-        let url = format!("{}/{CRM_API}/sobjects/Account/{id}", self.crm);
+        self.update_record("Account", id, fields);
+    }
+
+    pub(crate) fn update_record(&self, object: &str, id: &str, fields: &Value) {
+        let url = format!("{}/{CRM_API}/sobjects/{object}/{id}", self.crm);
         // The same again changes nothing more.
         until(crate::SOON, || {
             let request = self.client.patch(&url).bearer_auth(&*self.token.borrow()).json(fields);
@@ -107,11 +123,15 @@ impl World {
             "SELECT Id, Name, Interlock_Key__c, ERP_Customer_Number__c, ERP_Blocked__c, Search_Term__c, BillingStreet, BillingCity, \
              BillingPostalCode, BillingCountry FROM Account WHERE {condition}"
         );
+        self.records(&soql)
+    }
+
+    pub(crate) fn records(&self, soql: &str) -> Vec<Value> {
         let mut url = format!("{}/{CRM_API}/query", self.crm);
         let (mut records, mut first) = (Vec::new(), true);
         loop {
             let request = self.http.request(Method::GET, &url).bearer_auth(&*self.token.borrow());
-            let page = self.http.done(if first { request.query(&[("q", &soql)]) } else { request });
+            let page = self.http.done(if first { request.query(&[("q", soql)]) } else { request });
             records.extend(page["records"].as_array().expect("records").iter().cloned());
             match page["nextRecordsUrl"].as_str() {
                 Some(next) => (url, first) = (format!("{}{next}", self.crm), false),
@@ -122,13 +142,13 @@ impl World {
 
     // ---- the ERP
 
-    fn erp_url(&self, set: &str) -> String {
-        format!("{}/{ERP_API}/{set}", self.erp)
+    fn erp_url(&self, path: &str) -> String {
+        format!("{}/{ERP_API}/{path}", self.erp)
     }
 
     /// What the ERP answers to a write, and whether that is a success. A session that is over is begun anew.
-    fn write(&self, method: Method, set: &str, body: &Value) -> Result<Value, String> {
-        let request = self.client.request(method, self.erp_url(set)).basic_auth(ERP_USER, Some(ERP_PASSWORD));
+    pub(crate) fn write(&self, method: Method, path: &str, body: &Value) -> Result<Value, String> {
+        let request = self.client.request(method, self.erp_url(path)).basic_auth(ERP_USER, Some(ERP_PASSWORD));
         let request = request.headers(self.session.borrow().clone()).query(&[("sap-client", "100")]);
         let request = request.header("Accept", "application/json").header("If-Match", "*").json(body);
         let answer = self.runtime.block_on(async {
@@ -149,8 +169,8 @@ impl World {
         answer
     }
 
-    fn read(&self, set: &str) -> Value {
-        let request = self.http.request(Method::GET, &self.erp_url(set)).basic_auth(ERP_USER, Some(ERP_PASSWORD));
+    pub(crate) fn read(&self, path: &str) -> Value {
+        let request = self.http.request(Method::GET, &self.erp_url(path)).basic_auth(ERP_USER, Some(ERP_PASSWORD));
         self.http.done(request.query(&[("sap-client", "100"), ("$format", "json")]))["d"].clone()
     }
 
@@ -160,25 +180,26 @@ impl World {
             "to_BusinessPartnerAddress": [{"Country": "GB", "CityName": city, "PostalCode": postal_code}],
             "to_BusinessPartnerRole": [{"BusinessPartnerRole": "FLCU00"}, {"BusinessPartnerRole": "FLCU01"}]
         });
-        let made = self.write(Method::POST, "A_BusinessPartner", &partner).expect("a partner");
+        let made = self.write(Method::POST, &format!("{PARTNERS}/A_BusinessPartner"), &partner).expect("a partner");
         made["d"]["BusinessPartner"].as_str().expect("a number").to_owned()
     }
 
     pub(crate) fn update_partner(&self, number: &str, fields: &Value) {
-        until(crate::SOON, || self.write(Method::PATCH, &format!("A_BusinessPartner('{number}')"), fields));
+        let path = format!("{PARTNERS}/A_BusinessPartner('{number}')");
+        until(crate::SOON, || self.write(Method::PATCH, &path, fields));
     }
 
     pub(crate) fn partner(&self, number: &str) -> Value {
-        self.read(&format!("A_BusinessPartner('{number}')"))
+        self.read(&format!("{PARTNERS}/A_BusinessPartner('{number}')"))
     }
 
     pub(crate) fn address(&self, number: &str) -> Value {
-        let found = self.read(&format!("A_BusinessPartner('{number}')/to_BusinessPartnerAddress"));
+        let found = self.read(&format!("{PARTNERS}/A_BusinessPartner('{number}')/to_BusinessPartnerAddress"));
         found["results"][0].clone()
     }
 
     pub(crate) fn partners(&self) -> Vec<Value> {
-        self.read("A_BusinessPartner?$expand=to_BusinessPartnerAddress")["results"]
+        self.read(&format!("{PARTNERS}/A_BusinessPartner?$expand=to_BusinessPartnerAddress"))["results"]
             .as_array()
             .expect("partners")
             .clone()
@@ -187,7 +208,7 @@ impl World {
 
 /// The token and the cookies that a write has to bring.
 async fn session(client: &reqwest::Client, erp: &str) -> Option<HeaderMap> {
-    let request = client.get(format!("{erp}/{ERP_API}/")).basic_auth(ERP_USER, Some(ERP_PASSWORD));
+    let request = client.get(format!("{erp}/{ERP_API}/{PARTNERS}/")).basic_auth(ERP_USER, Some(ERP_PASSWORD));
     let request = request.header("X-CSRF-Token", "Fetch").query(&[("sap-client", "100")]);
     let answer = request.send().await.ok()?;
     let cookies: Vec<String> = answer

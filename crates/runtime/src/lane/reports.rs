@@ -73,7 +73,7 @@ impl LaneTask {
                 connection: Arc::clone(&connection),
                 record_id: Arc::clone(record),
             }));
-            let message = ToIntake::Referenced { connection, object, record: Arc::clone(record) };
+            let message = ToIntake::Referenced { connection, object, key: Arc::clone(key), record: Arc::clone(record) };
             round.after.push(After::Intake(message));
         }
         if let Some(side) = side_of(&held.position) {

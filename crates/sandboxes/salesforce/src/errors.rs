@@ -71,6 +71,7 @@ impl Refusal {
                 | "UNABLE_TO_LOCK_ROW"
                 | "DELETE_FAILED"
                 | "FIELD_INTEGRITY_EXCEPTION"
+                | "STANDARD_PRICE_NOT_DEFINED"
                 | "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
                 | "NUMBER_OUTSIDE_VALID_RANGE"
         )

@@ -29,6 +29,12 @@ impl Matcher {
 }
 
 impl Matcher {
+    /// Whether a key is one of a rule, not of a block. Keys of rules come first.
+    #[must_use]
+    pub fn is_of_rule(&self, key: &str) -> bool {
+        key.starts_with('=')
+    }
+
     /// What the key of a rule says of an object that has it; `None` for the key of a block, which says too little.
     #[must_use]
     pub fn know_by(&self, key: &str) -> Option<Known> {

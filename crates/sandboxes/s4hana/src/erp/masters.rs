@@ -9,7 +9,7 @@ use crate::odata::value::Value;
 use super::record::Record;
 use super::store::{CATALOG, Store};
 use super::transaction::{Subject, Transaction};
-use super::{partners, products};
+use super::{conditions, partners, products};
 
 /// Enters a record with its children; answers its key. `inherited` are the key's values that its parent has.
 ///
@@ -26,8 +26,10 @@ pub(crate) fn create(
     }
     let (key, own) = insert(work, kind, body, inherited)?;
     children(work, body, &own)?;
-    if kind.set == "A_BusinessPartner" {
-        partners::complete(work, &key)?;
+    match kind.set {
+        "A_BusinessPartner" => partners::complete(work, &key)?,
+        "A_SlsPrcgConditionRecord" => conditions::complete(work, &key)?,
+        _ => {}
     }
     changed(work, kind, &key, true);
     Ok(key)
@@ -68,6 +70,7 @@ fn insert(
     }
     partners::prepare(work, kind, &mut record, inherited.is_empty())?;
     products::prepare(work, kind, &mut record)?;
+    conditions::prepare(work, kind, &mut record)?;
     for place in &kind.keys {
         let property = &kind.properties[*place];
         if *record.get(*place) == Value::Null {
@@ -104,6 +107,7 @@ pub(crate) fn change(work: &mut Transaction<'_>, kind: &EntityType, key: &str, b
         }
     }
     partners::derive(work.now, &work.store.company.user, kind, &mut record);
+    conditions::derive(work.now, kind, &mut record)?;
     work.put_record(kind.id, key, Some(record));
     changed(work, kind, key, false);
     Ok(())
@@ -121,6 +125,9 @@ pub(crate) fn delete(work: &mut Transaction<'_>, kind: &EntityType, key: &str) -
         return Err(Error::not_found(kind.set));
     }
     work.put_record(kind.id, key, None);
+    if kind.set == "A_SlsPrcgConditionRecord" {
+        conditions::forget_periods(work, key);
+    }
     changed(work, kind, key, false);
     Ok(())
 }
@@ -135,7 +142,12 @@ fn changed(work: &mut Transaction<'_>, kind: &EntityType, key: &str, created: bo
             let created = created && kind.set == "A_BusinessPartner";
             work.event(Subject::Partner(number), created);
         }
-        _ => work.event(Subject::Product(number), created && kind.set == "A_Product"),
+        // Of prices nobody is told.
+        conditions::SERVICE => conditions::touch(work, &number),
+        _ => {
+            products::touch(work, &number);
+            work.event(Subject::Product(number), created && kind.set == "A_Product");
+        }
     }
 }
 

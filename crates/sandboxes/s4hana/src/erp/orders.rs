@@ -7,6 +7,7 @@ use crate::odata::time::{days_after, midnight};
 use crate::odata::value::Value;
 
 use super::code::Code;
+use super::conditions::{self, Wanted};
 use super::documents::{Credit, Extra, Item, Order, Text};
 use super::store::{Customer, Material, Store};
 
@@ -266,8 +267,18 @@ pub(crate) fn item(store: &Store, order: &Order, body: &Body<'_>) -> Result<Item
         let message = format!("Material {name} is not maintained in plant {plant}");
         Error::business("M3/351", message).at("ProductionPlant")
     })?;
-    let (mut price, mut per, mut manual) = (material.price.filter(|_| material.currency == order.currency), 1, false);
-    let mut condition = Code::new(PRICES[0]);
+    let found = conditions::price(
+        store,
+        Wanted {
+            material: &material.number,
+            customer: &store.customers[order.customer as usize].number,
+            area: (organization, channel),
+            currency: order.currency,
+            date: order.pricing_date,
+        },
+    );
+    let (mut price, mut per, mut manual) = (found.map(|price| price.rate), found.map_or(1, |price| price.per), false);
+    let mut condition = found.map_or(Code::new(PRICES[0]), |price| price.condition);
     for element in body.children("to_PricingElement") {
         let kind = element.text("ConditionType").unwrap_or("");
         if !PRICES.contains(&kind) {

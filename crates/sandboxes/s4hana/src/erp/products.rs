@@ -60,7 +60,18 @@ pub(crate) fn prepare(work: &Transaction<'_>, kind: &EntityType, record: &mut Re
     Ok(())
 }
 
-/// Makes the view of a material anew. Price and stock stay.
+/// After a change of a product or of anything below it: the product tells when, and by whom.
+pub(crate) fn touch(work: &mut Transaction<'_>, number: &str) {
+    let kind = of("A_Product");
+    if let Some(mut record) = work.store.tables[kind.id].get(number).cloned() {
+        record.put(kind, "LastChangeDate", Value::Date(midnight(work.now)));
+        record.put(kind, "LastChangeDateTime", Value::Instant(work.now));
+        record.put(kind, "LastChangedByUser", Value::text(work.store.company.user.as_str()));
+        work.put_record(kind.id, number, Some(record));
+    }
+}
+
+/// Makes the view of a material anew. Its stock stays.
 pub(crate) fn refresh(store: &mut Store, number: &str) {
     let product = of("A_Product");
     let Some(record) = store.tables[product.id].get(number) else {
@@ -86,7 +97,6 @@ pub(crate) fn refresh(store: &mut Store, number: &str) {
         (Code::new(record.text(sold, "ProductSalesOrg")), Code::new(record.text(sold, "ProductDistributionChnl")))
     });
     let (description, areas): (Box<str>, Vec<_>) = (description.into(), areas.collect());
-    let currency = store.company.currency;
     let materials = &mut store.materials;
     let place = *store.materials_by_number.entry(number.into()).or_insert_with(|| {
         materials.push(Material {
@@ -94,8 +104,6 @@ pub(crate) fn refresh(store: &mut Store, number: &str) {
             description: "".into(),
             unit,
             group,
-            price: None,
-            currency,
             areas: Vec::new(),
             stocks: Vec::new(),
             deleted,

@@ -10,7 +10,7 @@ use crate::odata::shape::Row;
 use super::documents::{Delivery, Order};
 use super::record::key_of;
 use super::row::{ErpRow, What};
-use super::store::{CATALOG, Store};
+use super::store::{CATALOG, Material, Store};
 
 /// What kind of document a set shows, and how to get from the document to its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ enum Source {
     Delivery(&'static [&'static str]),
     Billing(&'static [&'static str]),
     Return(&'static [&'static str]),
+    /// Materials, or what lies of them.
+    Stock,
     /// Nothing is kept of it.
     Nothing,
 }
@@ -47,6 +49,7 @@ fn source(kind: &EntityType) -> Source {
         "A_BillingDocumentItemPrcgElmnt" => Source::Billing(&["to_Item", "to_PricingElement"]),
         "A_CustomerReturn" => Source::Return(&[]),
         "A_CustomerReturnItem" => Source::Return(&["to_Item"]),
+        "A_MaterialStock" | "A_MatlStkInAcctMod" => Source::Stock,
         _ if CATALOG.services[kind.service].name == "API_SALES_ORDER_SIMULATION_SRV" => Source::Nothing,
         _ => Source::Record,
     }
@@ -84,6 +87,17 @@ pub(crate) fn by_key<'a>(store: &'a Store, kind: &'static EntityType, keys: &[Li
             .all(|(place, literal)| found.cell(*place).compare(literal).is_some_and(std::cmp::Ordering::is_eq))
     };
     let mut found = None;
+    if source(kind) == Source::Stock {
+        let material = keys.first().and_then(Literal::as_text)?.to_uppercase();
+        let _ = stocks(store, kind, Some(vec![material]), &mut |candidate| {
+            if matches(candidate) {
+                found = Some(candidate);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        return found;
+    }
     // The number of the document is a part of every key, but not always the first.
     let document =
         kind.keys.iter().zip(keys).find(|(place, _)| is_number(kind, **place)).map(|(_, literal)| literal)?;
@@ -116,6 +130,11 @@ pub(crate) fn candidates<'a>(
         Source::Nothing => {}
         Source::Record => {
             let _ = records(store, kind, filter, visit);
+        }
+        Source::Stock => {
+            let materials = pinned("Material")
+                .map(|literals| literals.iter().filter_map(|one| one.as_text()).map(str::to_owned).collect());
+            let _ = stocks(store, kind, materials, visit);
         }
         Source::Delivery(path) if path.len() == 2 => {
             // The flow is kept with the following document.
@@ -244,6 +263,35 @@ fn records<'a>(
     table.rows().try_for_each(pass)
 }
 
+/// Hands materials, or what lies of them in each plant, to `visit`: of those with the given numbers, or of all.
+fn stocks<'a>(
+    store: &'a Store,
+    kind: &'static EntityType,
+    materials: Option<Vec<String>>,
+    visit: &mut dyn FnMut(ErpRow<'a>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut pass = |material: &'a Material| {
+        if kind.set == "A_MaterialStock" {
+            return visit(ErpRow { store, kind, what: What::Material(material) });
+        }
+        material.stocks.iter().try_for_each(|stock| visit(ErpRow { store, kind, what: What::Stock(material, stock) }))
+    };
+    let places = match materials {
+        Some(mut numbers) => {
+            numbers.sort_unstable();
+            numbers.dedup();
+            numbers.iter().filter_map(|number| store.material(number)).collect()
+        }
+        None => {
+            let mut places: Vec<(&Box<str>, u32)> =
+                store.materials_by_number.iter().map(|(number, place)| (number, *place)).collect();
+            places.sort_unstable();
+            places.into_iter().map(|(_, place)| place).collect::<Vec<_>>()
+        }
+    };
+    places.into_iter().filter_map(|place| store.materials.get(place as usize)).try_for_each(&mut pass)
+}
+
 /// Hands the rows of documents to `visit`: of those with the given numbers, or of all.
 fn documents<'a>(
     store: &'a Store,
@@ -259,7 +307,7 @@ fn documents<'a>(
         Source::Delivery(path) => (path, store.deliveries.len()),
         Source::Billing(path) => (path, store.billings.len()),
         Source::Return(path) => (path, store.returns.len()),
-        Source::Record | Source::Nothing => return,
+        Source::Record | Source::Stock | Source::Nothing => return,
     };
     let what = |place: usize| match source {
         Source::Order(_) => store.orders.get(place).filter(|order: &&Order| !order.deleted).map(What::Order),

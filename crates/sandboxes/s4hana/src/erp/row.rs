@@ -9,7 +9,7 @@ use super::code::Code;
 use super::columns;
 use super::documents::{Billing, BillingItem, Delivery, DeliveryItem, Extra, Item, Order, Return, ReturnItem, Text};
 use super::record::{Record, prefix_of};
-use super::store::{CATALOG, Store};
+use super::store::{CATALOG, Material, Stock, Store};
 
 /// The document that a partner or a price element belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +85,10 @@ pub(crate) enum What<'a> {
     Return(&'a Return),
     /// An item of a return.
     ReturnItem(&'a Return, &'a ReturnItem),
+    /// A material, with what lies of it.
+    Material(&'a Material),
+    /// What lies of a material in a plant.
+    Stock(&'a Material, &'a Stock),
     /// An answer of the availability check.
     Availability(Availability<'a>),
 }
@@ -268,6 +272,10 @@ impl<'a> Row<'a> for ErpRow<'a> {
                     push(What::Line(order, item, 1));
                 }
             }
+            ("to_MatlStkInAcctMod", What::Material(material)) => {
+                material.stocks.iter().for_each(|stock| push(What::Stock(material, stock)));
+            }
+            ("to_MaterialStock", What::Stock(material, _)) => push(What::Material(material)),
             ("to_Credit" | "to_Pricing", What::Order(order)) => push(What::Order(order)),
             ("to_DocumentFlow", What::DeliveryItem(delivery, item)) => push(What::DeliveryItem(delivery, item)),
             ("to_CustomerReturn", What::ReturnItem(origin, _)) => push(What::Return(origin)),

@@ -10,7 +10,7 @@ use super::code::Code;
 use super::record::Record;
 use super::store::kind;
 use super::transaction::Transaction;
-use super::{masters, partners, process};
+use super::{conditions, masters, partners, process};
 
 /// Master data.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -198,16 +198,16 @@ fn load_product(work: &mut Transaction<'_>, product: &Product) -> Result<(), Str
         put(work, of("A_ProductPlant"), &[("Product", text(&number)), ("Plant", text(plant))])?;
     }
     super::products::refresh(work.store, &number);
-    let Some(place) = work.store.material(&number) else { return Ok(()) };
-    let material = &mut work.store.materials[place as usize];
     if let Some(price) = &product.price {
         let text = price.text();
         let price = Rate::parse(&text).filter(|price| *price >= Rate::ZERO);
-        material.price = Some(price.ok_or_else(|| format!("`{text}` is no price for product `{number}`"))?);
+        let price = price.ok_or_else(|| format!("`{text}` is no price for product `{number}`"))?;
+        let own = work.store.company.currency;
+        let currency = product.currency.as_deref().unwrap_or(own.as_str());
+        conditions::set_list_price(work, &number, price, currency, &product.base_unit)?;
     }
-    if let Some(currency) = &product.currency {
-        material.currency = Code::new(currency);
-    }
+    let Some(place) = work.store.material(&number) else { return Ok(()) };
+    let material = &mut work.store.materials[place as usize];
     if let Some(stock) = &product.stock {
         let text = stock.text();
         let amount = Amount::parse(&text).filter(|amount| *amount >= Amount::ZERO);
@@ -216,6 +216,23 @@ fn load_product(work: &mut Transaction<'_>, product: &Product) -> Result<(), Str
             (stock.stock, stock.full) = (amount, amount);
         }
     }
+    Ok(())
+}
+
+/// Sets what lies of a product in a plant.
+///
+/// # Errors
+/// One sentence about what cannot be.
+pub(crate) fn set_stock(work: &mut Transaction<'_>, product: &str, plant: &str, quantity: &str) -> Result<(), String> {
+    let amount = Amount::parse(quantity).filter(|amount| *amount >= Amount::ZERO);
+    let amount = amount.ok_or_else(|| format!("`{quantity}` is no stock for product `{product}`"))?;
+    let missing = || format!("the product `{product}` is not kept in plant `{plant}`");
+    let material = work.store.material(&product.to_uppercase()).ok_or_else(missing)?;
+    let plant = Code::new(plant);
+    if work.store.materials[material as usize].available(plant).is_none() {
+        return Err(missing());
+    }
+    work.set_stock(material, plant, amount);
     Ok(())
 }
 

@@ -21,6 +21,8 @@ pub(crate) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         include_str!("../catalog/outbound_delivery.txt"),
         include_str!("../catalog/billing_document.txt"),
         include_str!("../catalog/customer_return.txt"),
+        include_str!("../catalog/sales_pricing_condition.txt"),
+        include_str!("../catalog/material_stock.txt"),
     ];
     Catalog::read(&tables).expect("the catalog is part of the program and tested")
 });
@@ -111,10 +113,6 @@ pub(crate) struct Material {
     pub(crate) unit: Code,
     /// ProductGroup.
     pub(crate) group: Code,
-    /// The list price.
-    pub(crate) price: Option<Rate>,
-    /// Its currency.
-    pub(crate) currency: Code,
     /// Sales organizations and channels it is maintained for.
     pub(crate) areas: Vec<(Code, Code)>,
     /// The plants it is maintained in.
@@ -167,6 +165,8 @@ pub(crate) struct Store {
     pub(crate) next_partner: u64,
     /// The next number of an address.
     pub(crate) next_address: u64,
+    /// The next number of a condition record.
+    pub(crate) next_condition: u64,
     /// The latest time stamp that was given: two changes never share one.
     pub(crate) last_stamp: i64,
 }
@@ -191,6 +191,7 @@ impl Store {
             limits: Map::default(),
             next_partner: 10_100_001,
             next_address: 20_001,
+            next_condition: 1_001,
             last_stamp: 0,
         }
     }

@@ -12,7 +12,7 @@ use super::record::key_of;
 use super::row::{ErpRow, Owner, What};
 use super::store::{CATALOG, Store};
 use super::transaction::Transaction;
-use super::{changes, masters, orders, read, returns};
+use super::{changes, conditions, masters, orders, read, returns};
 
 /// What was created.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ pub(crate) fn create_below(
 }
 
 fn is_master(kind: &EntityType) -> bool {
-    matches!(CATALOG.services[kind.service].name, "API_BUSINESS_PARTNER" | "API_PRODUCT_SRV")
+    matches!(CATALOG.services[kind.service].name, "API_BUSINESS_PARTNER" | "API_PRODUCT_SRV" | conditions::SERVICE)
 }
 
 fn literals(store: &Store, kind: &EntityType, key: &str) -> Vec<Literal> {

@@ -28,6 +28,7 @@ pub(crate) fn routes(system: Arc<System>) -> Router {
         .route("/_sandbox/timing", get(show_timing).put(set_timing))
         .route("/_sandbox/events", get(show_events).put(set_target))
         .route("/_sandbox/locks", put(set_locks))
+        .route("/_sandbox/stock", put(set_stock))
         .route("/_sandbox/state", get(state))
         .with_state(system)
         .merge(faults)
@@ -132,6 +133,34 @@ async fn set_locks(State(system): State<Arc<System>>, body: Bytes) -> Response {
             Json(json!({"locked": count})).into_response()
         }
         Err(refusal) => *refusal,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lies {
+    product: String,
+    plant: String,
+    quantity: String,
+}
+
+/// Goods that came or went without a document that the simulator has.
+async fn set_stock(State(system): State<Arc<System>>, body: Bytes) -> Response {
+    let lies: Vec<Lies> = match read(&body, r#"[{"product":"TG11","plant":"1010","quantity":"25"}]"#) {
+        Ok(lies) => lies,
+        Err(refusal) => return *refusal,
+    };
+    let set = system.work(|work| {
+        let mark = work.mark();
+        let set = lies.iter().try_for_each(|one| seed::set_stock(work, &one.product, &one.plant, &one.quantity));
+        if set.is_err() {
+            work.roll_back(mark);
+        }
+        set
+    });
+    match set {
+        Ok(()) => Json(json!({"set": lies.len()})).into_response(),
+        Err(message) => refuse(StatusCode::BAD_REQUEST, &message),
     }
 }
 

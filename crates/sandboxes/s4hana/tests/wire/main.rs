@@ -5,6 +5,7 @@ mod faults;
 mod grammar;
 mod metadata;
 mod partners;
+mod prices;
 mod process;
 mod sessions;
 mod support;

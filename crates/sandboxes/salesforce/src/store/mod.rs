@@ -3,6 +3,7 @@
 mod bin;
 mod derive;
 mod index;
+mod price_book;
 mod writer;
 
 use std::collections::HashSet;

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use sandbox::faults::Faults;
 
 use super::derive::derive;
-use super::{Record, Store};
+use super::{Record, Store, price_book};
 use crate::cell::Cell;
 use crate::errors::Refusal;
 use crate::id::RecordId;
@@ -97,6 +97,7 @@ impl<'a> Writer<'a> {
         }
         let serial = self.store.next_serial(object.at);
         self.check(object, serial, &record, values.iter().map(|(at, _)| *at))?;
+        price_book::check(self.store, object, &record)?;
         self.lock(&self.contended(object, &record, serial))?;
         if object.fields.iter().any(|field| field.kind == Kind::AutoNumber) {
             let number = self.store.next_number(object.at);

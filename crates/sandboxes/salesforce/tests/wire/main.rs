@@ -5,6 +5,7 @@ mod composite;
 mod describe;
 mod events;
 mod faults;
+mod price_book;
 mod publishing;
 mod queries;
 mod records;

@@ -5,6 +5,7 @@ mod billing;
 mod delivery;
 mod order;
 mod returns;
+mod stock;
 
 use std::sync::LazyLock;
 
@@ -34,7 +35,7 @@ macro_rules! columns {
 use columns;
 
 /// Which tables serve which sets.
-const TABLES: [(&str, &[&[Column]]); 26] = [
+const TABLES: [(&str, &[&[Column]]); 28] = [
     ("A_SalesOrder", &[order::ORDER]),
     ("A_SalesOrderSimulation", &[order::ORDER]),
     ("A_SalesOrderCreditSimulation", &[order::ORDER]),
@@ -59,6 +60,8 @@ const TABLES: [(&str, &[&[Column]]); 26] = [
     ("A_OutbDeliveryDocFlow", &[delivery::FLOW]),
     ("A_BillingDocument", &[billing::HEADER]),
     ("A_BillingDocumentItem", &[billing::ITEM]),
+    ("A_MaterialStock", &[stock::MATERIAL]),
+    ("A_MatlStkInAcctMod", &[stock::STOCK]),
     ("A_CustomerReturn", &[returns::HEADER]),
     ("A_CustomerReturnItem", &[returns::ITEM]),
 ];
