@@ -37,6 +37,7 @@ mod launching;
 mod matter;
 mod once;
 mod recovery;
+mod rereading;
 mod routing;
 mod run_row;
 mod schedules;
