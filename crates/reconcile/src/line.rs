@@ -35,6 +35,28 @@ pub(crate) const COLUMNS: [&str; 11] =
     ["key", "finding", "on", "left_id", "right_id", "member", "left", "right", "owner", "verdict", "explanation"];
 
 impl Line {
+    /// As JSON, with the names of the sides.
+    #[must_use]
+    pub fn to_value(&self, judge: &Judge) -> Value {
+        let [key, finding, on, left_id, right_id, member, _, _, owner, verdict, explanation] = self.cells(judge);
+        let name = |side| Arc::<str>::from(judge.name(side).as_str());
+        let both = |left: Value, right: Value| Value::object([(name(Side::Left), left), (name(Side::Right), right)]);
+        let mut value = Value::object([
+            ("key", Value::from(key)),
+            ("finding", Value::from(finding)),
+            ("on", Value::from(on)),
+            ("records", both(Value::from(left_id), Value::from(right_id))),
+        ]);
+        if let Some(member) = member {
+            value.set("member", member);
+            value.set("values", both(self.left.clone(), self.right.clone()));
+        }
+        value.set("owner", Value::from(owner));
+        value.set("verdict", Value::from(verdict));
+        value.set("explanation", Value::from(explanation));
+        value
+    }
+
     /// Its cells in the order of the columns; `None` where there is nothing.
     pub(crate) fn cells(&self, judge: &Judge) -> [Option<String>; COLUMNS.len()] {
         let owner = match &self.verdict {

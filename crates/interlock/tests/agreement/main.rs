@@ -5,6 +5,7 @@ mod http;
 #[path = "../wrong_input/program.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod program;
+mod reconcile;
 #[path = "../wrong_input/systems.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod systems;
