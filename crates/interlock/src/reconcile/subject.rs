@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use definitions::{Feed, ObjectDefinition, Release, Synchronised};
+use definitions::{Feed, Release, Synchronised};
 use indexmap::IndexSet;
 use model::{ConnectionName, ObjectName, Path, Problem, Value, nearest};
 use reconcile::{Amount, Judge, Member, Pair, Shape, Side};
@@ -10,7 +10,7 @@ use reconcile::{Amount, Judge, Member, Pair, Shape, Side};
 /// The system's own id.
 const OWN: &str = "id";
 /// How deeply the schema is looked through for amounts.
-const DEPTH_MAX: usize = 8;
+const DEPTH_MAX: usize = 4;
 
 /// What is compared.
 pub(super) struct Subject {
@@ -53,8 +53,8 @@ impl Subject {
         let list =
             |name: &str| synchronised.as_ref().and_then(|synchronised| synchronised.policy.lists.get(name).cloned());
         let members = members.iter().filter_map(|name| Member::new(name, list(name)).ok()).collect();
-        let month = month(definition, wanted.month)?;
-        let shape = Arc::new(Shape { members, amounts: amounts(definition, month.as_ref()) });
+        let month = month(&definition.document, wanted.month)?;
+        let shape = Arc::new(Shape { members, amounts: amounts(&definition.document, month.as_ref()) });
         let policy = synchronised.as_ref().map(|synchronised| synchronised.policy.clone());
         let judge = Judge::new(sides.left.clone(), sides.right.clone(), policy);
         Ok(Self { object: object.clone(), sides, feeds, synchronised, shape, judge })
@@ -134,9 +134,9 @@ fn members(feeds: &Pair<Vec<Arc<Feed>>>) -> Vec<Arc<str>> {
     left.into_iter().filter(|member| *member != OWN && right.contains(member)).map(Arc::from).collect()
 }
 
-fn month(definition: &ObjectDefinition, wanted: Option<&str>) -> Result<Option<Path>, Problem> {
+fn month(document: &Value, wanted: Option<&str>) -> Result<Option<Path>, Problem> {
     let Some(wanted) = wanted else {
-        let properties = definition.document.get("properties").as_object();
+        let properties = document.get("properties").as_object();
         let is_date = |member: &Value| matches!(member.get("format").as_str(), Some("date" | "date-time"));
         let found = properties.and_then(|properties| properties.iter().find(|(_, member)| is_date(member)));
         return Ok(found.and_then(|(name, _)| name.parse().ok()));
@@ -147,9 +147,9 @@ fn month(definition: &ObjectDefinition, wanted: Option<&str>) -> Result<Option<P
 }
 
 /// Members that are amounts with a currency, as the schema says.
-fn amounts(definition: &ObjectDefinition, month: Option<&Path>) -> Vec<Amount> {
+fn amounts(document: &Value, month: Option<&Path>) -> Vec<Amount> {
     let mut found = Vec::new();
-    look(&definition.document, &definition.document, "", 0, &mut |name: &str| {
+    look(document, document, "", 0, &mut |name: &str| {
         let path = |member: &str| format!("{name}.{member}").parse().ok();
         if let (Some(amount), Some(currency)) = (path("amount"), path("currency")) {
             found.push(Amount { name: name.into(), amount, currency, date: month.cloned() });
@@ -174,5 +174,38 @@ fn look(document: &Value, schema: &Value, name: &str, depth: usize, found: &mut 
     for (member, inner) in properties.as_object().into_iter().flatten() {
         let name = if name.is_empty() { member.to_string() } else { format!("{name}.{member}") };
         look(document, inner, &name, depth + 1, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_and_their_month_are_found_in_the_schema() {
+        let document = br##"{
+            "properties": {
+                "number": {"type": "string"},
+                "orderedOn": {"type": ["string", "null"], "format": "date"},
+                "net": {"$ref": "#/$defs/money"},
+                "totals": {"properties": {"tax": {"$ref": "#/$defs/money"}, "again": {"$ref": "#"}}},
+                "broken": {"$ref": "#/$defs/nothing"}
+            },
+            "$defs": {"money": {"properties": {"amount": {"type": "number"}, "currency": {"type": "string"}}}}
+        }"##;
+        let document = model::json::parse(document).expect("JSON");
+        let date = month(&document, None).expect("a date");
+        let found = amounts(&document, date.as_ref());
+        // A schema that contains itself is followed only so far.
+        let names: Vec<&str> = found.iter().map(|amount| &*amount.name).take(2).collect();
+        assert_eq!(names, ["net", "totals.tax"]);
+        assert!(found.len() < 20, "{}", found.len());
+        let object = br#"{"orderedOn": "2026-11-27", "net": {"amount": 2.50, "currency": "EUR"}}"#;
+        let object = model::json::parse(object).expect("JSON");
+        let net = found.first().expect("an amount");
+        assert_eq!(net.amount.get(&object).to_string(), "2.50");
+        assert_eq!(net.currency.get(&object).as_str(), Some("EUR"));
+        assert_eq!(net.date.as_ref().and_then(|date| date.get(&object).as_str()), Some("2026-11-27"));
+        assert!(month(&document, Some("a..b")).is_err());
     }
 }

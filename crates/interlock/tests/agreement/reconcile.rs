@@ -9,6 +9,9 @@ use crate::systems::{Interlock, OPERATOR};
 use crate::world::World;
 use crate::{LATER, SOON};
 
+/// More than the ERP can hold.
+const LONG: &str = "Initech International Holdings and Partners Limited";
+
 /// Runs the command for the project; what it prints with `--json` as a value.
 fn reconcile(world: &World, console: &str, arguments: &[&str]) -> (Option<i32>, Value, Ended) {
     let (project, environment) = (world.project.to_string_lossy(), world.folder.path().join("environment"));
@@ -25,7 +28,7 @@ fn agreed(world: &World) -> (Interlock<'_>, Vec<(String, String)>) {
         world.edit(file, "every: 20s", "every: 6h");
     }
     let interlock = world.interlock();
-    let accounts: Vec<String> = ["ACME Limited", "Umbrella", "Initech"]
+    let accounts: Vec<String> = ["ACME Limited", "Umbrella", LONG]
         .iter()
         .map(|name| {
             world.create_account(&json!({
@@ -66,7 +69,11 @@ fn what_was_done_behind_its_back_is_found_exported_and_mended_by_ownership() {
         (_, found, ended) => Err(format!("{found:#} {ended:?}")),
     });
     assert_eq!(equal["totals"]["records"], json!({"crm": 3, "erp": 3}), "{equal:#}");
-    assert_eq!(equal["totals"]["equal"], 3);
+    assert_eq!(
+        (&equal["totals"]["equal"], &equal["own_forms"]),
+        (&json!(3), &json!(1)),
+        "a name that is cut is no difference"
+    );
 
     deafen(&world);
     let [acme, umbrella, _] = linked.as_slice() else { panic!("three customers") };
@@ -140,4 +147,23 @@ fn what_cannot_be_compared_is_said_in_one_line() {
     // Without it, records are paired by the keys that they carry, which all of them do.
     let (status, found, ended) = reconcile(&world, "http://127.0.0.1:1", &["customer", "--by-key"]);
     assert_eq!((status, &found["totals"]["equal"]), (Some(0), &json!(3)), "{found:#} {ended:?}");
+}
+
+#[test]
+fn without_declared_sides_it_is_compared_and_nobodys_value_counts() {
+    let world = World::new();
+    let (interlock, linked) = agreed(&world);
+    // The running Interlock stays as it is; the command reads the files.
+    let file = world.project.join("objects/customer.yaml");
+    let text = fs::read_to_string(&file).expect("the file");
+    let (schema, _) = text.split_once("# Which connections have it").expect("sides");
+    fs::write(&file, schema).expect("written");
+    deafen(&world);
+    world.update_partner(&linked[1].1, &json!({"OrganizationBPName1": "Umbrella Corporation"}));
+    let (status, found, ended) = reconcile(&world, &interlock.console, &["customer"]);
+    assert_eq!(status, Some(1), "{ended:?}");
+    let name = of(&found, &linked[1].1, "name");
+    assert_eq!((&name["verdict"], &name["owner"]), (&json!("undeclared"), &Value::Null), "{found:#}");
+    let (_, _, ended) = reconcile(&world, &interlock.console, &["customer", "--repair", "--yes"]);
+    ended.refused(2, &["nobody owns anything of customer", "objects/customer.yaml"]);
 }
