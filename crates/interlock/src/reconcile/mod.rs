@@ -178,8 +178,9 @@ impl Comparison<'_> {
         let mut value = compared.to_value(subject);
         value.set("repair", Value::object([("plan", plan.to_value()), ("left", left.to_value(subject))]));
         output.print(&value, || format!("Of what was repaired:\n{}", left.text(subject)));
-        let unmended = compared.totals.findings() > plan.len() as u64;
-        if left.is_equal() && !unmended { Ok(()) } else { Err(Failure::Ended) }
+        let is_mended =
+            left.is_equal() && compared.totals.findings() <= plan.len() as u64 && compared.unreadable() == 0;
+        if is_mended { Ok(()) } else { Err(Failure::Ended) }
     }
 
     /// Compares what is repaired again and again, until it is equal or there is no progress any more.

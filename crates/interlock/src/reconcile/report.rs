@@ -47,7 +47,8 @@ impl Compared {
         self.totals.findings() == 0 && self.unreadable() == 0 && sums
     }
 
-    fn unreadable(&self) -> u64 {
+    /// How many records no object can be made of.
+    pub(super) fn unreadable(&self) -> u64 {
         self.left.unreadable + self.right.unreadable
     }
 
