@@ -12,7 +12,7 @@
 //! | `act.rs` | what people do by a form: decide on items, one or many, and operate runs |
 //! | `actions.rs` | which actions an item has, who may take them, and taking one |
 //! | `record_form.rs` | a record as a form, and a form as a record |
-//! | `ops.rs`, `ops_runs.rs` | the same for programs: a JSON API under `/ops` |
+//! | `ops.rs`, `ops_runs.rs`, `ops_objects.rs`, `ops_records.rs` | the same for programs: a JSON API under `/ops` |
 //! | `picture.rs` | workflows as pictures, and on them how runs stand |
 //! | `layout.rs`, `parts.rs`, `timeline.rs`, `stages.rs`, `format.rs`, `json_view.rs` | what pages are made of |
 //! | `pages/` | one file per page |
@@ -29,6 +29,7 @@ mod live;
 mod operations;
 mod ops;
 mod ops_objects;
+mod ops_records;
 mod ops_runs;
 mod pages;
 mod parts;
@@ -123,6 +124,8 @@ pub fn router(
         // What stands last in the path is a run for the one, an operation for the other.
         .route("/ops/runs/{id}", get(ops_runs::show).post(ops_runs::many))
         .route("/ops/workflows/{namespace}/{name}/{version}/runs", post(ops_runs::start))
+        .route("/ops/objects/{object}/references", get(ops_records::references))
+        .route("/ops/objects/{object}/reread", post(ops_records::reread))
         .route("/ops/objects/{object}/{key}", get(ops_objects::show))
         .route("/ops/events", post(ops_runs::publish))
         .route("/ops/transactions", get(ops::transactions))

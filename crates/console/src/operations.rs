@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use definitions::Release;
-use model::{Problem, RunId, Value, WorkItemId};
+use model::{ConnectionName, ObjectName, Problem, RunId, Value, WorkItemId};
 use runtime::{Decision, Figures, RunOperation, Runtime};
 use store::Store;
 use tokio::sync::watch;
@@ -38,6 +38,9 @@ pub trait Operations: Send + Sync {
 
     /// Takes an event in, as [`Runtime::publish`].
     fn publish(&self, event: Value) -> Doing<'_>;
+
+    /// Has records of an object read again, as [`Runtime::reread`].
+    fn reread<'a>(&'a self, object: &'a ObjectName, records: Vec<(ConnectionName, Vec<Arc<str>>)>) -> Doing<'a>;
 
     /// Does something with a run, as [`Runtime::operate`].
     fn operate<'a>(&'a self, run: RunId, operation: RunOperation, by: &'a str) -> Doing<'a>;
@@ -73,6 +76,10 @@ impl Operations for Runtime {
 
     fn publish(&self, event: Value) -> Doing<'_> {
         Box::pin(Self::publish(self, event))
+    }
+
+    fn reread<'a>(&'a self, object: &'a ObjectName, records: Vec<(ConnectionName, Vec<Arc<str>>)>) -> Doing<'a> {
+        Box::pin(Self::reread(self, object, records))
     }
 
     fn operate<'a>(&'a self, run: RunId, operation: RunOperation, by: &'a str) -> Doing<'a> {

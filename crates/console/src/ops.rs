@@ -103,6 +103,7 @@ fn known_names(parts: &Parts) -> Result<(), String> {
         "/ops/items" => &["queue", "status", "limit", "offset"],
         "/ops/transactions" => &["q", "stuck", "limit", "offset"],
         "/ops/runs" => &["workflow", "status", "after", "limit", "offset"],
+        path if path.starts_with("/ops/objects/") && path.ends_with("/references") => &["connection", "after", "limit"],
         _ => &[],
     };
     let Ok(Query(fields)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri) else {

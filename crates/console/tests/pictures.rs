@@ -9,7 +9,7 @@ use connect::{Secret, SecretError, Secrets};
 use console::{ConsoleOptions, Doing, Launching, Operations};
 use definitions::{Release, User};
 use jiff::Timestamp;
-use model::{RunId, TransactionId, Value, WorkItemId};
+use model::{ConnectionName, ObjectName, RunId, TransactionId, Value, WorkItemId};
 use runtime::{Decision, Figures, RunOperation};
 use store::{Mutation, RunPart, RunRow, RunStatus, SqliteStore, Store, TransactionRow, WorkItemRow, WorkItemStatus};
 use tempfile::TempDir;
@@ -59,6 +59,10 @@ impl Operations for Still {
     }
 
     fn publish(&self, _: Value) -> Doing<'_> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reread<'a>(&'a self, _: &'a ObjectName, _: Vec<(ConnectionName, Vec<Arc<str>>)>) -> Doing<'a> {
         Box::pin(async { Ok(()) })
     }
 

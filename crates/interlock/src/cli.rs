@@ -9,6 +9,7 @@ use crate::demo::Faults;
 use crate::explain::ExplainArgs;
 use crate::project::Integration;
 use crate::queues::QueuesArgs;
+use crate::reconcile::ReconcileArgs;
 use crate::runs::RunsArgs;
 use crate::workflow::WorkflowCommand;
 
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Queues(QueuesArgs),
     /// Says of an object that is kept the same in several systems where each value comes from, why, and what lost.
     Explain(ExplainArgs),
+    /// Compares all records of an object in two systems: what is missing, doubled or different, and what ownership makes of it.
+    Reconcile(ReconcileArgs),
     /// Runs a simulated system on real sockets, for tests and demonstrations.
     Sandbox {
         #[command(subcommand)]
@@ -221,6 +224,18 @@ pub(crate) enum BenchCommand {
         /// Where the store is put; a temporary folder when not given.
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
+    },
+    /// How long the comparison of two sides takes, and how much memory.
+    Reconcile {
+        /// How many records on each side.
+        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = count)]
+        records: usize,
+        /// Where the rows are put meanwhile; a temporary folder when not given.
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+        /// Prints the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Durable workflow steps per second, beside what the disk allows in the same run.
     Workflow {

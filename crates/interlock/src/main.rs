@@ -13,6 +13,7 @@ mod logging;
 mod ops;
 mod project;
 mod queues;
+mod reconcile;
 mod run;
 mod runs;
 mod sandbox;
@@ -78,6 +79,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Bench { what: BenchCommand::Workflow { runs, concurrent, singles, dir, json } } => {
             bench::workflow(bench::WorkflowBench { runs, concurrent, singles, folder: dir, json }).await
         }
+        Command::Bench { what: BenchCommand::Reconcile { records, dir, json } } => {
+            bench::reconcile(records, dir.as_deref(), json)
+        }
         Command::Bench { what: BenchCommand::Waiting { runs, dir } } => bench::waiting(runs, dir).await,
         Command::Check { folder, environment } => run::check(&folder, environment.as_deref()),
         Command::Run(arguments) => run::run(arguments).await,
@@ -85,5 +89,6 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Runs(arguments) => runs::command(arguments).await,
         Command::Queues(arguments) => queues::command(arguments).await,
         Command::Explain(arguments) => explain::command(arguments).await,
+        Command::Reconcile(arguments) => reconcile::command(arguments).await,
     }
 }

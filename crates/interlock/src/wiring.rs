@@ -79,17 +79,25 @@ impl Project {
     /// # Errors
     /// When a secret is missing, or a setting is wrong.
     pub(crate) fn connections(&self) -> Result<HashMap<ConnectionName, OpenConnection>, Problem> {
-        let mut open = HashMap::new();
-        for (name, definition) in &self.release.connections {
-            let Some(connector) = CONNECTORS.iter().find(|connector| connector.name() == &*definition.connector) else {
-                let message = format!("connection `{name}`: there is no connector `{}`", definition.connector);
-                return Err(Problem::new("IL-RUN-002", message, "Run `interlock check`"));
-            };
-            let settings = Settings { name: name.clone(), settings: &definition.settings, secrets: &self.secrets };
-            let connection = connector.open(settings)?;
-            open.insert(name.clone(), OpenConnection { connection, actions: connector.actions() });
-        }
-        Ok(open)
+        let names = self.release.connections.keys();
+        names.map(|name| Ok((name.clone(), self.open(name)?))).collect()
+    }
+
+    /// Opens one connection. Nothing is contacted.
+    ///
+    /// # Errors
+    /// When there is none of this name, a secret is missing, or a setting is wrong.
+    pub(crate) fn open(&self, name: &ConnectionName) -> Result<OpenConnection, Problem> {
+        let remedy = "Run `interlock check`";
+        let Some(definition) = self.release.connections.get(name) else {
+            return Err(Problem::new("IL-RUN-002", format!("there is no connection `{name}`"), remedy));
+        };
+        let Some(connector) = CONNECTORS.iter().find(|connector| connector.name() == &*definition.connector) else {
+            let message = format!("connection `{name}`: there is no connector `{}`", definition.connector);
+            return Err(Problem::new("IL-RUN-002", message, remedy));
+        };
+        let settings = Settings { name: name.clone(), settings: &definition.settings, secrets: &self.secrets };
+        Ok(OpenConnection { connection: connector.open(settings)?, actions: connector.actions() })
     }
 }
 

@@ -41,6 +41,7 @@ mod match_keys;
 mod matter;
 mod once;
 mod recovery;
+mod rereading;
 mod routing;
 mod run_row;
 mod schedules;

@@ -155,6 +155,18 @@ pub trait Store: Send + Sync {
         record_id: &str,
     ) -> Result<Option<ReferenceRow>, StoreError>;
 
+    /// The records of a kind of object in a connection, in the order of their keys, from the one after this one on.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn references_after(
+        &self,
+        object: &str,
+        connection: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<ReferenceRow>, StoreError>;
+
     /// A work item.
     ///
     /// # Errors

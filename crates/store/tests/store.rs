@@ -462,3 +462,27 @@ async fn objects_in_agreement_are_found_by_key_and_by_what_they_are_recognised_b
     assert!(store.matches("customer", "tax:1", 5).expect("read").is_empty(), "it is recognised by another number now");
     assert_eq!(store.matches("customer", "tax:2", 5).expect("read"), vec![Arc::from("A")]);
 }
+
+#[tokio::test]
+async fn references_of_a_connection_come_page_by_page_in_the_order_of_their_keys() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let row = |object: &str, key: &str, connection: &str| ReferenceRow {
+        object: object.into(),
+        key: key.into(),
+        connection: connection.into(),
+        record_id: format!("{connection}-{key}").into(),
+    };
+    let mut batch: Vec<Mutation> = Vec::new();
+    for key in ["C", "A", "B", "D"] {
+        batch.extend(["erp", "crm"].map(|connection| Mutation::PutReference(row("customer", key, connection))));
+    }
+    batch.push(Mutation::PutReference(row("order", "A", "crm")));
+    store.commit(batch).durable().await.expect("written");
+    let keys = |after: &str, limit| {
+        let rows = store.references_after("customer", "crm", after, limit).expect("read");
+        assert!(rows.iter().all(|row| &*row.connection == "crm" && &*row.object == "customer"), "{rows:?}");
+        rows.iter().map(|row| row.key.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((keys("", 3), keys("C", 3), keys("D", 3)), ("A B C".to_owned(), "D".to_owned(), String::new()));
+}

@@ -26,7 +26,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "URL", global = true)]
     url: Option<String>,
     /// The folder of the project whose interlock.yaml says where the console is; the current folder when not given.
-    #[arg(long, value_name = "FOLDER", global = true, conflicts_with = "url")]
+    #[arg(long, value_name = "FOLDER", global = true)]
     project: Option<PathBuf>,
     /// A file with lines NAME=VALUE that are used as environment variables.
     #[arg(long, value_name = "FILE", global = true)]
@@ -45,10 +45,23 @@ impl ServerArgs {
     /// # Errors
     /// When it is not known where it is, or there is no token.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let environment = Environment::read(self.environment.as_deref()).map_err(Failure::Wrong)?;
+        let environment = self.variables()?;
         let url = self.place(&environment).map_err(Failure::Wrong)?;
         let token = self.token(environment).map_err(Failure::Wrong)?;
         Ok(Client::new(url, token)?)
+    }
+
+    /// The folder of the project.
+    pub(crate) fn folder(&self) -> &Path {
+        self.project.as_deref().unwrap_or(Path::new("."))
+    }
+
+    /// The variables that are given.
+    ///
+    /// # Errors
+    /// When their file cannot be read.
+    pub(crate) fn variables(&self) -> Result<Environment, Failure> {
+        Environment::read(self.environment.as_deref()).map_err(Failure::Wrong)
     }
 
     fn place(&self, environment: &Environment) -> Result<Url, Problem> {

@@ -357,6 +357,20 @@ impl Store for SqliteStore {
         )
     }
 
+    fn references_after(
+        &self,
+        object: &str,
+        connection: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<ReferenceRow>, StoreError> {
+        self.list(
+            "select * from record_references where object = ?1 and key > ?3 and connection = ?2 order by key limit ?4",
+            params![object, connection, after, limit],
+            reference,
+        )
+    }
+
     fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError> {
         self.one("select * from work_items where id = ?1", params![id.uuid().into_bytes()], work_item)
     }

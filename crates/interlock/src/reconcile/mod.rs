@@ -1,0 +1,264 @@
+//! `interlock reconcile`: all records of an object in two systems against each other.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `subject.rs` | what is compared: sides, members, amounts |
+//! | `references.rs` | which record is which object, asked of the running Interlock |
+//! | `reading.rs` | reading all records of a side |
+//! | `forms.rs` | differences that are only a system's own form of a value |
+//! | `report.rs` | what was found, for people and programs |
+//! | `repair.rs` | having records read again, so that ownership decides |
+
+mod forms;
+mod reading;
+mod references;
+mod repair;
+mod report;
+mod subject;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use dispatch::{Dispatcher, SystemClock};
+use jiff::Timestamp;
+use model::{ConnectionName, Problem, Value};
+use reconcile::{Export, Finding, Heading, Pair, ReconcileError, Side, Spool, compare, lines};
+use tokio::sync::mpsc;
+
+use self::reading::{Read, Reader};
+use self::references::References;
+use self::repair::{Patience, Plan};
+use self::report::{Compared, Found};
+use self::subject::{Subject, Wanted};
+use crate::failure::Failure;
+use crate::ops::{Client, Output, ServerArgs, agreed};
+use crate::stop;
+use crate::wiring::Project;
+
+/// How long a system may take to say that it can be used.
+const CHECK_WITHIN: Duration = Duration::from_secs(20);
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Compares all records of an object in two systems, by what both of them hold, whatever any feed said.
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The object, such as `customer`.
+    object: String,
+    /// One of the connections; those that are kept the same when not given.
+    #[arg(long, value_name = "CONNECTION")]
+    left: Option<String>,
+    /// The other one.
+    #[arg(long, value_name = "CONNECTION")]
+    right: Option<String>,
+    /// Writes what is found to a file: .csv, .html or .parquet. Can be given several times.
+    #[arg(long, value_name = "FILE")]
+    export: Vec<PathBuf>,
+    /// The member with the date by which amounts are summed per month; the first date of the object when not given.
+    #[arg(long, value_name = "MEMBER")]
+    month: Option<String>,
+    /// Pairs records by their keys alone, without asking the running Interlock which record is which.
+    #[arg(long, conflicts_with = "repair")]
+    by_key: bool,
+    /// Where rows are put meanwhile; a temporary folder when not given.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Has what differs read again by the running Interlock, so that the owners' values are written; shows the plan first.
+    #[arg(long)]
+    repair: bool,
+    /// Repairs without asking.
+    #[arg(long, requires = "repair")]
+    yes: bool,
+}
+
+/// `interlock reconcile OBJECT`
+///
+/// # Errors
+/// When the sides differ or cannot be compared.
+pub(crate) async fn command(arguments: ReconcileArgs) -> Result<(), Failure> {
+    tokio::select! {
+        result = work(arguments) => result,
+        // What lies on the disk goes as well.
+        () = stop::asked() => Err(Failure::Refused("it was stopped before it was done".to_owned())),
+    }
+}
+
+async fn work(arguments: ReconcileArgs) -> Result<(), Failure> {
+    let project = Project::load(arguments.server.folder(), arguments.server.variables()?)?;
+    let wanted = Wanted {
+        object: &arguments.object,
+        left: arguments.left.as_deref(),
+        right: arguments.right.as_deref(),
+        month: arguments.month.as_deref(),
+    };
+    let subject = Subject::of(project.release(), &wanted).map_err(Failure::Wrong)?;
+    if arguments.repair {
+        repair::possible(&subject).map_err(Failure::Wrong)?;
+    }
+    let client = if arguments.by_key { None } else { Some(arguments.server.client()?) };
+    let heading = Heading { title: subject.title(), at: Timestamp::now() };
+    let exports = arguments.export.iter().map(|file| Export::create(file, heading.clone()));
+    let exports = exports.collect::<Result<Vec<_>, _>>().map_err(|error| Failure::Wrong(error.problem()))?;
+    let systems = Systems::open(&project, &subject).await?;
+    let comparison = Comparison { subject: &subject, systems: &systems, folder: arguments.dir.clone() };
+    let result = comparison.carry_out(&arguments, client.as_ref(), exports).await;
+    systems.stop().await;
+    result
+}
+
+/// Both systems, ready to be asked.
+struct Systems(Pair<Dispatcher>);
+
+impl Systems {
+    async fn open(project: &Project, subject: &Subject) -> Result<Self, Failure> {
+        let left = open(project, &subject.sides.left).await?;
+        Ok(Self(Pair { left, right: open(project, &subject.sides.right).await? }))
+    }
+
+    async fn stop(&self) {
+        futures::future::join(self.0.left.stop(STOP_WITHIN), self.0.right.stop(STOP_WITHIN)).await;
+    }
+}
+
+async fn open(project: &Project, name: &ConnectionName) -> Result<Dispatcher, Failure> {
+    let open = project.open(name)?;
+    let unusable = |why: String| {
+        let message = format!("{name} cannot be used: {why}");
+        Problem::new("IL-REC-027", message, "Check its address, its credentials and the network")
+    };
+    match tokio::time::timeout(CHECK_WITHIN, open.connection.check()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(unusable(crate::ops::harmless(&error.to_string())).into()),
+        Err(_) => return Err(unusable(format!("no answer within {} s", CHECK_WITHIN.as_secs())).into()),
+    }
+    let definition = project.release().connections.get(name).cloned();
+    let definition = definition.ok_or_else(|| unusable("it is not defined".to_owned()))?;
+    // There are no intents, so that nothing is told of any.
+    let (reports, _) = mpsc::unbounded_channel();
+    Ok(Dispatcher::start(definition, open, Arc::new(SystemClock), reports))
+}
+
+struct Comparison<'a> {
+    subject: &'a Subject,
+    systems: &'a Systems,
+    folder: Option<PathBuf>,
+}
+
+impl Comparison<'_> {
+    async fn carry_out(
+        &self,
+        arguments: &ReconcileArgs,
+        client: Option<&Client>,
+        exports: Vec<Export>,
+    ) -> Result<(), Failure> {
+        let output = Output::new(arguments.server.json);
+        let (subject, object) = (self.subject, &self.subject.object);
+        let references = match client {
+            None => Pair::<References>::default(),
+            Some(client) => Pair {
+                left: References::of(client, object, subject.sides.left.as_str()).await?,
+                right: References::of(client, object, subject.sides.right.as_str()).await?,
+            },
+        };
+        let (compared, plan) = self.compare(&references, None, exports).await?;
+        let Some(client) = client.filter(|_| arguments.repair && plan.len() > 0) else {
+            output.print(&compared.to_value(subject), || compared.text(subject));
+            return if compared.is_equal() { Ok(()) } else { Err(Failure::Ended) };
+        };
+        if output == Output::Text {
+            println!("{}", compared.text(subject));
+        }
+        eprint!("{}", plan.text(subject));
+        agreed(arguments.yes, usize::MAX, &format!("have {} findings of {object} repaired", plan.len()))?;
+        plan.carry_out(client, subject).await?;
+        let left = self.settled(client, &plan).await?;
+        let mut value = compared.to_value(subject);
+        value.set("repair", Value::object([("plan", plan.to_value()), ("left", left.to_value(subject))]));
+        output.print(&value, || format!("Of what was repaired:\n{}", left.text(subject)));
+        let is_mended =
+            left.is_equal() && compared.totals.findings() <= plan.len() as u64 && compared.unreadable() == 0;
+        if is_mended { Ok(()) } else { Err(Failure::Ended) }
+    }
+
+    /// Compares what is repaired again and again, until it is equal or there is no progress any more.
+    async fn settled(&self, client: &Client, plan: &Plan) -> Result<Compared, Failure> {
+        let mut patience = Patience::new();
+        loop {
+            patience.pause().await;
+            let concerned = plan.concerned(client, self.subject).await?;
+            let ids = Pair { left: concerned.ids(Side::Left), right: concerned.ids(Side::Right) };
+            let (compared, _) = self.compare(&concerned.references, Some(&ids), Vec::new()).await?;
+            let left = compared.totals.findings();
+            if !patience.goes_on(left) {
+                return Ok(compared);
+            }
+        }
+    }
+
+    /// Reads and compares all records, or these.
+    async fn compare(
+        &self,
+        references: &Pair<References>,
+        ids: Option<&Pair<Vec<Arc<str>>>>,
+        mut exports: Vec<Export>,
+    ) -> Result<(Compared, Plan), Failure> {
+        let of = |error: ReconcileError| Failure::Problem(error.problem());
+        let folder = self.folder.clone().unwrap_or_else(std::env::temp_dir);
+        let spool = || Spool::create(&folder, Arc::clone(&self.subject.shape));
+        let (mut left_spool, mut right_spool) = (spool().map_err(of)?, spool().map_err(of)?);
+        let (left, right) = tokio::try_join!(
+            self.read(Side::Left, references, ids, &mut left_spool),
+            self.read(Side::Right, references, ids, &mut right_spool)
+        )?;
+        let subject = self.subject;
+        let compared = tokio::task::block_in_place(|| {
+            let (left_rows, right_rows) = (left_spool.finish()?, right_spool.finish()?);
+            let (mut found, mut plan, mut own_forms) = (Found::default(), Plan::default(), 0);
+            let mut totals = compare(&left_rows, &right_rows, |finding| {
+                let Some(finding) = self.without_own_forms(finding) else {
+                    own_forms += 1;
+                    return Ok::<(), ReconcileError>(());
+                };
+                let lines = lines(&finding, &subject.judge);
+                plan.add(&finding, &lines, &subject.judge);
+                for line in lines {
+                    exports.iter_mut().try_for_each(|export| export.line(&line, &subject.judge))?;
+                    found.add(line);
+                }
+                Ok(())
+            })?;
+            totals.different -= own_forms;
+            totals.equal += own_forms;
+            for export in exports {
+                export.finish(&totals, &subject.judge)?;
+            }
+            Ok((Compared { totals, found, own_forms, left, right }, plan))
+        });
+        compared.map_err(of)
+    }
+
+    fn without_own_forms(&self, finding: &Finding) -> Option<Finding> {
+        match &self.subject.synchronised {
+            Some(synchronised) => forms::without_own_forms(finding, synchronised, &self.subject.judge),
+            None => Some(finding.clone()),
+        }
+    }
+
+    async fn read(
+        &self,
+        side: Side,
+        references: &Pair<References>,
+        ids: Option<&Pair<Vec<Arc<str>>>>,
+        spool: &mut Spool,
+    ) -> Result<Read, Problem> {
+        let (dispatcher, references) = (self.systems.0.of(side), references.of(side));
+        let reader = Reader { subject: self.subject, side, dispatcher, references, tells: ids.is_none() };
+        match ids {
+            Some(ids) => reader.these(ids.of(side), spool).await,
+            None => reader.all(spool).await,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Reading all records of one side, several at once within the connection's limits.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connect::CallError;
+use definitions::Feed;
+use dispatch::Dispatcher;
+use futures::stream::{FuturesOrdered, StreamExt as _};
+use jiff::Timestamp;
+use model::{Problem, Value};
+use reconcile::{Row, Side, Spool};
+
+use super::references::References;
+use super::subject::Subject;
+use crate::ops::harmless;
+
+/// How many records are read in one go, and how many such reads are under way at once; the connection's own limits hold besides.
+const GATHER: usize = 200;
+const AT_ONCE: usize = 8;
+/// How many records that cannot be read are told one by one.
+const TOLD_MAX: usize = 20;
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// One side while it is read.
+pub(super) struct Reader<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) side: Side,
+    pub(super) dispatcher: &'a Dispatcher,
+    pub(super) references: &'a References,
+    /// Whether it is told how far it is.
+    pub(super) tells: bool,
+}
+
+/// What came of the records of one side.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) records: u64,
+    /// Records that no object can be made of.
+    pub(super) unreadable: u64,
+    /// The first of these, with the reason.
+    pub(super) told: Vec<String>,
+}
+
+/// Records that are in the spool already, by two hashes of their ids: 128 bits, so that no two are taken for one.
+struct Seen {
+    records: HashSet<u128>,
+    states: [RandomState; 2],
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self { records: HashSet::new(), states: [RandomState::new(), RandomState::new()] }
+    }
+
+    /// Whether it is seen for the first time.
+    fn is_new(&mut self, id: &str) -> bool {
+        let [one, other] = &self.states;
+        self.records.insert(u128::from(one.hash_one(id)) << 64 | u128::from(other.hash_one(id)))
+    }
+}
+
+impl Reader<'_> {
+    /// Reads all records.
+    ///
+    /// # Errors
+    /// When the system refuses, or the disk is full.
+    pub(super) async fn all(&self, spool: &mut Spool) -> Result<Read, Problem> {
+        let mut read = Read::default();
+        let mut seen = Seen::new();
+        let mut last_told = Instant::now();
+        for feed in self.subject.feeds.of(self.side) {
+            let mut under_way = FuturesOrdered::new();
+            let mut page = None;
+            loop {
+                let found = self.dispatcher.changed_since(&feed.record, Timestamp::UNIX_EPOCH, page.clone()).await;
+                let found = found.map_err(|error| self.failed(&error))?;
+                let ids: Vec<Arc<str>> = found.records.into_iter().map(|(id, _)| id).collect();
+                for part in ids.chunks(GATHER) {
+                    under_way.push_back(self.read(feed, part.to_vec()));
+                    if under_way.len() >= AT_ONCE
+                        && let Some(records) = under_way.next().await
+                    {
+                        self.take(feed, records, spool, &mut seen, &mut read)?;
+                    }
+                }
+                if self.tells && last_told.elapsed() >= TELL_EVERY {
+                    eprintln!("{}: {} records …", self.name(), read.records);
+                    last_told = Instant::now();
+                }
+                if found.next.is_none() || found.next == page {
+                    break;
+                }
+                page = found.next;
+            }
+            while let Some(records) = under_way.next().await {
+                self.take(feed, records, spool, &mut seen, &mut read)?;
+            }
+        }
+        if self.tells {
+            eprintln!("{}: {} records", self.name(), read.records);
+        }
+        Ok(read)
+    }
+
+    /// Reads these records.
+    ///
+    /// # Errors
+    /// As [`Self::all`].
+    pub(super) async fn these(&self, ids: &[Arc<str>], spool: &mut Spool) -> Result<Read, Problem> {
+        let mut read = Read::default();
+        let mut seen = Seen::new();
+        for feed in self.subject.feeds.of(self.side) {
+            for part in ids.chunks(GATHER) {
+                let records = self.read(feed, part.to_vec()).await;
+                self.take(feed, records, spool, &mut seen, &mut read)?;
+            }
+        }
+        Ok(read)
+    }
+
+    async fn read(&self, feed: &Feed, ids: Vec<Arc<str>>) -> Vec<(Arc<str>, Result<Value, CallError>)> {
+        let records = self.dispatcher.read(&feed.record, ids.clone(), &feed.select).await;
+        ids.into_iter().zip(records).collect()
+    }
+
+    fn take(
+        &self,
+        feed: &Feed,
+        records: Vec<(Arc<str>, Result<Value, CallError>)>,
+        spool: &mut Spool,
+        seen: &mut Seen,
+        read: &mut Read,
+    ) -> Result<(), Problem> {
+        for (id, record) in records {
+            let canonical = match record {
+                Ok(record) => feed.canonical(&record).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let canonical = match canonical {
+                Ok(Some(canonical)) => canonical,
+                // It is gone, or its feed does not want it.
+                Ok(None) => continue,
+                Err(reason) => {
+                    read.unreadable += 1;
+                    if read.told.len() < TOLD_MAX {
+                        read.told.push(harmless(&format!("{} {id}: {reason}", self.name())));
+                    }
+                    continue;
+                }
+            };
+            // It changed while its list was read, or two feeds have it.
+            if !seen.is_new(&id) {
+                continue;
+            }
+            let object = &canonical.object;
+            let alone = format!("{}/{id}", self.name());
+            let key = self.references.key(&id).or_else(|| object.get("key").as_str().filter(|key| !key.is_empty()));
+            // Where nobody keeps the sides the same, their feeds have the business key.
+            let key = key.or_else(|| self.subject.synchronised.is_none().then_some(&*canonical.key)).unwrap_or(&alone);
+            let stage = self.subject.stage_of(object);
+            let row = Row { key, id: &id, stage: stage.as_deref(), object };
+            spool.push(row).map_err(|error| error.problem())?;
+            read.records += 1;
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> &str {
+        self.subject.sides.of(self.side).as_str()
+    }
+
+    fn failed(&self, error: &CallError) -> Problem {
+        let message = format!("the records of {} cannot be listed: {}", self.name(), harmless(&error.to_string()));
+        Problem::new("IL-REC-025", message, "Check what its user may read")
+    }
+}

@@ -1,0 +1,104 @@
+//! Which record is which object, as the running Interlock knows it: many in little memory.
+
+use std::ops::Range;
+
+use model::{ObjectName, Value};
+
+use crate::ops::{Client, Trouble};
+
+/// Keys by the ids of records.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    /// All ids and keys, one behind the other.
+    text: String,
+    /// Where an id and its key stand, in the order of the ids.
+    places: Vec<(Range<usize>, Range<usize>)>,
+}
+
+/// Cross-references while they come in, in any order.
+#[derive(Debug, Default)]
+pub(super) struct Gathered(References);
+
+impl Gathered {
+    /// One more.
+    pub(super) fn add(&mut self, id: &str, key: &str) {
+        let text = &mut self.0.text;
+        let mut put = |part: &str| {
+            let from = text.len();
+            text.push_str(part);
+            from..text.len()
+        };
+        let place = (put(id), put(key));
+        self.0.places.push(place);
+    }
+
+    /// All are in.
+    pub(super) fn finish(self) -> References {
+        let References { text, mut places } = self.0;
+        places.sort_unstable_by(|one, other| text.get(one.0.clone()).cmp(&text.get(other.0.clone())));
+        References { text, places }
+    }
+}
+
+impl References {
+    /// Asks for all of a connection.
+    ///
+    /// # Errors
+    /// When Interlock cannot be asked.
+    pub(super) async fn of(client: &Client, object: &ObjectName, connection: &str) -> Result<Self, Trouble> {
+        let mut gathered = Gathered::default();
+        each(client, object, connection, |key, id| gathered.add(id, key)).await?;
+        Ok(gathered.finish())
+    }
+
+    /// The key of a record.
+    pub(super) fn key(&self, id: &str) -> Option<&str> {
+        let found = self.places.binary_search_by(|place| self.text.get(place.0.clone()).cmp(&Some(id))).ok()?;
+        self.text.get(self.places.get(found)?.1.clone())
+    }
+}
+
+/// Asks for all cross-references of a connection, page by page.
+///
+/// # Errors
+/// When Interlock cannot be asked.
+pub(super) async fn each(
+    client: &Client,
+    object: &ObjectName,
+    connection: &str,
+    mut take: impl FnMut(&str, &str),
+) -> Result<(), Trouble> {
+    let mut after = String::new();
+    loop {
+        let query = [("connection", connection), ("after", after.as_str())];
+        let page = client.ask(&["objects", object.as_str(), "references"], &query).await?;
+        for one in page.get("references").items() {
+            if let (Some(key), Some(id)) = (one.get("key").as_str(), one.get("id").as_str()) {
+                take(key, id);
+            }
+        }
+        match page.get("next") {
+            // Keys only grow, so that this ends whatever answers.
+            Value::String(next) if **next > *after => after = next.to_string(),
+            _ => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_by_id() {
+        let mut gathered = Gathered::default();
+        for (id, key) in [("9", "C"), ("001", "A"), ("", "none"), ("10", "B")] {
+            gathered.add(id, key);
+        }
+        let references = gathered.finish();
+        assert_eq!(references.places.len(), 4);
+        for (id, key) in [("001", Some("A")), ("9", Some("C")), ("10", Some("B")), ("1", None), ("99", None)] {
+            assert_eq!(references.key(id), key, "{id}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What is compared: the object, its two sides, the members that both have, and the amounts.
+
+use std::sync::Arc;
+
+use definitions::{Feed, Release, Synchronised};
+use indexmap::IndexSet;
+use model::{ConnectionName, ObjectName, Path, Problem, Value, nearest};
+use reconcile::{Amount, Judge, Member, Pair, Shape, Side};
+
+/// The system's own id.
+const OWN: &str = "id";
+/// How deeply the schema is looked through for amounts.
+const DEPTH_MAX: usize = 4;
+
+/// What is compared.
+pub(super) struct Subject {
+    pub(super) object: ObjectName,
+    pub(super) sides: Pair<ConnectionName>,
+    /// The feeds of the object on each side.
+    pub(super) feeds: Pair<Vec<Arc<Feed>>>,
+    pub(super) synchronised: Option<Arc<Synchronised>>,
+    pub(super) shape: Arc<Shape>,
+    pub(super) judge: Judge,
+}
+
+/// What a person says of it.
+pub(super) struct Wanted<'a> {
+    pub(super) object: &'a str,
+    pub(super) left: Option<&'a str>,
+    pub(super) right: Option<&'a str>,
+    pub(super) month: Option<&'a str>,
+}
+
+impl Subject {
+    /// Finds it in the definitions.
+    ///
+    /// # Errors
+    /// When there is no such object, connection or member, or the sides have to be named.
+    pub(super) fn of(release: &Release, wanted: &Wanted<'_>) -> Result<Self, Problem> {
+        let Some((object, definition)) = release.objects.get_key_value(wanted.object) else {
+            let names = release.objects.keys().map(ObjectName::as_str);
+            let message = format!("there is no object `{}`", wanted.object);
+            return Err(Problem::new("IL-REC-020", message, suggestion(wanted.object, names)));
+        };
+        let synchronised = release.synchronised.get(object).cloned();
+        let sides = sides(release, object, synchronised.as_deref(), wanted)?;
+        let feeds = Pair { left: feeds(release, &sides.left, object), right: feeds(release, &sides.right, object) };
+        let members = members(&feeds);
+        if members.is_empty() {
+            let message = format!("{} and {} have no member of {object} in common", sides.left, sides.right);
+            return Err(Problem::new("IL-REC-023", message, "Let the mappings of both feeds read the same members"));
+        }
+        let list =
+            |name: &str| synchronised.as_ref().and_then(|synchronised| synchronised.policy.lists.get(name).cloned());
+        let members = members.iter().filter_map(|name| Member::new(name, list(name)).ok()).collect();
+        let month = month(&definition.document, wanted.month)?;
+        let shape = Arc::new(Shape { members, amounts: amounts(&definition.document, month.as_ref()) });
+        let policy = synchronised.as_ref().map(|synchronised| synchronised.policy.clone());
+        let judge = Judge::new(sides.left.clone(), sides.right.clone(), policy);
+        Ok(Self { object: object.clone(), sides, feeds, synchronised, shape, judge })
+    }
+
+    /// `customer: crm and erp`
+    pub(super) fn title(&self) -> String {
+        format!("{}: {} and {}", self.object, self.sides.left, self.sides.right)
+    }
+
+    /// The stage of a record.
+    pub(super) fn stage_of(&self, object: &Value) -> Option<Arc<str>> {
+        self.synchronised.as_ref().filter(|synchronised| synchronised.stage.is_some())?.stage_of(object)
+    }
+}
+
+fn suggestion<'a>(wanted: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(wanted, names.clone()) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => format!("Use one of: {}", names.collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn feeds(release: &Release, connection: &ConnectionName, object: &ObjectName) -> Vec<Arc<Feed>> {
+    let feeds = release.connections.get(connection).map(|definition| definition.feeds.values());
+    feeds.into_iter().flatten().filter(|feed| feed.object == *object).cloned().collect()
+}
+
+fn sides(
+    release: &Release,
+    object: &ObjectName,
+    synchronised: Option<&Synchronised>,
+    wanted: &Wanted<'_>,
+) -> Result<Pair<ConnectionName>, Problem> {
+    let able: Vec<&ConnectionName> =
+        release.connections.keys().filter(|name| !feeds(release, name, object).is_empty()).collect();
+    let declared = |name: &&&ConnectionName| {
+        synchronised.is_none_or(|synchronised| synchronised.policy.sides.contains_key(**name))
+    };
+    let usual: Vec<&ConnectionName> = able.iter().filter(declared).copied().collect();
+    let names = || able.iter().map(|name| name.as_str());
+    let named = |given: &str| {
+        able.iter().find(|name| name.as_str() == given).map(|name| (*name).clone()).ok_or_else(|| {
+            let message = format!("no connection `{given}` has a feed of {object}");
+            Problem::new("IL-REC-021", message, suggestion(given, names()))
+        })
+    };
+    let (left, right) = match (wanted.left, wanted.right, usual.as_slice()) {
+        (Some(left), Some(right), _) => (named(left)?, named(right)?),
+        (None, None, [left, right]) => ((*left).clone(), (*right).clone()),
+        (given, other, [one, two]) => {
+            let given = named(given.or(other).unwrap_or_default())?;
+            let rest = if given == **one { (*two).clone() } else { (*one).clone() };
+            if other.is_some() { (rest, given) } else { (given, rest) }
+        }
+        _ => {
+            let message = match able.len() {
+                0 | 1 => format!("{object} comes from {} only", able.first().map_or("nowhere", |name| name.as_str())),
+                _ => format!("it has to be said which two of {} are compared", names().collect::<Vec<_>>().join(", ")),
+            };
+            let remedy = "Name two connections that have a feed of it: --left CONNECTION --right CONNECTION";
+            return Err(Problem::new("IL-REC-022", message, remedy));
+        }
+    };
+    if left == right {
+        let message = format!("{left} is not compared with itself");
+        return Err(Problem::new("IL-REC-022", message, "Name two connections: --left and --right"));
+    }
+    Ok(Pair { left, right })
+}
+
+/// What both sides read, without ids: what only one system has cannot be compared.
+fn members(feeds: &Pair<Vec<Arc<Feed>>>) -> Vec<Arc<str>> {
+    let reads =
+        |side: Side| -> IndexSet<&str> { feeds.of(side).iter().flat_map(|feed| feed.mapping.members(true)).collect() };
+    let (left, right) = (reads(Side::Left), reads(Side::Right));
+    left.into_iter().filter(|member| *member != OWN && right.contains(member)).map(Arc::from).collect()
+}
+
+fn month(document: &Value, wanted: Option<&str>) -> Result<Option<Path>, Problem> {
+    let Some(wanted) = wanted else {
+        let properties = document.get("properties").as_object();
+        let is_date = |member: &Value| matches!(member.get("format").as_str(), Some("date" | "date-time"));
+        let found = properties.and_then(|properties| properties.iter().find(|(_, member)| is_date(member)));
+        return Ok(found.and_then(|(name, _)| name.parse().ok()));
+    };
+    wanted.parse().map(Some).map_err(|error: model::PathError| {
+        Problem::new("IL-REC-024", error.to_string(), "Name the member that holds a date: --month orderedOn")
+    })
+}
+
+/// Members that are amounts with a currency, as the schema says.
+fn amounts(document: &Value, month: Option<&Path>) -> Vec<Amount> {
+    let mut found = Vec::new();
+    look(document, document, "", 0, &mut |name: &str| {
+        let path = |member: &str| format!("{name}.{member}").parse().ok();
+        if let (Some(amount), Some(currency)) = (path("amount"), path("currency")) {
+            found.push(Amount { name: name.into(), amount, currency, date: month.cloned() });
+        }
+    });
+    found
+}
+
+fn look(document: &Value, schema: &Value, name: &str, depth: usize, found: &mut impl FnMut(&str)) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    let schema = match schema.get("$ref").as_str().and_then(|reference| reference.strip_prefix("#/")) {
+        Some(place) => place.split('/').fold(document, |value, part| value.get(part)),
+        None => schema,
+    };
+    let properties = schema.get("properties");
+    if !name.is_empty() && properties.has("amount") && properties.has("currency") {
+        found(name);
+        return;
+    }
+    for (member, inner) in properties.as_object().into_iter().flatten() {
+        let name = if name.is_empty() { member.to_string() } else { format!("{name}.{member}") };
+        look(document, inner, &name, depth + 1, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_and_their_month_are_found_in_the_schema() {
+        let document = br##"{
+            "properties": {
+                "number": {"type": "string"},
+                "orderedOn": {"type": ["string", "null"], "format": "date"},
+                "net": {"$ref": "#/$defs/money"},
+                "totals": {"properties": {"tax": {"$ref": "#/$defs/money"}, "again": {"$ref": "#"}}},
+                "broken": {"$ref": "#/$defs/nothing"}
+            },
+            "$defs": {"money": {"properties": {"amount": {"type": "number"}, "currency": {"type": "string"}}}}
+        }"##;
+        let document = model::json::parse(document).expect("JSON");
+        let date = month(&document, None).expect("a date");
+        let found = amounts(&document, date.as_ref());
+        // A schema that contains itself is followed only so far.
+        let names: Vec<&str> = found.iter().map(|amount| &*amount.name).take(2).collect();
+        assert_eq!(names, ["net", "totals.tax"]);
+        assert!(found.len() < 20, "{}", found.len());
+        let object = br#"{"orderedOn": "2026-11-27", "net": {"amount": 2.50, "currency": "EUR"}}"#;
+        let object = model::json::parse(object).expect("JSON");
+        let net = found.first().expect("an amount");
+        assert_eq!(net.amount.get(&object).to_string(), "2.50");
+        assert_eq!(net.currency.get(&object).as_str(), Some("EUR"));
+        assert_eq!(net.date.as_ref().and_then(|date| date.get(&object).as_str()), Some("2026-11-27"));
+        assert!(month(&document, Some("a..b")).is_err());
+    }
+}
