@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use model::{ConnectionName, Problem, Value};
 use tokio::sync::mpsc;
 
-use crate::{Action, Call, CallError, ChangePage, FeedError, FeedItem, FeedRequest, Position, PushedChanges, Secrets};
+use crate::{
+    Action, Bulk, Call, CallError, ChangePage, FeedError, FeedItem, FeedRequest, Position, PushedChanges, Secrets,
+};
 
 /// What a connector can do with an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,4 +138,9 @@ pub trait Connection: Send + Sync {
         since: Timestamp,
         page: Option<Position>,
     ) -> BoxFuture<'a, Result<ChangePage, CallError>>;
+
+    /// How it reads and writes many records at once, where its system has a way of its own for that.
+    fn bulk(&self) -> Option<&dyn Bulk> {
+        None
+    }
 }

@@ -70,7 +70,8 @@ pub(super) fn carry_out(
         Operation::Upsert => upsert(writer, ingest, columns, row, seen),
         Operation::Update | Operation::Delete | Operation::HardDelete => {
             by_id(writer, ingest, columns, row).and_then(|found| {
-                id = Some(found);
+                // Serial 0 stands for ids that this org never gave out.
+                id = Some(found).filter(|found| found.serial() > 0);
                 match ingest.operation {
                     Operation::Update => {
                         let schema = writer.schema();
