@@ -12,7 +12,8 @@
 //! the same [`BulkRead`] and meets records again that it knows; it has to take them by their ids. Whoever wants less to be read
 //! again reads in windows ([`BulkRead::since`], [`BulkRead::before`]): each window whose last page was taken is proven, and a
 //! lost job costs its window only. A record that changes meanwhile moves to a later window; so windows are read from the
-//! oldest to the newest, and the next load begins at [`StartedRead::as_of`] of this one.
+//! oldest to the newest, and the next load begins at [`StartedRead::as_of`] of the first job of this one, or some minutes before:
+//! a long transaction of the system can show a change after a later one.
 //!
 //! # What writing promises
 //!
@@ -32,7 +33,8 @@ use crate::{Call, CallError, ErrorClass, Position};
 pub struct BulkRead {
     /// The kind of record, as [`Call::record`] spells it.
     pub record: Arc<str>,
-    /// Names of the wanted fields; those of related single records with dots. The system's own id always comes along.
+    /// Names of the wanted fields; those of related single records with dots. The system's own id always comes along, and alone
+    /// when there are none.
     pub fields: Vec<Arc<str>>,
     /// Only records that changed at or after this instant.
     pub since: Option<Timestamp>,

@@ -112,7 +112,10 @@ async fn a_lost_place_is_told_as_such_and_a_cut_page_is_no_page() {
         path if path.contains("locator=old") => refused(400, "INVALID_QUERY_LOCATOR"),
         path if path.starts_with("/jobs/query/750000000000003AAA") => job("750000000000003AAA", "Aborted", ""),
         path if path.starts_with("/jobs/query/750000000000004AAA") => {
-            job("750000000000004AAA", "Failed", r#","errorMessage":"the API retried more than 15 times""#)
+            job("750000000000004AAA", "Failed", r#","errorMessage":"InvalidBatch : Field name not found : Nam""#)
+        }
+        path if path.starts_with("/jobs/query/750000000000005AAA") => {
+            job("750000000000005AAA", "Failed", r#","errorMessage":"the API retried more than 15 times""#)
         }
         path if path.starts_with("/jobs/") => refused(404, "NOT_FOUND"),
         _ => describe(seen).unwrap_or_else(none),
@@ -121,13 +124,18 @@ async fn a_lost_place_is_told_as_such_and_a_cut_page_is_no_page() {
     let connection = org.connect();
     let page =
         async |place: &str| connection.read_page(&accounts(), &Position(place.into())).await.expect_err("no page");
-    for place in [format!("query|{QUERY}|"), format!("query|{QUERY}|old"), "query|750000000000003AAA|".to_owned()] {
+    for place in [
+        format!("query|{QUERY}|"),
+        format!("query|{QUERY}|old"),
+        "query|750000000000003AAA|".to_owned(),
+        "query|750000000000005AAA|".to_owned(),
+    ] {
         assert!(matches!(page(&place).await, BulkError::PlaceLost(_)), "{place}");
     }
     let BulkError::Call(cut) = page(&format!("query|{QUERY}|cut")).await else { panic!("a lost place") };
     assert_eq!((cut.class, cut.code.as_str()), (ErrorClass::Unavailable, "bulk-cut"));
     let BulkError::Call(failed) = page("query|750000000000004AAA|").await else { panic!("a lost place") };
-    assert_eq!(failed.class, ErrorClass::Unavailable);
+    assert_eq!(failed.class, ErrorClass::Misconfigured);
     connection.end_read(&Position(format!("query|{QUERY}|").into())).await.expect("gone is ended");
 }
 
@@ -191,7 +199,8 @@ async fn the_same_new_records_are_told_apart_by_number_only() {
     })
     .await;
     let create = |body: &str| call(Action::Create, "Account", None, body);
-    let calls = [create(r#"{"Name":"x","Site":"s"}"#), create(r#"{"Name":"x"}"#), create(r#"{"Name":"x"}"#)];
+    // An id is the org's to give, so that it is not sent.
+    let calls = [create(r#"{"Name":"x","Site":"s","Id":"001"}"#), create(r#"{"Name":"x"}"#), create(r#"{"Name":"x"}"#)];
     let outcomes = bulk::write_all(&org.connect(), &calls, |_, _| {}).await;
     let ids: Vec<_> = outcomes
         .iter()

@@ -10,7 +10,7 @@ use policy::Backoff;
 use tokio::time::{Instant, sleep};
 
 use crate::errors;
-use crate::org::Org;
+use crate::org::{Exchange, Org};
 use crate::read::is_id;
 
 /// How long one request waits for a job before it says that the job still works.
@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Waits between looks at a job: small ones are done at once, large ones take minutes.
 const LOOKS: Backoff =
     Backoff { first: Duration::from_millis(100), growth_percent: 150, longest: Duration::from_secs(5) };
+
+/// Longest time for an upload or a download.
+pub(super) const TRANSFER: Duration = Duration::from_secs(600);
 
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,12 @@ impl Kind {
 /// The path of a job, or of something of it.
 pub(super) fn path(org: &Org, kind: Kind, id: &str, rest: &str) -> String {
     org.data_path(&format!("jobs/{}/{id}{rest}", kind.word()))
+}
+
+/// A request for a list of CSV of at most so many bytes.
+pub(super) fn download(path: &str, answer_max: usize) -> Exchange<'_> {
+    let timeout = Some(TRANSFER);
+    Exchange { accept: "text/csv", timeout, answer_max, ..Exchange::new(Method::GET, path, Effect::Read) }
 }
 
 /// `query|750…|locator`

@@ -12,9 +12,9 @@ use model::Value;
 
 use super::job::{self, Job, Kind, State};
 use super::sheet;
-use super::write::{Operation, identity};
+use super::write::{Operation, identity, row};
 use crate::errors;
-use crate::org::{Exchange, Org};
+use crate::org::Org;
 use crate::read::comparable;
 
 /// Largest list of results, in bytes: an upload with ids and errors in front.
@@ -81,9 +81,7 @@ async fn told(org: &Org, job: &Job, calls: &[&Call]) -> Result<Vec<Outcome>, Bul
 
 async fn results(org: &Org, job: &Job, which: &str) -> Result<bytes::Bytes, BulkError> {
     let path = job::path(org, Kind::Ingest, &job.id, &format!("/{which}/"));
-    let exchange =
-        Exchange { accept: "text/csv", answer_max: RESULTS_MAX, ..Exchange::new(Method::GET, &path, Effect::Read) };
-    let answer = org.exchange(exchange).await?;
+    let answer = org.exchange(job::download(&path, RESULTS_MAX)).await?;
     if answer.status.is_success() {
         return Ok(answer.body);
     }
@@ -119,7 +117,7 @@ impl<'a> Sorted<'a> {
             let mark = match identity(&operation, call) {
                 Some(identity) => identity,
                 None => {
-                    let columns = sheet::columns(&call.body)?;
+                    let columns = row(&operation, call)?;
                     mark(columns.iter().map(|(name, text)| (name.as_str(), text.as_str())))
                 }
             };

@@ -11,7 +11,7 @@ use model::{Value, json};
 use super::job::{self, Kind, State};
 use super::sheet::{self, Column};
 use crate::describe::Descriptions;
-use crate::org::{Exchange, Org};
+use crate::org::Org;
 use crate::{errors, neutral, soql};
 
 /// Records of one page: as many as one commit of the caller likes to hold.
@@ -64,7 +64,15 @@ pub(super) async fn page(
             State::Working | State::Open => {
                 return Ok(BulkPage { records: Vec::new(), next: Some(place.clone()) });
             }
-            State::Failed => return Err(job.error().into()),
+            State::Failed => {
+                let error = job.error();
+                // The same job will never do better; what is the vendor's own trouble may not trouble a new one.
+                return Err(if error.class.is_transient() {
+                    BulkError::PlaceLost(format!("{}; start a new one", error.message))
+                } else {
+                    error.into()
+                });
+            }
             State::Aborted => {
                 return Err(BulkError::PlaceLost(format!("the bulk job {id} was aborted; start a new one")));
             }
@@ -75,9 +83,7 @@ pub(super) async fn page(
         path.push_str("&locator=");
         path.push_str(&soql::encode(locator));
     }
-    let exchange =
-        Exchange { accept: "text/csv", answer_max: PAGE_MAX, ..Exchange::new(Method::GET, &path, Effect::Read) };
-    let answer = org.exchange(exchange).await?;
+    let answer = org.exchange(job::download(&path, PAGE_MAX)).await?;
     if !answer.status.is_success() {
         return Err(job::lost(errors::from_answer(&answer, Effect::Read), id));
     }

@@ -1,7 +1,6 @@
 //! Writing with an ingest job: which calls it takes, and sending them.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use connect::transport::Effect;
@@ -18,8 +17,6 @@ use crate::soql;
 
 /// Most bytes of one upload: what is 150 MB with the vendor, which counts about half more than was sent.
 const UPLOAD_MAX: usize = 100_000_000;
-/// Longest time for an upload.
-const UPLOAD_TIME: Duration = Duration::from_secs(600);
 
 /// What all calls of a job have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +69,7 @@ impl<'a> Operation<'a> {
 }
 
 /// The columns of a call, its key first.
-fn row(operation: &Operation<'_>, call: &Call) -> Result<Vec<(String, String)>, CallError> {
+pub(super) fn row(operation: &Operation<'_>, call: &Call) -> Result<Vec<(String, String)>, CallError> {
     let mut row = Vec::new();
     if let Some(field) = operation.key {
         row.push((field.to_owned(), key_text(field, call)?));
@@ -215,7 +212,7 @@ pub(super) async fn send(org: &Org, place: &Position, calls: &[&Call]) -> Result
     let batches = job::path(org, Kind::Ingest, id, "/batches");
     let exchange = Exchange {
         body: Some(("text/csv; charset=UTF-8", data)),
-        timeout: Some(UPLOAD_TIME),
+        timeout: Some(job::TRANSFER),
         ..Exchange::new(Method::PUT, &batches, Effect::Write)
     };
     let uploaded = match org.exchange(exchange).await {
