@@ -1,12 +1,13 @@
 //! Bulk API 2.0: jobs that take and give many records as CSV.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use apache_avro::types::Value as Avro;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{From, Org, code, header};
+use crate::support::{DATA, From, Org, code, header};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
@@ -80,7 +81,8 @@ async fn lines(response: Response) -> Vec<Vec<String>> {
     // Results come in the dialect of their job.
     let tabs = body.lines().next().is_some_and(|header| header.contains('\t'));
     let delimiter = if tabs { b'\t' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(body.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(body.as_bytes());
     reader.records().map(|row| row.expect("CSV").iter().map(str::to_owned).collect()).collect()
 }
 
@@ -182,7 +184,14 @@ async fn data_that_does_not_fit_its_job_fails_it_and_changes_nothing() {
         assert_eq!((&failed["state"], &failed["errorMessage"]), (&json!("Failed"), &json!(error)));
         assert_eq!(unprocessed.len(), 2, "{unprocessed:?}");
     }
-    assert_eq!(org.rows("SELECT Id FROM Account").await.len(), 0);
+    // A row that does not fit its header ends the job; the rows before it are done.
+    let (failed, [saved, _, unprocessed]) = org.ingest(job("insert"), "Name,Site\na,x\nb\nc,x\n").await;
+    assert_eq!((&failed["state"], &failed["numberRecordsProcessed"]), (&json!("Failed"), &json!(1)));
+    assert_eq!((saved[1][2].as_str(), unprocessed.len()), ("a", 3));
+    assert_eq!(org.rows("SELECT Id FROM Account").await.len(), 1);
+    let (_, opened) = org.send(Method::POST, "/jobs/ingest", job("insert")).await;
+    let long = "Name\n".to_owned() + &"x".repeat(112_500_000);
+    assert_eq!(org.upload(text(&opened["id"]), long).await, 413);
     for (body, wanted) in [
         (json!({"object": "Nothing", "operation": "insert"}), "INVALIDENTITY"),
         (json!({"object": "Account", "operation": "merge"}), "INVALIDOPERATION"),
@@ -261,6 +270,14 @@ async fn query_results_come_in_sets_that_stay_the_same() {
     let second = lines(second).await;
     assert_eq!(second.len(), 3);
     assert_eq!(lines(org.csv(&rest).await).await, second);
+    // A client that does not unpack by itself.
+    let plain = reqwest::Client::builder().no_gzip().build().expect("a client");
+    let packed = plain.get(format!("{}{DATA}{rest}", org.running.url)).bearer_auth(&org.token);
+    let packed = packed.header("accept-encoding", "gzip").send().await.expect("an answer");
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    let (packed, mut text) = (packed.bytes().await.expect("a body"), String::new());
+    flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).expect("gzip");
+    assert_eq!(text.lines().count(), second.len());
     let (status, answer) = org.get(&format!("/jobs/query/{id}/results?locator=xyz")).await;
     assert_eq!((status.as_u16(), code(&answer)), (400, "INVALID_QUERY_LOCATOR"));
     assert_eq!(org.get(&format!("/jobs/ingest/{id}")).await.0, 404);
