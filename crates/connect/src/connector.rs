@@ -9,7 +9,7 @@ use model::{ConnectionName, Problem, Value};
 use tokio::sync::mpsc;
 
 use crate::{
-    Action, Call, CallError, ChangePage, Fate, FeedError, FeedItem, FeedRequest, Position, PushedChanges, Secrets,
+    Action, Bulk, Call, CallError, ChangePage, Fate, FeedError, FeedItem, FeedRequest, Position, PushedChanges, Secrets,
 };
 
 /// What a connector can do with an action.
@@ -144,5 +144,10 @@ pub trait Connection: Send + Sync {
     fn fates<'a>(&'a self, record: &'a str, ids: &'a [Arc<str>]) -> BoxFuture<'a, Result<Vec<Fate>, CallError>> {
         let _ = record;
         Box::pin(std::future::ready(Ok(vec![Fate::Absent; ids.len()])))
+    }
+
+    /// How it reads and writes many records at once, where its system has a way of its own for that.
+    fn bulk(&self) -> Option<&dyn Bulk> {
+        None
     }
 }

@@ -9,6 +9,7 @@
 //! Errors are classified by what they mean for the caller ([`ErrorClass`]): whether anything can have changed over there, and
 //! what helps. This crate knows nothing of lanes, runs or stores.
 
+pub mod bulk;
 mod call;
 mod connector;
 mod error;
@@ -17,6 +18,7 @@ pub mod oauth;
 mod secret;
 pub mod transport;
 
+pub use bulk::{Bulk, BulkError, BulkPage, BulkRead, OpenedWrite, StartedRead, Written};
 pub use call::{Action, Call, Key, Selection};
 pub use connector::{
     ActionInfo, Connection, Connector, FieldDescription, Follows, RecordDescription, SettingError, Settings,

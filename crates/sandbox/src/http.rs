@@ -19,8 +19,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt as _;
 
-/// Longest body that is taken, in bytes.
-const BODY_MAX: usize = 64 * 1024 * 1024;
+/// Longest body that is taken, in bytes: what the largest upload of a vendor has (Salesforce's bulk jobs), and a little more so
+/// that the simulator itself can say that it is too long.
+const BODY_MAX: usize = 160 * 1024 * 1024;
 
 /// Binds a TCP port.
 ///

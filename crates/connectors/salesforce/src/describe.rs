@@ -107,21 +107,27 @@ impl Descriptions {
         child_kind(&self.get(org, record).await?.description, list)
     }
 
-    /// Whether a field, named with the path of its related records, is a date or an instant.
+    /// Whether what stands at a dotted path is a date or an instant.
     pub(crate) async fn is_temporal(&self, org: &Org, record: &str, path: &str) -> Result<bool, CallError> {
+        let found = self.vendor_type(org, record, path).await?;
+        Ok(found.is_some_and(|found| matches!(&*found, "date" | "datetime")))
+    }
+
+    /// The vendor's type of what stands at a dotted path; `None` where the org tells of no such field.
+    pub(crate) async fn vendor_type(&self, org: &Org, record: &str, path: &str) -> Result<Option<Arc<str>>, CallError> {
         let mut described = self.get(org, record).await?;
         let mut parts = path.split('.').peekable();
         while let Some(part) = parts.next() {
             if parts.peek().is_none() {
                 let field = described.description.fields.iter().find(|field| field.name.eq_ignore_ascii_case(part));
-                return Ok(field.is_some_and(|field| matches!(&*field.vendor_type, "date" | "datetime")));
+                return Ok(field.map(|field| Arc::clone(&field.vendor_type)));
             }
             let parent = described.parents.iter().find(|(name, _)| name.eq_ignore_ascii_case(part));
-            let Some((_, kind)) = parent else { return Ok(false) };
+            let Some((_, kind)) = parent else { return Ok(None) };
             let kind = Arc::clone(kind);
             described = self.get(org, &kind).await?;
         }
-        Ok(false)
+        Ok(None)
     }
 }
 

@@ -53,6 +53,14 @@ const CODES: &[(&str, ErrorClass, &str)] = &[
     ("DEPENDENCY_EXISTS", Rejected, "other records depend on it"),
     ("STORAGE_LIMIT_EXCEEDED", Rejected, "the org's storage is full; a person has to look"),
     ("APEX_ERROR", Rejected, "the org's own code failed and was rolled back"),
+    ("INVALID_TYPE_ON_FIELD_IN_RECORD", Rejected, "a value does not fit the type of its field"),
+    ("MISSING_ARGUMENT", Rejected, "the record lacks the value that identifies it"),
+    ("API_ERROR", Misconfigured, "bulk jobs do not take queries of this kind"),
+    ("INVALIDENTITY", Misconfigured, "bulk jobs do not take this kind of record"),
+    ("INVALIDJOB", Misconfigured, "the job names what the org does not know"),
+    ("INVALIDOPERATION", Misconfigured, "bulk jobs do not take this action"),
+    ("FEATURENOTENABLED", Misconfigured, "the user may not use bulk jobs in this way"),
+    ("LIMIT_EXCEEDED", Throttled, "the bulk jobs of the day are used up"),
     ("NOT_FOUND", Rejected, "there is no such record or resource"),
 ];
 
@@ -113,6 +121,20 @@ pub(crate) fn from_row(row: &Value) -> CallError {
     let fallback = if code == "UNKNOWN_EXCEPTION" { Unavailable } else { Rejected };
     let class = class_of(code, message).unwrap_or(fallback);
     CallError::new(class, code, message).with_details(errors.clone())
+}
+
+/// One row of a bulk job that was refused: `CODE:sentence:fields --`.
+pub(crate) fn from_bulk_row(words: &str) -> CallError {
+    let is_code = |code: &str| !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let (code, rest) = words.split_once(':').filter(|(code, _)| is_code(code)).unwrap_or(("UNKNOWN", words));
+    let (message, fields) = match rest.strip_suffix("--").and_then(|rest| rest.trim_end().rsplit_once(':')) {
+        Some((message, fields)) => (message, fields),
+        None => (rest, ""),
+    };
+    let fields = Value::array(fields.split([' ', ',']).filter(|field| !field.is_empty()));
+    let error =
+        Value::object([("statusCode", Value::from(code)), ("message", Value::from(message)), ("fields", fields)]);
+    from_row(&Value::object([("errors", Value::array([error]))]))
 }
 
 /// An answer with status 200 that cannot be understood.
@@ -184,5 +206,16 @@ mod tests {
             (Rejected, "STRING_TOO_LONG", "too long")
         );
         assert_eq!(from_row(&Value::Null).class, Rejected);
+    }
+
+    #[test]
+    fn rows_of_bulk_jobs_say_the_same() {
+        let long = from_bulk_row("STRING_TOO_LONG:Name: data value too large: a:b (max length=2):Name --");
+        assert_eq!((long.class, long.code.as_str()), (Rejected, "STRING_TOO_LONG"));
+        assert_eq!(long.message, "Name: data value too large: a:b (max length=2)");
+        assert_eq!(long.details.at(0).get("fields").at(0).as_str(), Some("Name"));
+        let locked = from_bulk_row("UNABLE_TO_LOCK_ROW:unable to obtain exclusive access:--");
+        assert_eq!((locked.class, locked.message.as_str()), (Locked, "unable to obtain exclusive access"));
+        assert_eq!(from_bulk_row("something else").message, "something else");
     }
 }

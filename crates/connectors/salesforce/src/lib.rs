@@ -4,12 +4,14 @@
 //!   `Id`, the key field and what was selected; child lists as lists; instants in UTC.
 //! - Writes go through sObject collections, up to 200 records in one request, each with its own answer
 //!   (`{"Id": …, "created": …}`). A create with children is one all-or-none tree.
+//! - First loads and mass changes go by jobs of the Bulk API 2.0 (`bulk/`).
 //! - Changes come from change data capture over gRPC; a sweep by `SystemModstamp` finds what the feed lost.
 //!
 //! Every request carries `Sforce-Call-Options: client=…`, which comes back in the change events it causes.
 
 mod auth;
 mod avro;
+mod bulk;
 mod changes;
 mod codec;
 mod config;
@@ -29,8 +31,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use connect::transport::Effect;
 use connect::{
-    Action, ActionInfo, Call, CallError, ChangePage, Connection, Connector, ErrorClass, Fate, FeedError, FeedItem,
-    FeedRequest, Follows, Position, PushedChanges, RecordDescription, SettingError, Settings,
+    Action, ActionInfo, Bulk, Call, CallError, ChangePage, Connection, Connector, ErrorClass, Fate, FeedError,
+    FeedItem, FeedRequest, Follows, Position, PushedChanges, RecordDescription, SettingError, Settings,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -232,5 +234,9 @@ impl Connection for SalesforceConnection {
 
     fn fates<'a>(&'a self, record: &'a str, ids: &'a [Arc<str>]) -> BoxFuture<'a, Result<Vec<Fate>, CallError>> {
         fates::fates(&self.org, &self.descriptions, record, ids).boxed()
+    }
+
+    fn bulk(&self) -> Option<&dyn Bulk> {
+        Some(self)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use bytes::Bytes;
 use connect::oauth::{Token, TokenCache};
 use connect::transport::{self, Answer, ClientOptions, Effect};
 use connect::{CallError, ErrorClass, Secrets};
@@ -21,6 +23,30 @@ pub struct ApiUsage {
     pub used: u64,
     /// Requests allowed in 24 hours.
     pub limit: u64,
+}
+
+/// A request to the org.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    /// What is sent, with its content type.
+    pub(crate) body: Option<(&'static str, Bytes)>,
+    /// The content type that is wanted.
+    pub(crate) accept: &'static str,
+    pub(crate) effect: Effect,
+    /// Longest time where the connection's own is too short.
+    pub(crate) timeout: Option<Duration>,
+    /// Largest answer, in bytes after decompression.
+    pub(crate) answer_max: usize,
+}
+
+impl<'a> Exchange<'a> {
+    /// A request without a body for JSON.
+    pub(crate) fn new(method: Method, path: &'a str, effect: Effect) -> Self {
+        let (accept, answer_max) = ("application/json", transport::BODY_MAX);
+        Self { method, path, body: None, accept, effect, timeout: None, answer_max }
+    }
 }
 
 /// The HTTP side of a connection.
@@ -76,8 +102,7 @@ impl Org {
         format!("/services/data/v{}/{resource}", self.config.api_version)
     }
 
-    /// Sends a request to a path of the org and returns its answer whatever its status, except that an ended session is
-    /// renewed once: a refused token means that nothing was done.
+    /// Sends JSON (or nothing) to a path of the org; see [`Self::exchange`].
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -85,6 +110,14 @@ impl Org {
         body: Option<String>,
         effect: Effect,
     ) -> Result<Answer, CallError> {
+        let body = body.map(|body| ("application/json", Bytes::from(body)));
+        self.exchange(Exchange { body, ..Exchange::new(method, path, effect) }).await
+    }
+
+    /// Sends a request to a path of the org and returns its answer whatever its status, except that an ended session is
+    /// renewed once: a refused token means that nothing was done.
+    pub(crate) async fn exchange(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
+        let Exchange { method, path, body, accept, effect, timeout, answer_max } = exchange;
         // What follows the host must be a path: an address from an answer must not carry the token elsewhere.
         if !path.starts_with('/') || path.starts_with("//") {
             return Err(CallError::new(
@@ -93,7 +126,6 @@ impl Org {
                 format!("`{path}` is not a path of the org"),
             ));
         }
-        let body = body.map(bytes::Bytes::from);
         let mut renewed = false;
         loop {
             let token = self.token().await?;
@@ -102,12 +134,15 @@ impl Org {
                 .http
                 .request(method.clone(), url)
                 .header(AUTHORIZATION, bearer(&token)?)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
+                .header(ACCEPT, HeaderValue::from_static(accept))
                 .header("Sforce-Call-Options", self.call_options.clone());
-            if let Some(body) = &body {
-                request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body.clone());
+            if let Some((kind, body)) = &body {
+                request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind)).body(body.clone());
             }
-            let answer = transport::send(request, effect, transport::BODY_MAX).await?;
+            if let Some(timeout) = timeout {
+                request = request.timeout(timeout.max(self.config.timeout));
+            }
+            let answer = transport::send(request, effect, answer_max).await?;
             self.note_usage(&answer);
             // Without the query: its literals may be personal data.
             let resource = path.split('?').next().unwrap_or_default();

@@ -1,5 +1,7 @@
 """simple-salesforce against the REST API: what its users do, and what the vendor's documentation promises them."""
 
+import csv
+import io
 import json
 from datetime import datetime, timezone
 
@@ -392,6 +394,25 @@ with check("amounts of a quote add up and read-only fields are refused"):
     with refusal(SalesforceMalformedRequest) as refused:
         org.Quote.update(quote, {"GrandTotal": 1})
     expect(code(refused.error), "INVALID_FIELD_FOR_INSERT_UPDATE")
+
+with check("many records go in and out as bulk jobs, one row's error stopping no other"):
+    rows = [
+        {"Key__c": f"bulk-{number}", "Name": f'Bulk "{number}",\nLtd' if number else "", "Region__c": "bulk"}
+        for number in range(5)
+    ]
+    job = org.bulk2.Account.upsert(records=rows, external_id_field="Key__c")[0]
+    expect((job["numberRecordsProcessed"], job["numberRecordsFailed"]), (5, 1))
+    failed = org.bulk2.Account.get_failed_records(job["job_id"])
+    assert "REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --" in failed, failed
+    asked = "SELECT Id, Name, Region__c FROM Account WHERE Region__c = 'bulk'"
+    sets = list(org.bulk2.Account.query(asked, max_records=3))
+    read = [row for part in sets for row in csv.DictReader(io.StringIO(part))]
+    expect((len(sets), len(read), read[0]["Name"]), (2, 4, 'Bulk "1",\nLtd'))
+    job = org.bulk2.Account.delete(records=[{"Id": row["Id"]} for row in read])[0]
+    expect((job["numberRecordsProcessed"], job["numberRecordsFailed"]), (4, 0))
+    with refusal(SalesforceMalformedRequest) as refused:
+        list(org.bulk2.Account.query("SELECT Id, (SELECT Id FROM Contacts) FROM Account"))
+    expect(code(refused.error), "API_ERROR")
 
 with check("a session that has ended is opened anew by the client"):
     ended = org.session_id

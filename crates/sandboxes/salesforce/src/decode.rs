@@ -82,8 +82,12 @@ fn parent_by_key(store: &Store, to: &Object, members: &model::Object) -> Result<
         Value::String(text) => text.to_string(),
         other => other.to_string(),
     };
-    let ids = by_key(store, to, field, &text);
-    match ids.as_slice() {
+    parent_with_key(store, to, field, &text)
+}
+
+/// The one record that has this value in a field that identifies it.
+pub(crate) fn parent_with_key(store: &Store, to: &Object, field: &Field, text: &str) -> Result<RecordId, Refusal> {
+    match by_key(store, to, field, text).as_slice() {
         [id] => Ok(*id),
         [] => {
             let message =

@@ -26,6 +26,8 @@ impl Refusal {
             "INVALID_SESSION_ID" => 401,
             "REQUEST_LIMIT_EXCEEDED" => 403,
             "METHOD_NOT_ALLOWED" => 405,
+            "REQUEST_ENTITY_TOO_LARGE" => 413,
+            "UNSUPPORTED_MEDIA_TYPE" => 415,
             "SERVER_UNAVAILABLE" => 503,
             _ => 400,
         }

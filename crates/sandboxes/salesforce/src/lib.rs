@@ -7,11 +7,13 @@
 //! | `store` | records, their indexes, and transactions with the vendor's checks |
 //! | `soql` | queries |
 //! | `rest` | the resources of the REST API |
+//! | `bulk` | Bulk API 2.0: jobs that take or give many records as CSV |
 //! | `events` | change events and platform events, in Avro |
 //! | `server` | sockets: REST over HTTP, the Pub/Sub API over gRPC with TLS, sign-in, the controls under `/_sandbox` |
 
 #![recursion_limit = "256"]
 
+mod bulk;
 mod cell;
 mod compile;
 mod decode;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sandbox::faults::Faults;
 
+use crate::bulk::Jobs;
 use crate::cell::Cell;
 use crate::events::{Bus, drafts};
 use crate::id::RecordId;
@@ -41,6 +42,7 @@ pub(crate) struct Org {
     pub(crate) store: RwLock<Store>,
     pub(crate) bus: Bus,
     pub(crate) cursors: Cursors,
+    pub(crate) jobs: Jobs,
     pub(crate) faults: Arc<Faults>,
     pub(crate) options: Options,
     /// Where the REST API is: `http://127.0.0.1:8000`.
@@ -89,6 +91,7 @@ impl Org {
             store: RwLock::new(store),
             schema,
             cursors: Cursors::default(),
+            jobs: Jobs::default(),
             faults,
             id: id.unwrap_or(unknown),
             user: user.unwrap_or(unknown),

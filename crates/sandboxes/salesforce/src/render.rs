@@ -67,6 +67,23 @@ pub(crate) fn write_view(field: &Field, view: View<'_>, text: &mut String) {
     }
 }
 
+/// Appends a value as bulk results have it: without quotes, nothing for null, instants with `Z`.
+pub(crate) fn write_plain(field: &Field, view: View<'_>, text: &mut String) {
+    match view {
+        View::Null => {}
+        View::Text(value) => text.push_str(value),
+        View::Ref(id) => id.write(text),
+        View::Number(millis) if field.kind == Kind::DateTime => {
+            time::write_instant(millis, text);
+            // The offset that the REST API writes.
+            text.truncate(text.len().saturating_sub("+0000".len()));
+            text.push('Z');
+        }
+        View::Number(days) if field.kind == Kind::Date => time::write_date(days, text),
+        View::Bool(_) | View::Number(_) => write_view(field, view, text),
+    }
+}
+
 fn write_address(object: &Object, address: &Field, id: RecordId, record: &Record, text: &mut String) {
     let has_value = |at: &FieldAt| record.view(id, object.field(*at).place) != View::Null;
     if !address.parts.iter().any(|(_, at)| has_value(at)) {

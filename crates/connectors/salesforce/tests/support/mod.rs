@@ -38,6 +38,8 @@ impl Seen {
 pub enum Reply {
     /// Status and body.
     Is(u16, String),
+    /// Status, further headers and body.
+    With(u16, Vec<(&'static str, String)>, String),
     /// The connection breaks.
     Broken,
 }
@@ -126,6 +128,13 @@ fn respond(reply: Reply) -> Response {
     match reply {
         Reply::Is(status, body) => {
             let builder = builder.status(status).header("sforce-limit-info", "api-usage=18/5000");
+            builder.body(Body::from(body)).expect("a response")
+        }
+        Reply::With(status, headers, body) => {
+            let mut builder = Response::builder().status(status);
+            for (name, value) in headers {
+                builder = builder.header(name, value);
+            }
             builder.body(Body::from(body)).expect("a response")
         }
         Reply::Broken => {

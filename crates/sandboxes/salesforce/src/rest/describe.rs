@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::reply::{Call, Reply};
+use crate::bulk::{DAILY_BATCHES, DAILY_QUERY_JOBS, DAILY_QUERY_STORAGE_MB};
 use crate::org::{DAILY_REQUESTS, Org};
 use crate::schema::{Field, Kind, Object, Schema};
 
@@ -23,7 +24,7 @@ pub(crate) fn versions() -> Reply {
 /// `GET /services/data/v67.0`
 pub(super) fn resources(call: &Call) -> Reply {
     let root = format!("/services/data/v{}", call.version);
-    let names = ["sobjects", "query", "queryAll", "composite", "limits"];
+    let names = ["sobjects", "query", "queryAll", "composite", "limits", "jobs"];
     let all: serde_json::Map<String, Value> =
         names.iter().map(|name| ((*name).to_owned(), json!(format!("{root}/{name}")))).collect();
     Reply::json(200, Value::from(all).to_string())
@@ -32,9 +33,12 @@ pub(super) fn resources(call: &Call) -> Reply {
 /// `GET /limits`
 pub(super) fn limits(org: &Org) -> Reply {
     let remaining = DAILY_REQUESTS.saturating_sub(org.used());
+    let (queries, batches, megabytes) = org.jobs.remaining();
     let body = json!({
         "DailyApiRequests": {"Max": DAILY_REQUESTS, "Remaining": remaining},
-        "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000},
+        "DailyBulkApiBatches": {"Max": DAILY_BATCHES, "Remaining": batches},
+        "DailyBulkV2QueryJobs": {"Max": DAILY_QUERY_JOBS, "Remaining": queries},
+        "DailyBulkV2QueryFileStorageMB": {"Max": DAILY_QUERY_STORAGE_MB, "Remaining": megabytes},
         "DailyStandardVolumePlatformEvents": {"Max": 25_000, "Remaining": 25_000},
         "HourlyPublishedPlatformEvents": {"Max": 250_000, "Remaining": 250_000},
         "DataStorageMB": {"Max": 10_240, "Remaining": 10_240},

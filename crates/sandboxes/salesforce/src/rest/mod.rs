@@ -10,5 +10,5 @@ mod reply;
 mod resources;
 
 pub(crate) use describe::versions;
-pub(crate) use reply::{Call, Reply, decoded, options};
+pub(crate) use reply::{Call, Reply, decoded, is_known_version, options};
 pub(crate) use resources::answer;

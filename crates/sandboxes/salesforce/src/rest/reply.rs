@@ -30,13 +30,18 @@ impl Call {
 
     /// Whether the version is one that is served.
     pub(crate) fn has_known_version(&self) -> bool {
-        let major = self.version.strip_suffix(".0").and_then(|major| major.parse::<u32>().ok());
-        major.is_some_and(|major| VERSIONS.contains(&major))
+        is_known_version(&self.version)
     }
 
     pub(crate) fn path(&self) -> Vec<&str> {
         self.segments.iter().map(String::as_str).collect()
     }
+}
+
+/// Whether a version such as `67.0` is one that is served.
+pub(crate) fn is_known_version(version: &str) -> bool {
+    let major = version.strip_suffix(".0").and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| VERSIONS.contains(&major))
 }
 
 /// An answer.

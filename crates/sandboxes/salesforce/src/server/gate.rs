@@ -11,6 +11,7 @@ use model::{Value, json};
 use sandbox::http::Dropped;
 
 use super::oauth;
+use crate::bulk;
 use crate::errors::Refusal;
 use crate::org::{DAILY_REQUESTS, Org};
 use crate::rest::{self, Call, Reply, decoded, options};
@@ -74,15 +75,23 @@ impl Gate {
             let refusal = Refusal::new("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
             return Ok(respond(refusal.into(), &parts.method));
         }
-        let (reply, committed) = match call(&parts.method, path, parts.uri.query().unwrap_or(""), &parts.headers, &body)
-        {
-            Ok(call) => rest::answer(&self.org, &call, true),
-            Err(reply) => (reply, false),
+        let query = parts.uri.query().unwrap_or("");
+        let (mut response, committed) = match bulk_request(&parts.method, path, query, &parts.headers, &body) {
+            Some(request) => {
+                let (answer, committed) = bulk::answer(&self.org, request);
+                (respond_bulk(answer), committed)
+            }
+            None => {
+                let (reply, committed) = match call(&parts.method, path, query, &parts.headers, &body) {
+                    Ok(call) => rest::answer(&self.org, &call, true),
+                    Err(reply) => (reply, false),
+                };
+                (respond(reply, &parts.method), committed)
+            }
         };
         if committed && faults.strikes("timeout_after_commit") {
             return Err(Dropped);
         }
-        let mut response = respond(reply, &parts.method);
         if let Ok(value) = format!("api-usage={used}/{DAILY_REQUESTS}").try_into() {
             response.headers_mut().insert("sforce-limit-info", value);
         }
@@ -168,6 +177,33 @@ fn call(method: &Method, path: &str, query: &str, headers: &HeaderMap, body: &By
         version,
         batch,
     })
+}
+
+/// The request when it is about bulk jobs, whose bodies are not only JSON.
+fn bulk_request(method: &Method, path: &str, query: &str, headers: &HeaderMap, body: &Bytes) -> Option<bulk::Request> {
+    let mut segments = path.strip_prefix(DATA)?.split('/').filter(|segment| !segment.is_empty());
+    let version = segments.next()?.strip_prefix('v')?.to_owned();
+    segments.next().filter(|segment| *segment == "jobs")?;
+    let client = option_of(headers, "sforce-call-options", "client").unwrap_or("");
+    Some(bulk::Request {
+        method: method.as_str().to_owned(),
+        segments: segments.map(|segment| decoded(segment, false)).collect(),
+        query: options(query),
+        content_type: header(headers, "content-type").unwrap_or("").to_owned(),
+        gzip: header(headers, "accept-encoding").is_some_and(|accepted| accepted.contains("gzip")),
+        origin: format!("com/salesforce/api/rest/{version};client={client}"),
+        version,
+        body: body.clone(),
+    })
+}
+
+fn respond_bulk(answer: bulk::Answer) -> Response<Body> {
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    // Names and values are of our own making.
+    response.body(Body::from(answer.body)).unwrap_or_else(|_| Response::new(Body::empty()))
 }
 
 fn respond(reply: Reply, method: &Method) -> Response<Body> {

@@ -11,6 +11,7 @@ mod parser;
 mod plan;
 mod resolve;
 mod run;
+mod table;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::store::Store;
 pub(crate) use cursors::Cursors;
 use plan::Shape;
 use run::Page;
+pub(crate) use table::Table;
 
 /// How a query is to be answered.
 #[derive(Debug, Clone, Copy)]

@@ -21,6 +21,11 @@ pub(crate) struct FieldPath {
 }
 
 impl FieldPath {
+    /// A field of the record itself.
+    pub(super) fn own_of(object: &Object, field: FieldAt) -> Self {
+        Self { hops: Vec::new(), object: object.at, field, place: object.field(field).place }
+    }
+
     /// The value for a record.
     pub(super) fn view<'a>(&self, store: &'a Store, from: &Object, id: RecordId, record: &'a Record) -> View<'a> {
         if self.hops.is_empty() {

@@ -214,6 +214,15 @@ impl Store {
         id
     }
 
+    /// Takes a deleted record out of the recycle bin, for good and without a trace in events.
+    pub(crate) fn purge(&mut self, id: RecordId) {
+        let Some((object, record)) = self.get(id) else { return };
+        if record.deleted {
+            let (at, serial) = (object.at, u32::try_from(id.serial()).unwrap_or(u32::MAX));
+            self.replace(at, serial, None);
+        }
+    }
+
     /// The serial number of the next record.
     fn next_serial(&self, object: ObjectAt) -> u32 {
         u32::try_from(self.table(object).records.len()).unwrap_or(u32::MAX).saturating_add(1)

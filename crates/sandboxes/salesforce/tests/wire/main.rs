@@ -1,5 +1,6 @@
 //! The simulated org through its sockets, as any client of the vendor meets it.
 
+mod bulk;
 mod collections;
 mod composite;
 mod describe;
