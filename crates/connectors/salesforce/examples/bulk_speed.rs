@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use connect::bulk::{self, Bulk, BulkRead};
+use connect::bulk::{Bulk, BulkRead, Written};
 use connect::{Action, Call, Secret, SecretError, Secrets, Settings};
 use connector_salesforce::Salesforce;
 use model::{Value, json};
@@ -54,8 +54,28 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let calls: Vec<Call> = (0..count).map(account).collect();
     let begun = Instant::now();
-    let outcomes = bulk::write_all(&crm, &calls, |_, _| {}).await;
-    speed("written", outcomes.iter().filter(|outcome| outcome.is_ok()).count(), begun.elapsed());
+    let all: Vec<&Call> = calls.iter().collect();
+    let (mut from, mut saved) = (0, 0);
+    while let Some(waiting) = all.get(from..).filter(|waiting| !waiting.is_empty()) {
+        let at = Instant::now();
+        let opened = crm.open_write(waiting).await?;
+        let taken = waiting.get(..opened.taken.len()).unwrap_or_default();
+        let place = opened.place.filter(|_| !taken.is_empty()).ok_or("no call was taken")?;
+        let chosen = at.elapsed();
+        crm.send(&place, taken).await?;
+        let sent = at.elapsed();
+        let outcomes = loop {
+            if let Written::Done(outcomes) = crm.outcomes(&place, taken).await? {
+                break outcomes;
+            }
+        };
+        let told = at.elapsed();
+        saved += outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        from += taken.len();
+        let (sending, working) = (sent.saturating_sub(chosen), told.saturating_sub(sent));
+        println!("a job of {}: chosen in {chosen:.2?}, sent in {sending:.2?}, told in {working:.2?}", taken.len());
+    }
+    speed("written", saved, begun.elapsed());
 
     let names =
         ["Name", "AccountNumber", "Site", "BillingCity", "BillingCountry", "NumberOfEmployees", "SystemModstamp"];
