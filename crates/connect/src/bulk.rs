@@ -107,6 +107,9 @@ pub trait Bulk: Send + Sync {
     /// The page at a place of a job that [`Self::start_read`] started for the same `read`. Waits some time for the job.
     fn read_page<'a>(&'a self, read: &'a BulkRead, place: &'a Position) -> BoxFuture<'a, Result<BulkPage, BulkError>>;
 
+    /// The system's own id of a record that [`Self::read_page`] gave.
+    fn id_of<'r>(&self, record: &'r Value) -> Option<&'r str>;
+
     /// Lets the system forget a job that is read to its end or not wanted any more. A job that is gone is no error.
     fn end_read<'a>(&'a self, place: &'a Position) -> BoxFuture<'a, Result<(), CallError>>;
 

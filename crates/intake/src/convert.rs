@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect::Fate;
+use connect::{CallError, Fate};
 use definitions::Feed;
 use jiff::Timestamp;
 use model::{EventId, Value, json};
@@ -58,13 +58,26 @@ impl Shared {
         batch: &mut Batch,
     ) -> Parked {
         let feed = &line.feed;
-        let mut parked = Parked::new();
-        let Some(dispatcher) = self.dispatchers.get(&feed.connection) else { return parked };
+        let Some(dispatcher) = self.dispatchers.get(&feed.connection) else { return Parked::new() };
         let ids: Vec<Arc<str>> = works.iter().map(|work| Arc::clone(&work.id)).collect();
         let read_at = self.clock.now();
         let records = dispatcher.read(&feed.record, ids, &feed.select).await;
+        self.take_in(line, versions, works.into_iter().zip(records).collect(), read_at, batch).await
+    }
+
+    /// The same for records that were read, from this instant on.
+    pub(crate) async fn take_in(
+        &self,
+        line: &Line,
+        versions: &mut Versions,
+        records: Vec<(Work, Result<Value, CallError>)>,
+        read_at: Timestamp,
+        batch: &mut Batch,
+    ) -> Parked {
+        let feed = &line.feed;
+        let mut parked = Parked::new();
         let mut missing = Vec::new();
-        for (mut work, record) in works.into_iter().zip(records) {
+        for (mut work, record) in records {
             if let Some(waiting) = self.parking.take_record(line.place, &work.id) {
                 work.absorb(waiting);
             }

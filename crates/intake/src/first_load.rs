@@ -1,7 +1,8 @@
 //! The first load: of objects that systems are kept in agreement about, what there was before the first start is read, too.
 //!
 //! Feeds and sweeps begin before it does, so nothing falls between: what changes meanwhile is told by them, and a record that
-//! is read twice is the same. The place moves in the commit that holds what was read, so a load that was cut short goes on
+//! is read twice is the same. Where the system gives many records at once in a way of its own (`connect::Bulk`), that is asked;
+//! otherwise ids come page by page and records are read by them. The place moves in the commit that holds what was read, so a load that was cut short goes on
 //! where it was. A page that is long out of date costs nothing either, as pages are found by the last record and not by a
 //! cursor of the system.
 
@@ -9,8 +10,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use connect::{ErrorClass, Position};
+use connect::{BulkError, BulkRead, CallError, ErrorClass, Position};
 use definitions::{Feed, Release};
+use dispatch::Dispatcher;
 use jiff::Timestamp;
 use model::ObjectName;
 use store::{FeedPositionRow, Mutation, Store, StoreError};
@@ -33,15 +35,18 @@ const PAUSE: Duration = Duration::from_secs(5);
 struct Place {
     read: u64,
     page: Option<Position>,
+    /// When the system's own job was started, for a page of one.
+    job: Option<Timestamp>,
     done: bool,
 }
 
 impl Place {
     fn to_bytes(&self) -> Vec<u8> {
-        let state = match (&self.page, self.done) {
-            (_, true) => "done",
-            (Some(_), false) => "page",
-            (None, false) => "begin",
+        let state = match (&self.page, self.job, self.done) {
+            (_, _, true) => "done".to_owned(),
+            (Some(_), Some(started), false) => format!("job@{started}"),
+            (Some(_), None, false) => "page".to_owned(),
+            (None, _, false) => "begin".to_owned(),
         };
         let mut bytes = format!("{} {state} ", self.read).into_bytes();
         bytes.extend(self.page.iter().flat_map(|page| &page.0));
@@ -53,8 +58,15 @@ impl Place {
         let mut parts = bytes.splitn(3, |byte| *byte == b' ');
         let read = parts.next().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
         match (read, parts.next(), parts.next()) {
-            (Some(read), Some(b"done"), _) => Self { read, page: None, done: true },
-            (Some(read), Some(b"page"), Some(page)) => Self { read, page: Some(Position(page.to_vec())), done: false },
+            (Some(read), Some(b"done"), _) => Self { read, done: true, ..Self::default() },
+            (Some(read), Some(b"page"), Some(page)) => {
+                Self { read, page: Some(Position(page.to_vec())), ..Self::default() }
+            }
+            (Some(read), Some(state), Some(page)) => {
+                let started = state.strip_prefix(b"job@").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+                let place = |job| Self { read, page: Some(Position(page.to_vec())), job: Some(job), done: false };
+                started.map(place).unwrap_or_default()
+            }
             _ => Self::default(),
         }
     }
@@ -115,7 +127,23 @@ impl Shared {
         };
         let was_done = at.done;
         self.tell_load(place, &at);
+        let mut in_bulk = line.feed.select.children.is_empty();
         while !at.done {
+            if in_bulk && (at.page.is_none() || at.job.is_some()) {
+                match self.load_bulk(place, &at).await {
+                    Ok(next) => at = next,
+                    Err(why) => {
+                        // Records are then read in the usual way, from the beginning.
+                        in_bulk = false;
+                        if let Some(error) = why {
+                            tracing::warn!(feed = %line.feed.name, %error, "a first load goes on page by page");
+                        }
+                        at = Place::default();
+                    }
+                }
+                self.tell_load(place, &at);
+                continue;
+            }
             match self.load_page(place, &at).await {
                 Ok(next) => at = next,
                 Err(error) if error.class == ErrorClass::Misconfigured => {
@@ -152,7 +180,7 @@ impl Shared {
         };
         let found = dispatcher.changed_since(&line.feed.record, Timestamp::UNIX_EPOCH, at.page.clone()).await?;
         let read = at.read + found.records.len() as u64;
-        let next = Place { read, done: found.next.is_none(), page: found.next };
+        let next = Place { read, done: found.next.is_none(), page: found.next, job: None };
         let mut last = Some(self.load_row(place, &next));
         let mut chunks = found.records.chunks(GATHER_MAX).peekable();
         while let Some(chunk) = chunks.next() {
@@ -171,6 +199,84 @@ impl Shared {
         }
         // A page without records moves the place, too.
         self.hand_over(Batch { mutations: last.into_iter().collect(), ..Batch::default() }).await;
+        Ok(next)
+    }
+
+    /// Reads a page of the system's own job, which is started where there is none. `Err` when the system has no such thing, or
+    /// does not do it for this record.
+    async fn load_bulk(&self, place: usize, at: &Place) -> Result<Place, Option<CallError>> {
+        let line = &self.lines[place];
+        let connection = self.dispatchers.get(&line.feed.connection).map(Dispatcher::connection).ok_or(None)?;
+        let bulk = connection.bulk().ok_or(None)?;
+        let read = BulkRead {
+            record: Arc::clone(&line.feed.record),
+            fields: line.feed.select.fields.clone(),
+            since: None,
+            before: None,
+            deleted: false,
+        };
+        let (Some(page), Some(started)) = (&at.page, at.job) else {
+            let started = self.clock.now();
+            let job = loop {
+                match bulk.start_read(&read).await {
+                    Ok(job) => break job,
+                    Err(error) if error.class.is_transient() => tokio::time::sleep(PAUSE).await,
+                    Err(error) => return Err(Some(error)),
+                }
+            };
+            let next = Place { read: at.read, page: Some(job.place), job: Some(started), done: false };
+            let mutations = vec![self.load_row(place, &next)];
+            self.hand_over(Batch { mutations, ..Batch::default() }).await;
+            return Ok(next);
+        };
+        let found = loop {
+            match bulk.read_page(&read, page).await {
+                Ok(found) => break found,
+                Err(BulkError::PlaceLost(reason)) => {
+                    tracing::warn!(feed = %line.feed.name, %reason, "the job of a first load is gone; it begins anew");
+                    return Ok(Place::default());
+                }
+                Err(BulkError::Call(error)) if error.class.is_transient() => tokio::time::sleep(PAUSE).await,
+                Err(BulkError::Call(error)) => return Err(Some(error)),
+            }
+        };
+        let next = Place {
+            read: at.read + found.records.len() as u64,
+            done: found.next.is_none(),
+            page: found.next,
+            job: Some(started),
+        };
+        if next == *at {
+            // The job still works.
+            tokio::time::sleep(LOOK_AGAIN).await;
+            return Ok(next);
+        }
+        let mut last = Some(self.load_row(place, &next));
+        let mut records = found.records.into_iter().peekable();
+        while records.peek().is_some() {
+            self.wait_for_writes().await;
+            let now = self.clock.now();
+            let taken = records.by_ref().take(GATHER_MAX);
+            let taken = taken.filter_map(|record| {
+                let id: Arc<str> = bulk.id_of(&record)?.into();
+                Some((Work { loaded: true, ..Work::new(id, now, now) }, Ok(record)))
+            });
+            let mut versions = line.turn.lock().await;
+            let mut batch = Batch::default();
+            let mut parked = self.take_in(line, &mut versions, taken.collect(), started, &mut batch).await;
+            batch.mutations.extend(self.keep(line, &mut parked));
+            if records.peek().is_none() {
+                batch.mutations.extend(last.take());
+            }
+            self.hand_over(batch).await;
+            self.park(line, parked).await;
+        }
+        self.hand_over(Batch { mutations: last.into_iter().collect(), ..Batch::default() }).await;
+        if next.done
+            && let Err(error) = bulk.end_read(page).await
+        {
+            tracing::debug!(%error, "the job of a first load stays with the system until it forgets it");
+        }
         Ok(next)
     }
 
@@ -206,9 +312,10 @@ mod tests {
         let page = |bytes: &[u8]| Some(Position(bytes.to_vec()));
         let places = [
             Place::default(),
-            Place { read: 7, page: page(b"2026-11-23T10:00:00Z|001 x\x00\xff"), done: false },
-            Place { read: 7, page: page(b""), done: false },
-            Place { read: 4_000_000, page: None, done: true },
+            Place { read: 7, page: page(b"2026-11-23T10:00:00Z|001 x\x00\xff"), ..Place::default() },
+            Place { read: 7, page: page(b""), ..Place::default() },
+            Place { read: 7, page: page(b"750|MTAwMA"), job: "2026-11-23T10:00:00.5Z".parse().ok(), done: false },
+            Place { read: 4_000_000, done: true, ..Place::default() },
         ];
         for place in places {
             assert_eq!(Place::from_bytes(&place.to_bytes()), place);

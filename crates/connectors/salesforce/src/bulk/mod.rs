@@ -14,6 +14,7 @@ use connect::bulk::{Bulk, BulkError, BulkPage, BulkRead, OpenedWrite, StartedRea
 use connect::{Call, CallError, Position};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use model::Value;
 
 use crate::SalesforceConnection;
 
@@ -24,6 +25,10 @@ impl Bulk for SalesforceConnection {
 
     fn read_page<'a>(&'a self, read: &'a BulkRead, place: &'a Position) -> BoxFuture<'a, Result<BulkPage, BulkError>> {
         read::page(&self.org, &self.descriptions, read, place).boxed()
+    }
+
+    fn id_of<'r>(&self, record: &'r Value) -> Option<&'r str> {
+        record.get("Id").as_str()
     }
 
     fn end_read<'a>(&'a self, place: &'a Position) -> BoxFuture<'a, Result<(), CallError>> {
