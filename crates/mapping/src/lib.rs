@@ -6,6 +6,7 @@
 //! Everything that does not fit is told at once, with the field, the value and the rule ([`MappingError`]), and nothing is
 //! rounded, cut or guessed unless the table says so. Pure: no I/O, no clock, no panic on any value.
 
+mod both_ways;
 mod compile;
 mod convert;
 mod definition;
