@@ -74,6 +74,8 @@ pub struct Unreadable {
     pub record: Value,
     /// Why not, one sentence.
     pub reason: String,
+    /// The values that value maps do not know (`mapping::MappingError::unmapped`); `null` for none.
+    pub unmapped: Value,
 }
 
 /// What the intake hands over: events and unreadable records, with the mutations that belong in the same commit.

@@ -23,7 +23,7 @@ pub use compile::CompileError;
 pub use definition::{
     CurrencySource, Direction, FieldDefinition, Kind, ListDefinition, MappingDefinition, TableDefinition, TooLong,
 };
-pub use error::{CellError, MappingError, Side};
+pub use error::{CellError, MappingError, Side, Unmapped};
 pub use explain::CellExplanation;
 pub use plan::{Mapping, Selected};
 pub use uses::{Uses, uses};

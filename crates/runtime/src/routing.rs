@@ -66,6 +66,7 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
                 id: Arc::clone(&event.record),
                 record: event.envelope.get("data").clone(),
                 reason,
+                unmapped: Value::Null,
             }),
         }
     }

@@ -103,13 +103,16 @@ fn load_project(
     }
 }
 
+/// A file and a place in it.
+type PlaceInFile = (Arc<str>, Span);
+
 /// What was found on the way, in all files.
 pub(super) struct Findings {
     problems: RefCell<Diagnostics>,
     /// Secrets that stand in files: no message may show them.
     blots: RefCell<Vec<(Arc<str>, Arc<str>)>>,
     /// Places whose environment variable is not set, where that is no mistake.
-    unset: Option<RefCell<Vec<(Arc<str>, Span)>>>,
+    unset: Option<RefCell<Vec<PlaceInFile>>>,
 }
 
 /// A file whose text is YAML.

@@ -8,6 +8,7 @@ mod program;
 #[path = "../wrong_input/systems.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod systems;
+mod unmapped;
 mod world;
 
 use std::collections::HashMap;

@@ -37,7 +37,7 @@ impl LaneTask {
         round.marked.insert(id);
         self.core.unreadable().insert(key);
 
-        let content = Value::object([
+        let mut content = Value::object([
             ("kind", Value::from(UNREADABLE)),
             ("record", record.record),
             ("connection", Value::from(record.connection.as_str())),
@@ -46,6 +46,9 @@ impl LaneTask {
             ("reason", Value::from(record.reason.as_str())),
             ("allow", Value::array(["retry", "dismiss"])),
         ]);
+        if !record.unmapped.is_null() {
+            content.set("unmapped", record.unmapped);
+        }
         let open = round.loaded.open.entry(id).or_default();
         if let Some(item) = open.first_mut().filter(|item| !round.resolved.contains(&item.id)) {
             item.content = content;
