@@ -379,7 +379,7 @@ fn item_value(release: &Release, item: &WorkItemRow) -> Value {
         WorkItemStatus::Resolved => "resolved",
         WorkItemStatus::Withdrawn => "withdrawn",
     };
-    Value::object([
+    let mut value = Value::object([
         ("id", Value::from(item.id.to_string())),
         ("queue", Value::from(Arc::clone(&item.queue))),
         ("transaction", Value::from(item.transaction.to_string())),
@@ -393,7 +393,12 @@ fn item_value(release: &Release, item: &WorkItemRow) -> Value {
         ("due_at", Value::from(item.due_at.to_string())),
         ("actions", Value::from(actions.collect::<Vec<_>>())),
         ("resolution", item.resolution.clone()),
-    ])
+    ]);
+    let unmapped = item.content.get("unmapped");
+    if !unmapped.is_null() {
+        value.set("unmapped", unmapped.clone());
+    }
+    value
 }
 
 const fn state_word(state: ConnectionState) -> &'static str {

@@ -31,6 +31,12 @@ pub struct FunctionError {
 }
 
 impl FunctionError {
+    /// The values that value maps do not know ([`MappingError::unmapped`]); `null` when it is nothing of that.
+    #[must_use]
+    pub fn unmapped(&self) -> Value {
+        self.mapping.as_ref().map_or(Value::Null, |error| error.unmapped())
+    }
+
     pub(crate) fn new(side: FunctionSide, message: impl Into<String>) -> Self {
         Self { side, message: message.into(), mapping: None }
     }

@@ -6,6 +6,7 @@ mod call;
 mod catalog;
 mod connection;
 mod follow;
+mod golden;
 mod load;
 mod object;
 mod queue;
@@ -22,7 +23,8 @@ pub use connection::{
     RetryPolicy, Sweep,
 };
 pub use follow::Canonical;
-pub use load::{console_address, load};
+pub use golden::{Case, CaseFile, Difference, Outcome, Unwritable, updated};
+pub use load::{console_address, load, load_with_cases};
 pub use object::ObjectDefinition;
 pub use queue::{ActionStyle, Queue, QueueAction};
 pub use release::{Release, Target, WorkflowDefinition};

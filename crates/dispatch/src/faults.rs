@@ -52,9 +52,10 @@ pub(crate) fn late(function: &Function, within: Duration) -> Fault {
 }
 
 /// The input does not fit the function: nothing was sent.
-pub(crate) fn unsent(function: &Function, why: &str) -> Fault {
+pub(crate) fn unsent(function: &Function, why: &str, unmapped: Value) -> Fault {
     let detail = format!("nothing was sent to {}: {why}", function.connection);
-    let data = named(function, [("code", Value::from("input")), ("message", Value::from(why))]);
+    let mut data = named(function, [("code", Value::from("input")), ("message", Value::from(why))]);
+    add_unmapped(&mut data, unmapped);
     Fault::new(FaultType::Validation, detail).with_data(data)
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn not_for_callers(function: &Function) -> Fault {
 }
 
 /// It was done, but what the system answered does not fit the definition. It must not be sent again.
-pub(crate) fn unreadable(function: &Function, record: Value, happened: bool, why: &str) -> Fault {
+pub(crate) fn unreadable(function: &Function, record: Value, happened: bool, why: &str, unmapped: Value) -> Fault {
     let done = if happened { "It did happen in " } else { "It was answered by " };
     let detail = format!("{done}{}, but the answer to {} cannot be read: {why}", function.connection, function.name);
     let data = [
@@ -77,7 +78,16 @@ pub(crate) fn unreadable(function: &Function, record: Value, happened: bool, why
         ("happened", Value::from(happened)),
         ("record", record),
     ];
-    Fault::new(FaultType::Validation, detail).with_data(named(function, data))
+    let mut data = named(function, data);
+    add_unmapped(&mut data, unmapped);
+    Fault::new(FaultType::Validation, detail).with_data(data)
+}
+
+/// Values that no value map knows, for who mends the maps.
+fn add_unmapped(data: &mut Value, unmapped: Value) {
+    if !unmapped.is_null() {
+        data.set("unmapped", unmapped);
+    }
 }
 
 /// Nobody waits for it any more, and it did not happen.

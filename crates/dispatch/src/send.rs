@@ -163,8 +163,8 @@ fn call_of(item: &mut Item) -> Result<Call, Fault> {
     };
     match catch_unwind(AssertUnwindSafe(|| function.call(intent, input))) {
         Ok(Ok(call)) => Ok(call),
-        Ok(Err(error)) => Err(faults::unsent(function, &error.to_string())),
-        Err(panic) => Err(faults::unsent(function, &told(&*panic))),
+        Ok(Err(error)) => Err(faults::unsent(function, &error.to_string(), error.unmapped())),
+        Err(panic) => Err(faults::unsent(function, &told(&*panic), Value::Null)),
     }
 }
 
@@ -175,12 +175,14 @@ fn understand(item: &Item, answer: Value, found: bool) -> Came {
         Work::Read { .. } | Work::Changes { .. } | Work::Fates { .. } => return Came::Record(answer),
     };
     let kept = answer.clone();
-    let unreadable =
-        |why: &str| Came::Unreadable(faults::unreadable(function, kept.clone(), function.effect != Effect::None, why));
+    let unreadable = |why: &str, unmapped: Value| {
+        let happened = function.effect != Effect::None;
+        Came::Unreadable(faults::unreadable(function, kept.clone(), happened, why, unmapped))
+    };
     match catch_unwind(AssertUnwindSafe(|| success(function, input, answer, found))) {
         Ok(Ok(success)) => Came::Success(Box::new(success)),
-        Ok(Err(error)) => unreadable(&error.to_string()),
-        Err(panic) => unreadable(&told(&*panic)),
+        Ok(Err(error)) => unreadable(&error.to_string(), error.unmapped()),
+        Err(panic) => unreadable(&told(&*panic), Value::Null),
     }
 }
 

@@ -29,6 +29,19 @@ struct Parents {
     missing: Vec<Parent>,
 }
 
+/// Why a record cannot be read.
+struct Why {
+    reason: String,
+    /// Values that value maps do not know; `null` for none.
+    unmapped: Value,
+}
+
+impl From<String> for Why {
+    fn from(reason: String) -> Self {
+        Self { reason, unmapped: Value::Null }
+    }
+}
+
 impl Shared {
     /// Reads what waits in one line, for ever.
     pub(crate) async fn work_off(self: Arc<Self>, place: usize) {
@@ -89,7 +102,7 @@ impl Shared {
                 }
                 Ok(record) => record,
                 Err(error) => {
-                    self.unreadable(line, versions, &work, Value::Null, error.to_string(), batch);
+                    self.unreadable(line, versions, &work, Value::Null, error.to_string().into(), batch);
                     self.forget(line, &work, batch);
                     continue;
                 }
@@ -102,7 +115,8 @@ impl Shared {
                     continue;
                 }
                 Err(error) => {
-                    self.unreadable(line, versions, &work, record, error.to_string(), batch);
+                    let why = Why { reason: error.to_string(), unmapped: error.unmapped() };
+                    self.unreadable(line, versions, &work, record, why, batch);
                     self.forget(line, &work, batch);
                     continue;
                 }
@@ -111,7 +125,7 @@ impl Shared {
             let parents = match self.resolve(line, &mut object) {
                 Ok(parents) => parents,
                 Err(reason) => {
-                    self.unreadable(line, versions, &work, record, reason, batch);
+                    self.unreadable(line, versions, &work, record, reason.into(), batch);
                     self.forget(line, &work, batch);
                     continue;
                 }
@@ -127,7 +141,7 @@ impl Shared {
                 parked.push((parents.missing, orphan));
             }
             if let Err(error) = feed.check(&object) {
-                self.unreadable(line, versions, &work, record, error.to_string(), batch);
+                self.unreadable(line, versions, &work, record, error.to_string().into(), batch);
                 continue;
             }
             let version = hash("", &object);
@@ -268,7 +282,7 @@ impl Shared {
         versions: &mut Versions,
         work: &Work,
         record: Value,
-        reason: String,
+        why: Why,
         batch: &mut Batch,
     ) {
         let version = hash("unreadable:", &record);
@@ -282,8 +296,9 @@ impl Shared {
             feed: Arc::clone(&line.feed.name),
             id: Arc::clone(&work.id),
             record,
-            reason,
             choice: None,
+            reason: why.reason,
+            unmapped: why.unmapped,
         });
     }
 

@@ -79,6 +79,8 @@ pub struct Unreadable {
     pub record: Value,
     /// Why not, one sentence.
     pub reason: String,
+    /// The values that value maps do not know (`mapping::MappingError::unmapped`); `null` for none.
+    pub unmapped: Value,
     /// What a person can choose, where it can be read and only is not clear which object it is.
     pub choice: Option<Choice>,
 }

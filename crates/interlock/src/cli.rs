@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cases::TestArgs;
 use crate::demo::Faults;
 use crate::explain::ExplainArgs;
 use crate::project::Integration;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         environment: Option<PathBuf>,
     },
+    /// Runs the golden cases of a project (tests/*.yaml): what its definitions make of data, beside what they should.
+    Test(TestArgs),
     /// Runs a project.
     Run(RunArgs),
     /// Runs or checks one workflow document by itself.

@@ -1,6 +1,7 @@
 //! `interlock`: the command line.
 
 mod bench;
+mod cases;
 mod cli;
 mod demo;
 mod direct;
@@ -84,6 +85,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Bench { what: BenchCommand::Waiting { runs, dir } } => bench::waiting(runs, dir).await,
         Command::Check { folder, environment } => run::check(&folder, environment.as_deref()),
+        Command::Test(arguments) => cases::command(&arguments),
         Command::Run(arguments) => run::run(arguments).await,
         Command::Workflow { command } => workflow::command(command).await,
         Command::Runs(arguments) => runs::command(arguments).await,

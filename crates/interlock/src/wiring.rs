@@ -10,8 +10,8 @@ use std::time::Duration;
 use connect::{Connector, Settings};
 use connector_s4hana::S4Hana;
 use connector_salesforce::Salesforce;
-use definitions::{LoadError, Release};
-use model::{ConnectionName, Problem};
+use definitions::{CaseFile, LoadError, Release};
+use model::{ConnectionName, Diagnostics, Problem};
 use runtime::{DirectAccess, InDoubt, OpenConnection, Parts, Runtime};
 use store::SqliteStore;
 
@@ -36,32 +36,10 @@ impl Project {
     /// When there is no project, or its definitions are wrong.
     pub(crate) fn load(folder: &Path, environment: Environment) -> Result<Self, Failure> {
         let loaded = definitions::load(folder, &CONNECTORS, &|name| environment.get(name));
-        let color = std::io::stderr().is_terminal();
-        match loaded {
-            Ok((release, warnings)) => {
-                if !warnings.is_empty() {
-                    eprintln!("{}", release.sources.render(&warnings, color));
-                }
-                let secrets = ProjectSecrets { folder: folder.to_owned(), environment };
-                Ok(Self { release, secrets })
-            }
-            Err(LoadError::Project(problem)) => Err(Failure::Wrong(problem)),
-            Err(error @ LoadError::Definitions { .. }) => {
-                eprintln!("{}", error.render(color));
-                if let LoadError::Definitions { diagnostics, .. } = error {
-                    let found = diagnostics.into_sorted();
-                    let count = |severity| found.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-                    let (errors, warnings) = (count(model::Severity::Error), count(model::Severity::Warning));
-                    eprintln!(
-                        "\n{}: {}, {}",
-                        folder.display(),
-                        counted(errors, "mistake"),
-                        counted(warnings, "warning")
-                    );
-                }
-                Err(Failure::Shown)
-            }
-        }
+        let (release, warnings) = loaded.map_err(|error| mistakes(folder, &error))?;
+        show_warnings(&release, &warnings);
+        let secrets = ProjectSecrets { folder: folder.to_owned(), environment };
+        Ok(Self { release, secrets })
     }
 
     /// The definitions.
@@ -99,6 +77,42 @@ impl Project {
         let settings = Settings { name: name.clone(), settings: &definition.settings, secrets: &self.secrets };
         Ok(OpenConnection { connection: connector.open(settings)?, actions: connector.actions() })
     }
+}
+
+/// Loads a project with its golden cases, and shows mistakes and warnings on standard error.
+///
+/// # Errors
+/// When there is no project, or its definitions or cases are wrong.
+pub(crate) fn load_with_cases(
+    folder: &Path,
+    environment: &Environment,
+    expectations: bool,
+) -> Result<Vec<CaseFile>, Failure> {
+    let environment = |name: &str| environment.get(name);
+    let loaded = definitions::load_with_cases(folder, &CONNECTORS, &environment, expectations);
+    let (release, files, warnings) = loaded.map_err(|error| mistakes(folder, &error))?;
+    show_warnings(&release, &warnings);
+    Ok(files)
+}
+
+fn show_warnings(release: &Release, warnings: &Diagnostics) {
+    if !warnings.is_empty() {
+        eprintln!("{}", release.sources.render(warnings, std::io::stderr().is_terminal()));
+    }
+}
+
+/// Shows what is wrong in definitions.
+fn mistakes(folder: &Path, error: &LoadError) -> Failure {
+    let diagnostics = match error {
+        LoadError::Project(problem) => return Failure::Wrong(problem.clone()),
+        LoadError::Definitions { diagnostics, .. } => diagnostics,
+    };
+    eprintln!("{}", error.render(std::io::stderr().is_terminal()));
+    let found = diagnostics.clone().into_sorted();
+    let count = |severity| found.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let (errors, warnings) = (count(model::Severity::Error), count(model::Severity::Warning));
+    eprintln!("\n{}: {}, {}", folder.display(), counted(errors, "mistake"), counted(warnings, "warning"));
+    Failure::Shown
 }
 
 /// `1 mistake`, `2 mistakes`.

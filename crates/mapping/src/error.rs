@@ -32,6 +32,37 @@ pub struct CellError {
     pub rule: String,
     /// Which way the data went.
     pub side: Side,
+    /// The value that no value map knows, when it is that.
+    pub unmapped: Option<Unmapped>,
+}
+
+/// A value that a value map does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmapped {
+    /// The value map's name.
+    pub map: Arc<str>,
+    /// The value, as the record or the canonical object has it.
+    pub value: Value,
+}
+
+/// Why a value does not fit its cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    /// Which rule it breaks, a sentence part.
+    pub(crate) rule: String,
+    pub(crate) unmapped: Option<Unmapped>,
+}
+
+impl From<String> for Misfit {
+    fn from(rule: String) -> Self {
+        Self { rule, unmapped: None }
+    }
+}
+
+impl From<&str> for Misfit {
+    fn from(rule: &str) -> Self {
+        Self::from(rule.to_owned())
+    }
 }
 
 /// Data that does not fit a mapping: every cell at once.
@@ -45,6 +76,29 @@ pub struct MappingError {
     pub cells: Vec<CellError>,
     /// How many more there are.
     pub more: usize,
+}
+
+impl MappingError {
+    /// The values that value maps do not know, as data: `[{map, value, member, field, direction}]`; `null` when it is nothing of that.
+    #[must_use]
+    pub fn unmapped(&self) -> Value {
+        let direction = match self.side {
+            Side::Read => "read",
+            Side::Write => "write",
+        };
+        let unmapped = self.cells.iter().filter_map(|cell| {
+            let Unmapped { map, value } = cell.unmapped.as_ref()?;
+            Some(Value::object([
+                ("map", Value::from(Arc::clone(map))),
+                ("value", value.clone()),
+                ("member", Value::from(cell.canonical.as_str())),
+                ("field", Value::from(cell.record.as_str())),
+                ("direction", Value::from(direction)),
+            ]))
+        });
+        let unmapped: Vec<Value> = unmapped.collect();
+        if unmapped.is_empty() { Value::Null } else { Value::from(unmapped) }
+    }
 }
 
 impl fmt::Display for CellError {
@@ -93,9 +147,10 @@ impl Misfits {
         Self { side, cells: Vec::new(), more: 0 }
     }
 
-    pub(crate) fn add(&mut self, canonical: String, record: String, value: &Value, rule: String) {
+    pub(crate) fn add(&mut self, canonical: String, record: String, value: &Value, misfit: Misfit) {
         if self.cells.len() < CELLS_MAX {
-            self.cells.push(CellError { canonical, record, value: quoted(value), rule, side: self.side });
+            let Misfit { rule, unmapped } = misfit;
+            self.cells.push(CellError { canonical, record, value: quoted(value), rule, side: self.side, unmapped });
         } else {
             self.more += 1;
         }

@@ -6,6 +6,7 @@
 //! Everything that does not fit is told at once, with the field, the value and the rule ([`MappingError`]), and nothing is
 //! rounded, cut or guessed unless the table says so. Pure: no I/O, no clock, no panic on any value.
 
+mod both_ways;
 mod compile;
 mod convert;
 mod definition;
@@ -22,7 +23,7 @@ pub use compile::CompileError;
 pub use definition::{
     CurrencySource, Direction, FieldDefinition, Kind, ListDefinition, MappingDefinition, TableDefinition, TooLong,
 };
-pub use error::{CellError, MappingError, Side};
+pub use error::{CellError, MappingError, Side, Unmapped};
 pub use explain::CellExplanation;
 pub use plan::{Mapping, Selected};
 pub use uses::{Uses, uses};

@@ -7,7 +7,7 @@ use model::{Currency, Object, Value};
 
 use crate::convert::{amount, bounded, convert, trimmed};
 use crate::definition::{CurrencySource, Kind};
-use crate::error::{MappingError, Misfits, Side};
+use crate::error::{MappingError, Misfit, Misfits, Side};
 use crate::place::{Found, Place, find, names};
 use crate::plan::{Branch, Cell, Computed, List, Mapping, ReadLeaf, Table};
 
@@ -38,7 +38,7 @@ impl Mapping {
             reading.table(&self.table, record, None)
         } else {
             let rule = format!("a record of `{}` is wanted", self.record);
-            reading.misfits.add(String::new(), String::new(), record, rule);
+            reading.misfits.add(String::new(), String::new(), record, rule.into());
             Value::Null
         };
         reading.misfits.into_result(&self.name, canonical)
@@ -87,18 +87,18 @@ impl Reading {
             (None, Some(path)) => match find(path, record) {
                 Found::Value(value) => value,
                 Found::Absent => &Value::Null,
-                Found::Blocked(value) => return self.misfit(cell, place, value, "a related record is wanted".into()),
+                Found::Blocked(value) => return self.misfit(cell, place, value, "a related record is wanted"),
             },
             (None, None) => &Value::Null,
         };
         match finish(cell, raw, record) {
             Ok(value) if is_missing(&value) => match &cell.default {
                 Some(default) => default.clone(),
-                None if cell.required && self.whole => self.misfit(cell, place, &value, "it is required".to_owned()),
+                None if cell.required && self.whole => self.misfit(cell, place, &value, "it is required"),
                 None => value,
             },
             Ok(value) => value,
-            Err(rule) => self.misfit(cell, place, raw, rule),
+            Err(misfit) => self.misfit(cell, place, raw, misfit),
         }
     }
 
@@ -116,7 +116,7 @@ impl Reading {
         };
         let Some(items) = items else {
             let (canonical, field) = names(place, &list.canonical_text, &list.record_text);
-            self.misfits.add(canonical, field, found, "a list is wanted".to_owned());
+            self.misfits.add(canonical, field, found, "a list is wanted".into());
             return Value::Null;
         };
         let read = items.iter().enumerate().map(|(index, item)| {
@@ -125,32 +125,32 @@ impl Reading {
                 return self.table(&list.table, item, Some(&place));
             }
             let (canonical, field) = names(Some(&place), "", "");
-            self.misfits.add(canonical, field, item, "a record is wanted".to_owned());
+            self.misfits.add(canonical, field, item, "a record is wanted".into());
             Value::Null
         });
         Value::from(read.collect::<Vec<_>>())
     }
 
-    fn misfit(&mut self, cell: &Cell, place: Option<&Place<'_>>, value: &Value, rule: String) -> Value {
+    fn misfit(&mut self, cell: &Cell, place: Option<&Place<'_>>, value: &Value, misfit: impl Into<Misfit>) -> Value {
         let (canonical, record) = names(place, &cell.canonical_text, &cell.record_text);
-        self.misfits.add(canonical, record, value, rule);
+        self.misfits.add(canonical, record, value, misfit.into());
         Value::Null
     }
 }
 
 /// What a cell makes of a raw value.
-fn finish(cell: &Cell, raw: &Value, record: &Value) -> Result<Value, String> {
+fn finish(cell: &Cell, raw: &Value, record: &Value) -> Result<Value, Misfit> {
     let mut value = raw.clone();
     if cell.trim {
         value = trimmed(value);
     }
     if let Kind::Money(currency) = &cell.kind {
-        return money(currency, &value, record);
+        return Ok(money(currency, &value, record)?);
     }
     if let Some(values) = &cell.values {
         value = values.read(&value)?;
     }
-    bounded(convert(&cell.kind, value)?, cell.length, cell.too_long)
+    Ok(bounded(convert(&cell.kind, value)?, cell.length, cell.too_long)?)
 }
 
 fn money(source: &CurrencySource, value: &Value, record: &Value) -> Result<Value, String> {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use model::{Value, nearest};
 
+use crate::error::{Misfit, Unmapped};
+
 /// What becomes of a value that a map does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Otherwise {
@@ -57,7 +59,7 @@ impl ValueMap {
     }
 
     /// The canonical value of a record's value. `null` stays `null`, and so does an empty text that the map does not name.
-    pub(crate) fn read(&self, value: &Value) -> Result<Value, String> {
+    pub(crate) fn read(&self, value: &Value) -> Result<Value, Misfit> {
         let text = text_of(value);
         match text.as_ref().and_then(|text| self.to_canonical.get(text)) {
             Some(canonical) => Ok(canonical.clone()),
@@ -71,7 +73,7 @@ impl ValueMap {
     }
 
     /// The record's value for a canonical value.
-    pub(crate) fn write(&self, value: &Value) -> Result<Value, String> {
+    pub(crate) fn write(&self, value: &Value) -> Result<Value, Misfit> {
         if value.is_null() {
             return Ok(Value::Null);
         }
@@ -82,10 +84,14 @@ impl ValueMap {
         }
     }
 
-    fn unknown<'a>(&self, value: &Value, known: impl Iterator<Item = &'a Arc<str>>) -> String {
+    fn unknown<'a>(&self, value: &Value, known: impl Iterator<Item = &'a Arc<str>>) -> Misfit {
         let near = value.as_str().and_then(|text| nearest(text, known.map(|known| &**known)));
         let hint = near.map(|near| format!(" (is `{near}` meant?)")).unwrap_or_default();
-        format!("the value map `{}` does not know it{hint}", self.name)
+        let rule = format!("the value map `{}` does not know it{hint}", self.name);
+        // Lists and objects cannot stand in a map.
+        let single = !matches!(value, Value::Array(_) | Value::Object(_));
+        let unmapped = single.then(|| Unmapped { map: Arc::clone(&self.name), value: value.clone() });
+        Misfit { rule, unmapped }
     }
 }
 

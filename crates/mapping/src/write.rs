@@ -7,7 +7,7 @@ use model::{Currency, Object, Value};
 
 use crate::convert::{amount, bounded, convert, trimmed};
 use crate::definition::{CurrencySource, Kind};
-use crate::error::{MappingError, Misfits, Side};
+use crate::error::{MappingError, Misfit, Misfits, Side};
 use crate::place::{Found, Place, find, names};
 use crate::plan::{Branch, Cell, List, Mapping, Source, Table, WriteLeaf};
 use crate::read::{compute, is_missing};
@@ -43,7 +43,7 @@ impl Mapping {
             writing.table(&self.table, canonical, None)
         } else {
             let rule = format!("a canonical `{}` is wanted", self.object);
-            writing.misfits.add(String::new(), String::new(), canonical, rule);
+            writing.misfits.add(String::new(), String::new(), canonical, rule.into());
             Value::Null
         };
         writing.misfits.into_result(&self.name, record)
@@ -124,15 +124,15 @@ impl Writing {
             missing => match &cell.default {
                 Some(default) => Cow::Borrowed(default),
                 None => {
-                    self.misfit(cell, place, &missing.unwrap_or_default(), "it is required".to_owned());
+                    self.misfit(cell, place, &missing.unwrap_or_default(), "it is required");
                     return None;
                 }
             },
         };
         match finish(cell, &raw) {
             Ok(value) => Some(value),
-            Err(rule) => {
-                self.misfit(cell, place, &raw, rule);
+            Err(misfit) => {
+                self.misfit(cell, place, &raw, misfit);
                 None
             }
         }
@@ -150,7 +150,7 @@ impl Writing {
             Found::Absent => None,
             Found::Blocked(value) => {
                 if cell.write.is_none() {
-                    self.misfit(cell, place, value, "an object is wanted on the way to this member".to_owned());
+                    self.misfit(cell, place, value, "an object is wanted on the way to this member");
                     return Err(());
                 }
                 None
@@ -181,7 +181,7 @@ impl Writing {
         };
         let Some(items) = found.as_array() else {
             let (member, record) = names(place, &list.canonical_text, &list.record_text);
-            self.misfits.add(member, record, found, "a list is wanted".to_owned());
+            self.misfits.add(member, record, found, "a list is wanted".into());
             return None;
         };
         let written = items.iter().enumerate().map(|(index, item)| {
@@ -190,22 +190,22 @@ impl Writing {
                 return self.table(&list.table, item, Some(&place));
             }
             let (member, record) = names(Some(&place), "", "");
-            self.misfits.add(member, record, item, "an object is wanted".to_owned());
+            self.misfits.add(member, record, item, "an object is wanted".into());
             Value::Null
         });
         Some(Value::from(written.collect::<Vec<_>>()))
     }
 
-    fn misfit(&mut self, cell: &Cell, place: Option<&Place<'_>>, value: &Value, rule: String) {
+    fn misfit(&mut self, cell: &Cell, place: Option<&Place<'_>>, value: &Value, misfit: impl Into<Misfit>) {
         let (canonical, record) = names(place, &cell.canonical_text, &cell.record_text);
-        self.misfits.add(canonical, record, value, rule);
+        self.misfits.add(canonical, record, value, misfit.into());
     }
 }
 
 /// What a cell writes for a canonical value.
-fn finish(cell: &Cell, raw: &Value) -> Result<Value, String> {
+fn finish(cell: &Cell, raw: &Value) -> Result<Value, Misfit> {
     if let Kind::Money(source) = &cell.kind {
-        return money(source, raw);
+        return Ok(money(source, raw)?);
     }
     let mut value = raw.clone();
     if cell.trim {
@@ -215,7 +215,7 @@ fn finish(cell: &Cell, raw: &Value) -> Result<Value, String> {
     if let Some(values) = &cell.values {
         value = values.write(&value)?;
     }
-    bounded(value, cell.length, cell.too_long)
+    Ok(bounded(value, cell.length, cell.too_long)?)
 }
 
 fn money(source: &CurrencySource, value: &Value) -> Result<Value, String> {

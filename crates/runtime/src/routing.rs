@@ -77,6 +77,7 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
                     candidates: unclear.candidates,
                     actions: unclear.actions.into(),
                 }),
+                unmapped: Value::Null,
             }),
         }
     }

@@ -14,6 +14,11 @@ pub(super) fn fill(reader: Reader<'_>, node: &mut Node, environment: &dyn Fn(&st
         }
         match replace(&scalar.text, environment) {
             Ok(text) => Some(text),
+            Err(Unfilled::Unset(_)) if reader.findings.unset.is_some() => {
+                reader.unset(span);
+                failed.push(span);
+                None
+            }
             Err(Unfilled::Unset(name)) => {
                 let message = format!("the environment variable {name} is not set");
                 let help = format!("set it, or give a default: `${{{name}:-default}}`");

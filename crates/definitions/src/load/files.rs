@@ -30,6 +30,8 @@ pub(super) enum Room {
     Apis,
     Queues,
     Workflows,
+    /// Golden cases: not part of a release.
+    Tests,
 }
 
 impl Room {
@@ -54,6 +56,7 @@ pub(super) struct File {
 }
 
 /// Everything that was read.
+#[derive(Default)]
 pub(super) struct Files {
     pub(super) files: Vec<File>,
     /// Names without extension of all files, even of those that could not be read.
@@ -62,6 +65,16 @@ pub(super) struct Files {
     pub(super) problems: Diagnostics,
     /// Hash of names and contents.
     pub(super) hash: Arc<str>,
+}
+
+/// The folder of golden cases.
+const TESTS: &str = "tests";
+
+/// Reads the files with golden cases.
+pub(super) fn read_tests(folder: &Path) -> Result<Files, LoadError> {
+    let mut reading = Files::default();
+    reading.folder(folder, Room::Tests, TESTS)?;
+    Ok(reading)
 }
 
 /// Reads all files of a project.
@@ -76,13 +89,7 @@ pub(super) fn read(folder: &Path) -> Result<Files, LoadError> {
         let message = format!("{} holds no {PROJECT_FILE}, so it is no project", folder.display());
         return Err(project(message, "Name the project's folder, or make one with `interlock new <folder>`"));
     }
-    let mut reading = Files {
-        files: Vec::new(),
-        names: Vec::new(),
-        sources: Sources::default(),
-        problems: Diagnostics::default(),
-        hash: "".into(),
-    };
+    let mut reading = Files::default();
     reading.file(folder, Room::Project, PROJECT_FILE);
     for (room, name) in Room::FOLDERS {
         reading.folder(folder, room, name)?;
@@ -183,13 +190,13 @@ impl Files {
 
     /// Warns of folders whose name is nearly one that is read.
     fn misnamed(&mut self, project: &Path) {
-        let names = Room::FOLDERS.map(|(_, name)| name);
+        let names: Vec<&str> = Room::FOLDERS.iter().map(|(_, name)| *name).chain([TESTS]).collect();
         let Ok(entries) = fs::read_dir(project) else { return };
         for entry in entries.flatten().take(FILES_MAX) {
             let name = entry.file_name().to_string_lossy().into_owned();
             if entry.path().is_dir()
                 && !names.contains(&&*name)
-                && let Some(near) = nearest(&name, names)
+                && let Some(near) = nearest(&name, names.iter().copied())
             {
                 self.ignored(&name, "this folder is not read", &format!("did you mean `{near}`?"));
             }

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod apis;
+mod cases;
 mod connections;
 mod console_address;
 mod environment;
@@ -26,10 +27,11 @@ use std::sync::Arc;
 use connect::Connector;
 use indexmap::IndexMap;
 use mapping::{Mapping, ValueMap};
-use model::{ConnectionName, Diagnostics, ObjectName, Source};
+use model::{ConnectionName, Diagnostics, ObjectName, Source, Span};
 use workflow::yaml::{self, Node};
 use workflow::{Environment, Permissions};
 
+pub use cases::load_with_cases;
 pub use console_address::console_address;
 
 use crate::connection::{ConnectionDefinition, Function};
@@ -51,8 +53,30 @@ pub fn load(
     connectors: &[&dyn Connector],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Release, Diagnostics), LoadError> {
+    load_project(folder, connectors, environment, Unset::Error)
+}
+
+/// What an environment variable is that is not set and has no default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unset {
+    /// A mistake.
+    Error,
+    /// Nothing to tell of: no system is reached, so addresses and credentials do not matter.
+    Allowed,
+}
+
+fn load_project(
+    folder: &Path,
+    connectors: &[&dyn Connector],
+    environment: &dyn Fn(&str) -> Option<String>,
+    unset: Unset,
+) -> Result<(Release, Diagnostics), LoadError> {
     let files = files::read(folder)?;
-    let findings = Findings { problems: RefCell::new(files.problems), blots: RefCell::default() };
+    let findings = Findings {
+        problems: RefCell::new(files.problems),
+        blots: RefCell::default(),
+        unset: (unset == Unset::Allowed).then(RefCell::default),
+    };
     let documents: Vec<Document<'_>> = files.files.iter().filter_map(|file| parse(file, &findings)).collect();
     let loader = Loader { findings: &findings, documents: &documents, names: &files.names, connectors, environment };
     let release = loader.release(folder, Arc::clone(&files.hash));
@@ -62,7 +86,10 @@ pub fn load(
         sources.blot(file, secret);
     }
     let mut diagnostics = Diagnostics::default();
-    diagnostics.extend(findings.problems.into_inner().into_iter().map(|mut problem| {
+    let unset = findings.unset.map(RefCell::into_inner).unwrap_or_default();
+    let problems = findings.problems.into_inner().into_iter();
+    let known = problems.filter(|problem| !unset.contains(&(Arc::clone(&problem.file), problem.span)));
+    diagnostics.extend(known.map(|mut problem| {
         for (_, secret) in blots.iter().filter(|(file, _)| *file == problem.file) {
             problem.message = sources::blotted(&problem.message, secret);
         }
@@ -77,11 +104,16 @@ pub fn load(
     }
 }
 
+/// A file and a place in it.
+type PlaceInFile = (Arc<str>, Span);
+
 /// What was found on the way, in all files.
 pub(super) struct Findings {
     problems: RefCell<Diagnostics>,
     /// Secrets that stand in files: no message may show them.
     blots: RefCell<Vec<(Arc<str>, Arc<str>)>>,
+    /// Places whose environment variable is not set, where that is no mistake.
+    unset: Option<RefCell<Vec<PlaceInFile>>>,
 }
 
 /// A file whose text is YAML.

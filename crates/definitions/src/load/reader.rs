@@ -173,6 +173,13 @@ impl<'a> Reader<'a> {
         self.findings.blots.borrow_mut().push((Arc::clone(&self.source.file), Arc::clone(text)));
     }
 
+    /// Notes that what stands here is not known, because its environment variable is not set.
+    pub(super) fn unset(self, span: Span) {
+        if let Some(unset) = &self.findings.unset {
+            unset.borrow_mut().push((Arc::clone(&self.source.file), span));
+        }
+    }
+
     /// A name in the project: it stands in file names, URLs and `name:version@catalog`.
     pub(super) fn is_name(self, name: &str, span: Span, what: &str) -> bool {
         let fits = (1..=64).contains(&name.len())
@@ -196,6 +203,11 @@ impl<'a> Fields<'a> {
     /// A member, unless it is missing or empty.
     pub(super) fn get(&self, name: &str) -> Option<&'a Node> {
         self.node.get(name).filter(|node| !matches!(&node.kind, Kind::Scalar(scalar) if scalar.value.is_null()))
+    }
+
+    /// A member, even an empty one.
+    pub(super) fn written(&self, name: &str) -> Option<&'a Node> {
+        self.node.get(name)
     }
 
     /// Where the name of a member stands.

@@ -2,6 +2,7 @@
 
 mod decide;
 mod look;
+mod unmapped;
 
 use clap::{Args, Subcommand};
 use model::WorkItemId;
@@ -28,6 +29,8 @@ enum QueuesCommand {
         #[arg(value_parser = item_id)]
         item: WorkItemId,
     },
+    /// Says which values no value map knows, how many open work items wait for each, and what to add to which file.
+    Unmapped,
     /// Decides on work items.
     Act(decide::ActArgs),
 }
@@ -47,6 +50,7 @@ pub(crate) async fn command(arguments: QueuesArgs) -> Result<(), Failure> {
     match command {
         QueuesCommand::List(arguments) => look::list(&client, output, &arguments).await,
         QueuesCommand::Show { item } => look::show(&client, output, item).await,
+        QueuesCommand::Unmapped => unmapped::unmapped(&client, output).await,
         QueuesCommand::Act(arguments) => decide::act(&client, output, &arguments).await,
     }
 }

@@ -14,6 +14,7 @@ mod reconcile;
 #[path = "../wrong_input/systems.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod systems;
+mod unmapped;
 mod world;
 
 use std::collections::HashMap;

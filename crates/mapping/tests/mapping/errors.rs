@@ -36,6 +36,22 @@ fn all_cells_are_told_at_once() {
 }
 
 #[test]
+fn values_that_no_map_knows_are_told_as_data() {
+    let error = mapping(table()).read(&value(r#"{"BillingCountry":"Freedonia","OrderDate":"yesterday"}"#));
+    let told = r#"[{"map":"countries","value":"Freedonia","member":"customer.country","field":"BillingCountry","direction":"read"}]"#;
+    assert_eq!(error.expect_err("does not fit").unmapped().to_string(), told);
+    let error = mapping(table()).write(&value(r#"{"customer":{"country":7}}"#)).expect_err("does not fit");
+    let told =
+        r#"[{"map":"countries","value":7,"member":"customer.country","field":"BillingCountry","direction":"write"}]"#;
+    assert_eq!(error.unmapped().to_string(), told);
+    // What could not stand in a map is no value of one.
+    for record in [r#"{"OrderDate":"yesterday"}"#, r#"{"BillingCountry":["x"]}"#] {
+        let error = mapping(table()).read(&value(record)).expect_err("does not fit");
+        assert!(error.unmapped().is_null() && error.cells[0].unmapped.is_none());
+    }
+}
+
+#[test]
 fn long_values_and_many_errors_are_cut_short() {
     let items = vec![format!(r#"{{"Quantity":"{}"}}"#, "x".repeat(500)); 80].join(",");
     let error = mapping(table()).read(&value(&format!(r#"{{"to_Item":[{items}]}}"#))).expect_err("does not fit");

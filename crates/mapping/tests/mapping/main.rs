@@ -2,6 +2,7 @@
 
 mod cells;
 mod errors;
+mod generated;
 mod properties;
 mod tables;
 

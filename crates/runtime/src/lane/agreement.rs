@@ -14,7 +14,7 @@ use workflow::Position;
 
 use super::LaneTask;
 use super::gone::RETIRE_PLACE;
-use super::queues::{CONFLICT, NewItem, WRITE};
+use super::queues::{CONFLICT, NewItem, WRITE, add_unmapped};
 use super::round::{After, Round};
 use crate::core::ToIntake;
 use crate::journal::{line, summary};
@@ -275,13 +275,14 @@ impl LaneTask {
         let reason = fault.detail.as_deref().or(fault.title.as_deref()).unwrap_or("it said no more than that");
         let place = format!("{WRITE_PLACE}{side}");
         round.mutations.push(withdrawn(agreed.matter, &place));
-        let content = Value::object([
+        let mut content = Value::object([
             ("kind", Value::from(WRITE)),
             ("side", Value::from(side.as_str())),
             ("record", object_of(&waiting.fields)),
             ("fault", fault.to_value()),
             ("allow", Value::array(["retry", "dismiss"])),
         ]);
+        add_unmapped(&mut content, fault);
         let item = NewItem {
             queue: synchronised.queue.as_str(),
             matter: agreed.matter,

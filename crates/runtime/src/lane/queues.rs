@@ -102,7 +102,7 @@ impl LaneTask {
         let reason = fault.detail.as_deref().or(fault.title.as_deref()).unwrap_or("it failed without a word");
         let name = pointer.rsplit('/').next().unwrap_or_default();
         let title = format!("{what}: {name} of {} failed", run.pinned.name());
-        let content = Value::object([
+        let mut content = Value::object([
             ("kind", Value::from(FAILED)),
             ("record", input.unwrap_or_default()),
             ("allow", allow),
@@ -110,6 +110,7 @@ impl LaneTask {
             ("pointer", Value::from(pointer)),
             ("workflow", Value::from(Arc::clone(run.pinned.name()))),
         ]);
+        add_unmapped(&mut content, fault);
         let item = NewItem {
             queue: INTEGRATION,
             matter,
@@ -157,4 +158,12 @@ impl LaneTask {
 fn due(now: Timestamp, clock: Duration) -> Timestamp {
     let clock = SignedDuration::try_from(clock).unwrap_or(SignedDuration::MAX);
     now.checked_add(clock).unwrap_or(Timestamp::MAX)
+}
+
+/// Values that no value map knows and for which a call was refused: who mends the maps looks for them in the item.
+pub(super) fn add_unmapped(content: &mut Value, fault: &Fault) {
+    let unmapped = fault.data.get("unmapped");
+    if !unmapped.is_null() {
+        content.set("unmapped", unmapped.clone());
+    }
 }

@@ -61,6 +61,9 @@ impl LaneTask {
             content.set("candidates", choice.candidates);
             self.core.asked.open(Arc::clone(&row_key), &content);
         }
+        if !record.unmapped.is_null() {
+            content.set("unmapped", record.unmapped);
+        }
         let open = round.loaded.open.entry(id).or_default();
         if let Some(item) = open.first_mut().filter(|item| !round.resolved.contains(&item.id)) {
             item.content = content;
