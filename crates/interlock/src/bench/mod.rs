@@ -1,13 +1,16 @@
 //! `interlock bench workflow` and `interlock bench waiting`: how many durable steps per second the workflow engine makes on this
-//! machine, beside what the disk itself allows in the same run; and what runs take that only wait.
+//! machine, beside what the disk itself allows in the same run; and what runs take that only wait. `interlock bench mapping`: how
+//! many records one core maps.
 
 mod bed;
 mod ceiling;
+mod mapping;
 mod waiting;
 mod workflow;
 
 use std::time::Duration;
 
+pub(crate) use mapping::{MappingBench, mapping};
 pub(crate) use waiting::waiting;
 pub(crate) use workflow::{WorkflowBench, workflow};
 
