@@ -219,6 +219,18 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Records per second that one core maps, in memory and from bytes to bytes, in both directions.
+    Mapping {
+        /// How often each part is measured; the best counts.
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = few)]
+        rounds: usize,
+        /// How long a round of a part takes.
+        #[arg(long, value_name = "MS", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+        milliseconds: u64,
+        /// Prints the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// What workflows take that only wait: memory, disk, and the time of a start.
     Waiting {
         /// How many.
@@ -264,6 +276,13 @@ fn count(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(count) if (1..=100_000_000).contains(&count) => Ok(count),
         _ => Err("give a number from 1 to 100000000".to_owned()),
+    }
+}
+
+fn few(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count) if (1..=1_000).contains(&count) => Ok(count),
+        _ => Err("give a number from 1 to 1000".to_owned()),
     }
 }
 

@@ -83,6 +83,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Bench { what: BenchCommand::Reconcile { records, dir, json } } => {
             bench::reconcile(records, dir.as_deref(), json)
         }
+        Command::Bench { what: BenchCommand::Mapping { rounds, milliseconds, json } } => {
+            bench::mapping(bench::MappingBench { rounds, milliseconds, json })
+        }
         Command::Bench { what: BenchCommand::Waiting { runs, dir } } => bench::waiting(runs, dir).await,
         Command::Check { folder, environment } => run::check(&folder, environment.as_deref()),
         Command::Test(arguments) => cases::command(&arguments),

@@ -9,7 +9,7 @@ use crate::convert;
 use crate::definition::{
     CurrencySource, Direction, FieldDefinition, Kind, ListDefinition, MappingDefinition, TableDefinition,
 };
-use crate::plan::{Branch, Cell, Computed, List, Mapping, ReadLeaf, Selected, Source, Table, WriteLeaf};
+use crate::plan::{Branch, Cell, Computed, List, Mapping, ReadLeaf, Selected, Shape, Source, Table, WriteLeaf};
 use crate::uses::uses;
 
 /// A cell that cannot work.
@@ -65,7 +65,7 @@ impl Compiler {
     fn table(&mut self, definition: &TableDefinition) -> Table {
         let cells: Vec<Cell> = definition.fields.iter().map(|field| self.cell(field)).collect();
         let lists: Vec<List> = definition.lists.iter().map(|list| self.list(list)).collect();
-        let (mut read, mut write) = (Vec::new(), Vec::new());
+        let (mut read, mut write) = (Shape::default(), Shape::default());
         for (index, cell) in cells.iter().enumerate() {
             if cell.direction.reads() && place(&mut read, cell.canonical.names(), ReadLeaf::Cell(index)).is_err() {
                 self.wrong(&cell.canonical, format!("`{}` is read twice", cell.canonical), Some(ONE_PLACE));
@@ -111,7 +111,7 @@ impl Compiler {
         }
     }
 
-    fn target(&mut self, write: &mut Vec<Branch<WriteLeaf>>, cell: &Path, record: &Path, source: Source) {
+    fn target(&mut self, write: &mut Shape<WriteLeaf>, cell: &Path, record: &Path, source: Source) {
         // A currency field may be shared, by other amounts and by a cell of its own.
         if let Some(WriteLeaf::Cells(sources)) = leaf(write, record.names()) {
             let values = |source: &Source| matches!(source, Source::Value(_));
@@ -164,6 +164,12 @@ impl Compiler {
             values: field.values.clone(),
             read: field.read.as_ref().filter(|_| direction.reads()).map(computed),
             write: field.write.as_ref().filter(|_| direction.writes()).map(computed),
+            plain: field.kind == Kind::AsIs
+                && !field.trim
+                && field.length.is_none()
+                && field.values.is_none()
+                && field.read.is_none()
+                && field.write.is_none(),
         }
     }
 
@@ -199,17 +205,17 @@ impl Compiler {
 const ONE_PLACE: &str = "each canonical member is read from one place; the others need `direction: write`";
 
 /// Puts a leaf at a path; an error when something stands there or on the way.
-fn place<L>(branches: &mut Vec<Branch<L>>, names: &[Arc<str>], leaf: L) -> Result<(), ()> {
+fn place<L>(shape: &mut Shape<L>, names: &[Arc<str>], leaf: L) -> Result<(), ()> {
     let Some((name, rest)) = names.split_first() else { return Err(()) };
-    let known = branches.iter_mut().find(|branch| match branch {
+    let known = shape.branches.iter_mut().find(|branch| match branch {
         Branch::Leaf(known, _) | Branch::Inner(known, _) => known == name,
     });
     match (known, rest.is_empty()) {
-        (None, true) => branches.push(Branch::Leaf(Arc::clone(name), leaf)),
+        (None, true) => shape.push(Branch::Leaf(Arc::clone(name), leaf)),
         (None, false) => {
-            let mut inner = Vec::new();
+            let mut inner = Shape::default();
             place(&mut inner, rest, leaf)?;
-            branches.push(Branch::Inner(Arc::clone(name), inner));
+            shape.push(Branch::Inner(Arc::clone(name), inner));
         }
         (Some(Branch::Inner(_, inner)), false) => return place(inner, rest, leaf),
         (Some(_), _) => return Err(()),
@@ -217,9 +223,9 @@ fn place<L>(branches: &mut Vec<Branch<L>>, names: &[Arc<str>], leaf: L) -> Resul
     Ok(())
 }
 
-fn leaf<'a, L>(branches: &'a mut [Branch<L>], names: &[Arc<str>]) -> Option<&'a mut L> {
+fn leaf<'a, L>(shape: &'a mut Shape<L>, names: &[Arc<str>]) -> Option<&'a mut L> {
     let (name, rest) = names.split_first()?;
-    branches.iter_mut().find_map(|branch| match branch {
+    shape.branches.iter_mut().find_map(|branch| match branch {
         Branch::Leaf(known, leaf) if known == name && rest.is_empty() => Some(leaf),
         Branch::Inner(known, inner) if known == name => self::leaf(inner, rest),
         _ => None,

@@ -11,6 +11,7 @@ use crate::definition::{Kind, TooLong};
 
 /// The value as its type wants it, in either direction; `null` and, except for texts, an empty text are `null`. The error is
 /// the rule that it breaks.
+#[inline]
 pub(crate) fn convert(kind: &Kind, value: Value) -> Result<Value, String> {
     match (kind, &value) {
         (_, Value::Null) | (Kind::AsIs, _) | (Kind::Text, Value::String(_)) => Ok(value),
@@ -80,6 +81,7 @@ fn instant(text: &Arc<str>) -> Result<Value, String> {
 }
 
 /// Without blanks at both ends, when the cell says so.
+#[inline]
 pub(crate) fn trimmed(value: Value) -> Value {
     match &value {
         Value::String(text) if text.trim().len() != text.len() => Value::from(text.trim()),
@@ -88,6 +90,7 @@ pub(crate) fn trimmed(value: Value) -> Value {
 }
 
 /// Within the cell's length.
+#[inline]
 pub(crate) fn bounded(value: Value, length: Option<usize>, too_long: TooLong) -> Result<Value, String> {
     let (Some(length), Value::String(text)) = (length, &value) else { return Ok(value) };
     // A character takes at least one byte.

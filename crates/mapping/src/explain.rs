@@ -1,7 +1,7 @@
 //! A mapping as people read it: cell by cell, for screens and questions of the kind "where does this field come from?".
 
 use crate::definition::{CurrencySource, Direction, Kind, TooLong};
-use crate::plan::{Branch, Cell, Mapping, Table, WriteLeaf};
+use crate::plan::{Branch, Cell, Mapping, Shape, Table, WriteLeaf};
 use crate::values::Otherwise;
 
 /// One line of the table.
@@ -50,8 +50,8 @@ fn explain(table: &Table, canonical: &str, record: &str, cells: &mut Vec<CellExp
     }
 }
 
-fn constants(branches: &[Branch<WriteLeaf>], record: &str, cells: &mut Vec<CellExplanation>) {
-    for branch in branches {
+fn constants(shape: &Shape<WriteLeaf>, record: &str, cells: &mut Vec<CellExplanation>) {
+    for branch in &shape.branches {
         match branch {
             Branch::Inner(name, inner) => constants(inner, &format!("{record}{name}."), cells),
             Branch::Leaf(name, WriteLeaf::Constant(value)) => cells.push(CellExplanation {

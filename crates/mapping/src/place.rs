@@ -37,6 +37,7 @@ pub(crate) enum Found<'a> {
 }
 
 /// Walks a path, telling an absent member from a `null`.
+#[inline]
 pub(crate) fn find<'a>(path: &Path, value: &'a Value) -> Found<'a> {
     let mut value = value;
     for name in path.names() {

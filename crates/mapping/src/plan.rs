@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expr::Expression;
-use model::{ConnectionName, ObjectName, Path, Value};
+use model::{ConnectionName, Object, ObjectName, Path, Value};
 
 use crate::definition::{Direction, Kind, TooLong};
 use crate::uses::Uses;
@@ -35,16 +35,49 @@ pub(crate) struct Table {
     pub(crate) cells: Vec<Cell>,
     pub(crate) lists: Vec<List>,
     /// The shape of what reading builds.
-    pub(crate) read: Vec<Branch<ReadLeaf>>,
+    pub(crate) read: Shape<ReadLeaf>,
     /// The shape of what writing builds.
-    pub(crate) write: Vec<Branch<WriteLeaf>>,
+    pub(crate) write: Shape<WriteLeaf>,
+}
+
+/// An object that is built.
+#[derive(Debug)]
+pub(crate) struct Shape<L> {
+    /// Its members, in their order.
+    pub(crate) branches: Vec<Branch<L>>,
+    /// The object with all its members, each `null`: a copy of it is filled faster than one is made from names.
+    pub(crate) empty: Object,
+}
+
+impl<L> Default for Shape<L> {
+    fn default() -> Self {
+        Self { branches: Vec::new(), empty: Object::default() }
+    }
+}
+
+impl<L> Shape<L> {
+    /// Adds a member; there is none of this name.
+    pub(crate) fn push(&mut self, branch: Branch<L>) {
+        let (Branch::Leaf(name, _) | Branch::Inner(name, _)) = &branch;
+        self.empty.insert(Arc::clone(name), Value::Null);
+        self.branches.push(branch);
+    }
+
+    /// The object with these values of all members, in their order.
+    pub(crate) fn filled(&self, values: impl Iterator<Item = Value>) -> Object {
+        let mut object = self.empty.clone();
+        for (place, value) in object.values_mut().zip(values) {
+            *place = value;
+        }
+        object
+    }
 }
 
 /// A member that is built: a leaf, or an object of members.
 #[derive(Debug)]
 pub(crate) enum Branch<L> {
     Leaf(Arc<str>, L),
-    Inner(Arc<str>, Vec<Branch<L>>),
+    Inner(Arc<str>, Shape<L>),
 }
 
 /// Where a canonical member comes from: places in the table.
@@ -86,6 +119,8 @@ pub(crate) struct Cell {
     pub(crate) values: Option<Arc<ValueMap>>,
     pub(crate) read: Option<Computed>,
     pub(crate) write: Option<Computed>,
+    /// Whether the value goes through as it is, in both directions, when it is there.
+    pub(crate) plain: bool,
 }
 
 /// A cell's jq and what it is known to look at.

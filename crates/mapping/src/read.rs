@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use expr::Limits;
-use model::{Currency, Object, Value};
+use model::{Currency, Value};
 
 use crate::convert::{amount, bounded, convert, trimmed};
 use crate::definition::{CurrencySource, Kind};
 use crate::error::{MappingError, Misfit, Misfits, Side};
 use crate::place::{Found, Place, find, names};
-use crate::plan::{Branch, Cell, Computed, List, Mapping, ReadLeaf, Table};
+use crate::plan::{Branch, Cell, Computed, List, Mapping, ReadLeaf, Shape, Table};
 
 /// Members under which systems wrap a list: OData V2 and SOQL.
 const WRAPPERS: [&str; 2] = ["results", "records"];
@@ -52,29 +52,27 @@ struct Reading {
 
 impl Reading {
     fn table(&mut self, table: &Table, record: &Value, place: Option<&Place<'_>>) -> Value {
-        self.branches(table, &table.read, record, place)
+        self.shape(table, &table.read, record, place)
     }
 
-    fn branches(
-        &mut self,
-        table: &Table,
-        branches: &[Branch<ReadLeaf>],
-        record: &Value,
-        place: Option<&Place<'_>>,
-    ) -> Value {
-        let mut object = Object::with_capacity_and_hasher(branches.len(), Default::default());
-        for branch in branches {
-            let (name, value) = match branch {
-                Branch::Inner(name, inner) => (name, self.branches(table, inner, record, place)),
-                Branch::Leaf(name, ReadLeaf::Cell(index)) => (name, self.cell(&table.cells[*index], record, place)),
-                Branch::Leaf(name, ReadLeaf::List(index)) => (name, self.list(&table.lists[*index], record, place)),
-            };
-            object.insert(Arc::clone(name), value);
-        }
-        Value::from(object)
+    fn shape(&mut self, table: &Table, shape: &Shape<ReadLeaf>, record: &Value, place: Option<&Place<'_>>) -> Value {
+        let values = shape.branches.iter().map(|branch| match branch {
+            Branch::Inner(_, inner) => self.shape(table, inner, record, place),
+            // The compiler made both from the places of this table.
+            Branch::Leaf(_, ReadLeaf::Cell(index)) => self.cell(&table.cells[*index], record, place),
+            Branch::Leaf(_, ReadLeaf::List(index)) => self.list(&table.lists[*index], record, place),
+        });
+        Value::from(shape.filled(values))
     }
 
     fn cell(&mut self, cell: &Cell, record: &Value, place: Option<&Place<'_>>) -> Value {
+        if cell.plain
+            && let Some(path) = &cell.record
+            && let Found::Value(value) = find(path, record)
+            && !is_missing(value)
+        {
+            return value.clone();
+        }
         let computed;
         let raw = match (&cell.read, &cell.record) {
             (Some(read), _) => match compute(read, record) {
@@ -139,6 +137,7 @@ impl Reading {
 }
 
 /// What a cell makes of a raw value.
+#[inline]
 fn finish(cell: &Cell, raw: &Value, record: &Value) -> Result<Value, Misfit> {
     let mut value = raw.clone();
     if cell.trim {
@@ -161,9 +160,14 @@ fn money(source: &CurrencySource, value: &Value, record: &Value) -> Result<Value
     let currency = match source {
         CurrencySource::Constant(currency) => *currency,
         CurrencySource::Field(path) => {
-            let text = path.get(record).as_str().unwrap_or_default().trim();
+            let field = path.get(record);
+            let text = field.as_str().unwrap_or_default().trim();
             let missing = || format!("its currency in `{path}` is no ISO 4217 code such as `GBP`");
-            text.parse::<Currency>().map_err(|_| missing())?
+            let currency = text.parse::<Currency>().map_err(|_| missing())?;
+            if let Value::String(shared) = field {
+                return Ok(model::Money { amount, currency }.to_value_with(Arc::clone(shared)));
+            }
+            currency
         }
     };
     Ok(model::Money { amount, currency }.to_value())
@@ -182,6 +186,7 @@ pub(crate) fn compute(computed: &Computed, input: &Value) -> Result<Value, Strin
 }
 
 /// Whether a value counts as none for `default` and `required`.
+#[inline]
 pub(crate) fn is_missing(value: &Value) -> bool {
     match value {
         Value::Null => true,

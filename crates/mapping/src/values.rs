@@ -1,9 +1,8 @@
 //! Value maps: the codes of a system and the canonical codes for the same things.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Value, nearest};
+use model::{Object, Value, nearest};
 
 use crate::error::{Misfit, Unmapped};
 
@@ -23,8 +22,8 @@ pub enum Otherwise {
 #[derive(Debug)]
 pub struct ValueMap {
     name: Arc<str>,
-    to_canonical: HashMap<Arc<str>, Value>,
-    to_record: HashMap<Arc<str>, Value>,
+    to_canonical: Object,
+    to_record: Object,
     otherwise: Otherwise,
 }
 
@@ -36,7 +35,7 @@ impl ValueMap {
         pairs: impl IntoIterator<Item = (Arc<str>, Value)>,
         otherwise: Otherwise,
     ) -> Self {
-        let (mut to_canonical, mut to_record) = (HashMap::new(), HashMap::new());
+        let (mut to_canonical, mut to_record) = (Object::default(), Object::default());
         for (record, canonical) in pairs {
             if let Some(text) = text_of(&canonical) {
                 to_record.entry(text).or_insert_with(|| Value::String(Arc::clone(&record)));

@@ -9,7 +9,7 @@ use crate::convert::{amount, bounded, convert, trimmed};
 use crate::definition::{CurrencySource, Kind};
 use crate::error::{MappingError, Misfit, Misfits, Side};
 use crate::place::{Found, Place, find, names};
-use crate::plan::{Branch, Cell, List, Mapping, Source, Table, WriteLeaf};
+use crate::plan::{Branch, Cell, List, Mapping, Shape, Source, Table, WriteLeaf};
 use crate::read::{compute, is_missing};
 
 impl Mapping {
@@ -59,27 +59,32 @@ struct Writing {
 
 impl Writing {
     fn table(&mut self, table: &Table, canonical: &Value, place: Option<&Place<'_>>) -> Value {
-        Value::from(self.branches(table, &table.write, canonical, place))
+        Value::from(self.shape(table, &table.write, canonical, place))
     }
 
-    fn branches(
+    fn shape(
         &mut self,
         table: &Table,
-        branches: &[Branch<WriteLeaf>],
+        shape: &Shape<WriteLeaf>,
         canonical: &Value,
         place: Option<&Place<'_>>,
     ) -> Object {
-        let mut object = Object::with_capacity_and_hasher(branches.len(), Default::default());
-        for branch in branches {
-            let (name, value) = match branch {
-                Branch::Inner(name, inner) => {
-                    let inner = self.branches(table, inner, canonical, place);
-                    (name, (!inner.is_empty()).then(|| Value::from(inner)))
-                }
-                Branch::Leaf(name, WriteLeaf::Cells(sources)) => (name, self.cells(table, sources, canonical, place)),
-                Branch::Leaf(name, WriteLeaf::List(index)) => (name, self.list(&table.lists[*index], canonical, place)),
-                Branch::Leaf(name, WriteLeaf::Constant(value)) => (name, self.constants.then(|| value.clone())),
-            };
+        let values = shape.branches.iter().map(|branch| match branch {
+            Branch::Inner(_, inner) => {
+                let inner = self.shape(table, inner, canonical, place);
+                (!inner.is_empty()).then(|| Value::from(inner))
+            }
+            Branch::Leaf(_, WriteLeaf::Cells(sources)) => self.cells(table, sources, canonical, place),
+            Branch::Leaf(_, WriteLeaf::List(index)) => self.list(&table.lists[*index], canonical, place),
+            Branch::Leaf(_, WriteLeaf::Constant(value)) => self.constants.then(|| value.clone()),
+        });
+        let values: Vec<Option<Value>> = values.collect();
+        let there = values.iter().flatten().count();
+        if there == values.len() {
+            return shape.filled(values.into_iter().flatten());
+        }
+        let mut object = Object::with_capacity_and_hasher(there, Default::default());
+        for ((name, _), value) in shape.empty.iter().zip(values) {
             if let Some(value) = value {
                 object.insert(Arc::clone(name), value);
             }
@@ -95,6 +100,15 @@ impl Writing {
         canonical: &Value,
         place: Option<&Place<'_>>,
     ) -> Option<Value> {
+        // Nearly all fields: one cell whose value goes through as it is.
+        if let [Source::Value(index)] = sources
+            && let cell = &table.cells[*index]
+            && cell.plain
+            && let Found::Value(value) = find(&cell.canonical, canonical)
+            && !is_missing(value)
+        {
+            return Some(value.clone());
+        }
         let mut written: Option<Value> = None;
         for source in sources {
             let (cell, value) = match source {
@@ -237,6 +251,7 @@ fn money(source: &CurrencySource, value: &Value) -> Result<Value, String> {
 /// The currency that an amount brings along; what is wrong with it is told by the amount's own field.
 fn currency(cell: &Cell, canonical: &Value) -> Option<Value> {
     let Found::Value(value) = find(&cell.canonical, canonical) else { return None };
-    let currency: Currency = value.get("currency").as_str()?.parse().ok()?;
-    Some(Value::from(currency.as_str()))
+    let currency = value.get("currency");
+    currency.as_str()?.parse::<Currency>().ok()?;
+    Some(currency.clone())
 }

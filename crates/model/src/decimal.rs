@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use crate::digits::Digits;
+
 use fastnum::D128;
 use fastnum::decimal::{Context, RoundingMode, SignalsTraps};
 
@@ -192,10 +194,43 @@ fn exact(result: D128) -> Result<Decimal, DecimalError> {
     if result.is_op_inexact() { Err(DecimalError::TooLarge) } else { finite(result) }
 }
 
+/// Most digits that are read without the large arithmetic.
+const SHORT_MAX: usize = 18;
+
+/// A number of few digits in plain notation, as nearly all are: `-1234.50`. `None` for everything else, right or wrong.
+fn short(text: &str) -> Option<Decimal> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    if digits.len() > SHORT_MAX + 1 {
+        return None;
+    }
+    let (mut units, mut count, mut point) = (0_u64, 0_usize, None);
+    for byte in digits.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                units = units * 10 + u64::from(byte - b'0');
+                count += 1;
+            }
+            b'.' if point.is_none() && count > 0 => point = Some(count),
+            _ => return None,
+        }
+    }
+    let scale = count - point.unwrap_or(count);
+    // Nothing behind the point is no number, and zero below zero keeps its sign.
+    if count == 0 || count > SHORT_MAX || (point.is_some() && scale == 0) || (negative && units == 0) {
+        return None;
+    }
+    let sign = if negative { fastnum::decimal::Sign::Minus } else { fastnum::decimal::Sign::Plus };
+    let scale = i32::try_from(scale).ok()?;
+    Some(Decimal(D128::from_parts(fastnum::U128::from(units), -scale, sign, CONTEXT)))
+}
+
 impl FromStr for Decimal {
     type Err = DecimalError;
 
     fn from_str(text: &str) -> Result<Self, DecimalError> {
+        if let Some(short) = short(text) {
+            return Ok(short);
+        }
         let shape_is_right = text.len() <= TEXT_MAX
             && text.bytes().any(|byte| byte.is_ascii_digit())
             && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
@@ -226,31 +261,45 @@ impl From<i64> for Decimal {
 impl fmt::Display for Decimal {
     /// Plain notation, never an exponent: what every wire format of a business system accepts.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scale = self.0.fractional_digits_count();
-        let digits = self.0.digits().to_string();
-        let mut text = String::with_capacity(digits.len() + 3);
-        if self.is_negative() {
-            text.push('-');
+        if formatter.width().is_none() && formatter.precision().is_none() {
+            return self.write_to(formatter);
         }
-        if scale <= 0 {
-            text.push_str(&digits);
-            if !self.is_zero() {
-                text.extend(std::iter::repeat_n('0', usize::from(scale.unsigned_abs())));
-            }
-        } else {
-            let scale = usize::from(scale.unsigned_abs());
-            if digits.len() <= scale {
-                text.push_str("0.");
-                text.extend(std::iter::repeat_n('0', scale - digits.len()));
-                text.push_str(&digits);
-            } else {
-                let (whole, fraction) = digits.split_at(digits.len() - scale);
-                text.push_str(whole);
-                text.push('.');
-                text.push_str(fraction);
-            }
-        }
+        let mut text = String::new();
+        self.write_to(&mut text)?;
         formatter.pad(&text)
+    }
+}
+
+impl Decimal {
+    /// Writes it in plain notation.
+    pub(crate) fn write_to(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        let scale = self.0.fractional_digits_count();
+        let units = self.0.digits();
+        let [low, high] = *units.digits();
+        let digits = Digits::of(u128::from(low) | u128::from(high) << 64);
+        let digits = digits.as_str();
+        let zeros = |text: &mut dyn fmt::Write, count: usize| (0..count).try_for_each(|_| text.write_char('0'));
+        if self.is_negative() {
+            text.write_char('-')?;
+        }
+        let places = usize::from(scale.unsigned_abs());
+        if scale <= 0 {
+            text.write_str(digits)?;
+            return zeros(text, if self.is_zero() { 0 } else { places });
+        }
+        match digits.len().checked_sub(places).filter(|whole| *whole > 0) {
+            Some(whole) => {
+                let (whole, fraction) = digits.split_at(whole);
+                text.write_str(whole)?;
+                text.write_char('.')?;
+                text.write_str(fraction)
+            }
+            None => {
+                text.write_str("0.")?;
+                zeros(text, places - digits.len())?;
+                text.write_str(digits)
+            }
+        }
     }
 }
 
@@ -296,6 +345,8 @@ impl<'de> serde::Deserialize<'de> for Decimal {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn decimal(text: &str) -> Decimal {
@@ -310,6 +361,21 @@ mod tests {
         assert_eq!(decimal("1e3").to_string(), "1000");
         assert_eq!(decimal("-0.00").to_string(), "0.00");
     }
+
+    proptest! {
+            /// The shortcut for few digits gives what the large arithmetic gives, and leaves alone what is none.
+            #[test]
+            fn few_digits_are_read_as_many_are(text in "-?[0-9]{0,20}(\\.[0-9]{0,20})?", odd in "[-+.e0-9]{0,8}") {
+                for text in [text, odd] {
+                    let Some(short) = short(&text) else { continue };
+                    let long = D128::from_str(&text, CONTEXT).expect("a number");
+                    prop_assert_eq!(short.0.digits(), long.digits(), "{}", text);
+                    prop_assert_eq!(short.scale(), long.fractional_digits_count(), "{}", text);
+                    prop_assert_eq!((short.0.is_negative(), short.0 == long), (long.is_negative(), true), "{}", text);
+    prop_assert_eq!(short.to_string().parse::<Decimal>().map(|again| again.scale()), Ok(short.scale()));
+                }
+            }
+        }
 
     #[test]
     fn what_is_printed_can_be_read() {

@@ -8,6 +8,7 @@
 
 mod decimal;
 mod diagnostic;
+mod digits;
 mod id;
 pub mod json;
 mod money;

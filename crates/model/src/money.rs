@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
 
-use crate::{Decimal, DecimalError, Value};
+use crate::{Decimal, DecimalError, Object, Value};
 
 /// An ISO 4217 alphabetic currency code: three capital letters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,7 +89,20 @@ impl Money {
     /// As `{"amount": 12.50, "currency": "GBP"}`.
     #[must_use]
     pub fn to_value(self) -> Value {
-        Value::object([("amount", Value::from(self.amount)), ("currency", Value::from(self.currency.as_str()))])
+        self.to_value_with(self.currency.as_str().into())
+    }
+
+    /// The same, where the text of the currency is at hand already.
+    #[must_use]
+    pub fn to_value_with(self, currency: Arc<str>) -> Value {
+        static EMPTY: LazyLock<Object> =
+            LazyLock::new(|| ["amount", "currency"].into_iter().map(|name| (name.into(), Value::Null)).collect());
+        let currency = if *currency == *self.currency.as_str() { currency } else { self.currency.as_str().into() };
+        let mut members = EMPTY.clone();
+        for (place, value) in members.values_mut().zip([Value::from(self.amount), Value::String(currency)]) {
+            *place = value;
+        }
+        Value::from(members)
     }
 }
 

@@ -1,9 +1,10 @@
 //! `interlock bench workflow` and `interlock bench waiting`: how many durable steps per second the workflow engine makes on this
 //! machine, beside what the disk itself allows in the same run; and what runs take that only wait. `interlock bench reconcile`:
-//! what comparing two sides takes.
+//! what comparing two sides takes. `interlock bench mapping`: how many records one core maps.
 
 mod bed;
 mod ceiling;
+mod mapping;
 mod reconcile;
 mod waiting;
 mod workflow;
@@ -11,6 +12,7 @@ mod workflow;
 use std::time::Duration;
 
 pub(crate) use self::reconcile::reconcile;
+pub(crate) use mapping::{MappingBench, mapping};
 pub(crate) use waiting::waiting;
 pub(crate) use workflow::{WorkflowBench, workflow};
 
