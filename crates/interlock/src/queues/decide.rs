@@ -67,7 +67,7 @@ async fn meant(client: &Client, arguments: &ActArgs) -> Result<Vec<String>, Fail
     let ids: Vec<String> = match &arguments.queue {
         None => arguments.items.iter().map(ToString::to_string).collect(),
         Some(queue) => {
-            let found = items(client, queue, Status::Open, usize::MAX).await?;
+            let found = items(client, Some(queue), Status::Open, usize::MAX).await?;
             found.iter().filter_map(|item| item.get("id").as_str().map(str::to_owned)).collect()
         }
     };

@@ -48,14 +48,19 @@ impl Status {
     }
 }
 
-/// Work items of a queue, those due first in front, up to `limit`.
-pub(super) async fn items(client: &Client, queue: &str, status: Status, limit: usize) -> Result<Vec<Value>, Trouble> {
+/// Work items of a queue or of all, those due first in front, up to `limit`.
+pub(super) async fn items(
+    client: &Client,
+    queue: Option<&str>,
+    status: Status,
+    limit: usize,
+) -> Result<Vec<Value>, Trouble> {
     let mut items: Vec<Value> = Vec::new();
     while items.len() < limit {
         let wanted = PAGE.min(limit - items.len());
         let (count, offset) = (wanted.to_string(), items.len().to_string());
-        let query =
-            [("queue", queue), ("status", status.word()), ("limit", count.as_str()), ("offset", offset.as_str())];
+        let paged = [("status", status.word()), ("limit", count.as_str()), ("offset", offset.as_str())];
+        let query: Vec<_> = queue.map(|queue| ("queue", queue)).into_iter().chain(paged).collect();
         let answer = client.ask(&["items"], &query).await?;
         let page = answer.get("items").items();
         items.extend(page.iter().cloned());
@@ -72,7 +77,7 @@ pub(super) async fn list(client: &Client, output: Output, arguments: &ListArgs) 
     let limit = arguments.limit as usize;
     let status = arguments.status.unwrap_or(Status::Open);
     // One more says whether there are more.
-    let mut found = items(client, queue, status, limit.saturating_add(1)).await?;
+    let mut found = items(client, Some(queue), status, limit.saturating_add(1)).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let result = Value::object([("items", Value::from(found)), ("more", Value::from(more))]);

@@ -24,13 +24,10 @@ struct Unknown {
 
 /// `interlock queues unmapped`
 pub(super) async fn unmapped(client: &Client, output: Output) -> Result<(), Failure> {
-    let overview = client.ask(&["overview"], &[]).await?;
     let mut unknown = Vec::new();
-    for queue in overview.get("queues").items() {
-        let Some(name) = queue.get("queue").as_str() else { continue };
-        for item in items(client, name, Status::Open, usize::MAX).await? {
-            note(&mut unknown, &item);
-        }
+    // Not by way of the overview, whose counts may be some seconds old.
+    for item in items(client, None, Status::Open, usize::MAX).await? {
+        note(&mut unknown, &item);
     }
     unknown.sort_by(|left, right| {
         (&left.map, std::cmp::Reverse(left.items), &left.value).cmp(&(
