@@ -159,6 +159,10 @@ impl Erp {
         // Some records keep no date of change until their first change.
         let created =
             Some("CreationDate").filter(|name| by_day && *name != field && entity.properties.contains_key(*name));
+        // Where the time of the day is a field of its own, a change on the same day has another mark.
+        let time = Some("LastChangeTime").filter(|name| {
+            field == "LastChangeDate" && entity.properties.get(*name).is_some_and(|property| property.edm == Edm::Time)
+        });
         let from = Value::from(place.from.as_str());
         let mut filter = format!("{field} ge ");
         literal::write(field, property, &from, &mut filter)?;
@@ -173,7 +177,8 @@ impl Erp {
             true => entity.properties.keys().map(|name| &**name).filter(|name| name.ends_with("Status")).collect(),
             false => Vec::new(),
         };
-        let fields: Vec<&str> = keys.chain([field]).chain(created).chain(statuses.iter().copied()).collect();
+        let fields: Vec<&str> =
+            keys.chain([field]).chain(created).chain(time).chain(statuses.iter().copied()).collect();
         let address = format!(
             "{}?$filter={}&$orderby={}&$select={}&$top={PAGE}&$skip={}",
             target.name,
@@ -205,7 +210,7 @@ impl Erp {
             next.position()
         });
         let mark = |row: &Value| -> Arc<str> {
-            let stamp = stamp(row);
+            let stamp = marked(stamp(row), time.and_then(|time| row.get(time).as_str()));
             if statuses.is_empty() {
                 return stamp;
             }
@@ -253,6 +258,15 @@ impl Erp {
                 format!("nothing in {record} tells when it changed; name the field under `changes` of the connection, or `\"*\"` to have all looked at");
             CallError::new(ErrorClass::Misconfigured, "no-change-field", message)
         })
+    }
+}
+
+/// The day of a change with its time, as an instant, so that it can be told when it is past: the zone is the ERP's own, and marks are
+/// only compared with each other.
+fn marked(stamp: Arc<str>, time: Option<&str>) -> Arc<str> {
+    match (stamp.get(..10), time) {
+        (Some(day), Some(time)) => format!("{day}T{time}Z").into(),
+        _ => stamp,
     }
 }
 
@@ -322,6 +336,15 @@ mod tests {
         assert_eq!((refused.id.as_deref(), refused.event_type.as_deref()), (Some("QgQ9"), Some("t")));
         assert!(refused.reason.contains("`time`"), "{}", refused.reason);
         assert_eq!(received[2].as_ref().expect_err("a number").id, None);
+    }
+
+    #[test]
+    fn a_change_later_on_the_same_day_has_another_mark() {
+        let marks = ["07:00:36", "07:00:37"].map(|time| marked("2026-11-27".into(), Some(time)));
+        assert_eq!(marks.each_ref().map(|mark| &**mark), ["2026-11-27T07:00:36Z", "2026-11-27T07:00:37Z"]);
+        assert!(marks.iter().all(|mark| mark.parse::<Timestamp>().is_ok()));
+        assert_eq!(&*marked("2026-11-27".into(), None), "2026-11-27");
+        assert_eq!(&*marked("".into(), Some("07:00:36")), "");
     }
 
     #[test]

@@ -252,3 +252,24 @@ impl Random {
         (self.0 >> 33) as usize % bound
     }
 }
+
+#[test]
+fn what_the_erp_changes_and_does_not_tell_is_found_again_and_again_on_the_same_day() {
+    let world = World::new();
+    world.edit("connections/erp.yaml", "every: 20s", "every: 1s");
+    let _interlock = world.interlock();
+    let account =
+        world.create_account(&json!({"Name": "ACME", "BillingPostalCode": "LS1", "BillingCountry": "Ireland"}));
+    let number = until(SOON, || {
+        let found = world.account(&account);
+        found["ERP_Customer_Number__c"].as_str().map(str::to_owned).ok_or_else(|| format!("{found}"))
+    });
+    world.control(&world.erp, "faults", &json!({"lost_event": 1.0}));
+    for term in ["FIRST", "SECOND", "THIRD"] {
+        world.update_partner(&number, &json!({"SearchTerm1": term}));
+        until(SOON, || match world.account(&account)["Search_Term__c"].as_str() {
+            Some(found) if found == term => Ok(()),
+            other => Err(format!("{other:?} instead of {term}")),
+        });
+    }
+}
