@@ -160,7 +160,8 @@ impl Bus {
     pub(crate) fn prune(&self, topic: &Topic, now: i64) {
         let oldest = now.saturating_sub(self.retention);
         let mut log = held(&topic.log);
-        while log.events.front().is_some_and(|event| event.at < oldest) {
+        // What is as old as that is over, also where nothing is kept at all.
+        while log.events.front().is_some_and(|event| event.at <= oldest) {
             if let Some(event) = log.events.pop_front() {
                 log.gone = event.replay;
             }
