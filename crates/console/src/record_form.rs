@@ -153,9 +153,8 @@ fn input(value: &Value, at: &str, label_text: &str, shown: Shown<'_>) -> Markup 
         },
         other => {
             let number = other.as_number().is_some();
-            let hint = other.is_null().then_some("empty");
             html! {
-                input.number[number] id=(name) type="text" name=(name) value=(text) aria-label=(label_text) placeholder=[hint] autocomplete="off" spellcheck="false"
+                input.number[number] id=(name) type="text" name=(name) value=(text) aria-label=(label_text) autocomplete="off" spellcheck="false"
                     inputmode=[number.then_some("decimal")] aria-invalid=[wrong.then_some("true")] aria-describedby=[described];
             }
         }

@@ -311,19 +311,9 @@ impl Dispatcher {
         since: Timestamp,
         page: Option<Position>,
     ) -> Result<ChangePage, CallError> {
-        let shared = &self.handle.shared;
-        let (answer, answered) = oneshot::channel();
-        {
-            let mut state = shared.state();
-            if state.stopping {
-                return Err(stopping());
-            }
-            let record: Arc<str> = record.into();
-            let key = GroupKey::Changes { record: Arc::clone(&record) };
-            state.enqueue(key, Action::Find, Item::new(Work::Changes { record, since, page, answer }, None));
-        }
-        shared.changed.notify_one();
-        answered.await.unwrap_or_else(|_| Err(stopping()))
+        let record: Arc<str> = record.into();
+        let key = GroupKey::Changes { record: Arc::clone(&record) };
+        self.ask_alone(key, |answer| Work::Changes { record, since, page, answer }).await
     }
 
     /// What has become of records that cannot be read, each at its place. Tried until the system answers.
@@ -331,6 +321,17 @@ impl Dispatcher {
     /// # Errors
     /// When the system refuses to say, or Interlock stops.
     pub async fn fates(&self, record: &str, ids: Vec<Arc<str>>) -> Result<Vec<Fate>, CallError> {
+        let record: Arc<str> = record.into();
+        let key = GroupKey::Fates { record: Arc::clone(&record) };
+        self.ask_alone(key, |answer| Work::Fates { record, ids, answer }).await
+    }
+
+    /// Asks for something that is not gathered with others, and waits for it.
+    async fn ask_alone<T>(
+        &self,
+        key: GroupKey,
+        work: impl FnOnce(oneshot::Sender<Result<T, CallError>>) -> Work,
+    ) -> Result<T, CallError> {
         let shared = &self.handle.shared;
         let (answer, answered) = oneshot::channel();
         {
@@ -338,9 +339,7 @@ impl Dispatcher {
             if state.stopping {
                 return Err(stopping());
             }
-            let record: Arc<str> = record.into();
-            let key = GroupKey::Fates { record: Arc::clone(&record) };
-            state.enqueue(key, Action::Find, Item::new(Work::Fates { record, ids, answer }, None));
+            state.enqueue(key, Action::Find, Item::new(work(answer), None));
         }
         shared.changed.notify_one();
         answered.await.unwrap_or_else(|_| Err(stopping()))

@@ -144,8 +144,9 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
                 } @else {
                     div.field {
                         label for="note" { "Note" }
-                        textarea #note name="note" rows="2" maxlength="2000" aria-invalid=[needs_note.then_some("true")]
-                            placeholder=(note_hint(&choices).unwrap_or_else(|| "Optional: what the next reader should know".to_owned())) { "\n" (note) }
+                        textarea #note name="note" rows="2" maxlength="2000" aria-describedby="note-hint"
+                            aria-invalid=[needs_note.then_some("true")] { "\n" (note) }
+                        span #note-hint .faint { (note_hint(&choices).unwrap_or_else(|| "Optional: what the next reader should know.".to_owned())) }
                     }
                     div #actions .actions { (buttons(&choices, true)) }
                 }

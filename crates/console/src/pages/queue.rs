@@ -74,7 +74,8 @@ pub(crate) async fn page(
                     @if may && !bulk.is_empty() && !rows.is_empty() {
                         div.bar #bulk {
                             span.muted #selected { "With the selected" }
-                            input type="text" name="note" maxlength="2000" placeholder=(note_hint(&bulk).unwrap_or_else(|| "Note (optional)".to_owned())) aria-label="Note" autocomplete="off";
+                            label.note { span { "Note" } input type="text" name="note" maxlength="2000" aria-describedby="bulk-hint" autocomplete="off"; }
+                            span #bulk-hint .faint { (note_hint(&bulk).unwrap_or_else(|| "A note is optional.".to_owned())) }
                             div.actions { (buttons(&bulk, true)) }
                         }
                     }

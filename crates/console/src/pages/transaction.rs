@@ -122,8 +122,11 @@ fn notice(here: &Here, story: &Story, item: &WorkItemRow) -> Markup {
                 (no_default())
                 input type="hidden" name="back" value=(matter_path(&story.matter));
                 @if others.iter().any(|choice| choice.note_required) {
-                    input type="text" name="note" maxlength="2000" aria-label="Note" autocomplete="off"
-                        placeholder=(note_hint(&others).unwrap_or_default());
+                    label.note {
+                        span { "Note" }
+                        input type="text" name="note" maxlength="2000" aria-describedby="stuck-hint" autocomplete="off";
+                    }
+                    span #stuck-hint .faint { (note_hint(&others).unwrap_or_default()) }
                 }
                 div.actions {
                     @if may {
@@ -240,7 +243,7 @@ fn operations(here: &Here, story: &Story, run: &RunView) -> Markup {
                 }
                 details id=(format!("cancel-{}", run.row.id)) .cancel {
                     summary { "Cancel this run" }
-                    input type="text" name="note" maxlength="2000" placeholder="Why" aria-label="Why the run is cancelled" autocomplete="off";
+                    label.note { span { "Why" } input type="text" name="note" maxlength="2000" aria-label="Why the run is cancelled" autocomplete="off"; }
                     button.button.small.danger type="submit" name="operation" value="cancel" data-operation="cancel" data-note { "Cancel for good" }
                 }
             }

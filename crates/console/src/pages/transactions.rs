@@ -41,13 +41,13 @@ pub(crate) async fn page(here: Here, query: Result<Query<Vec<(String, String)>>,
         header.head {
             div {
                 h1 { "Transactions" }
-                p.sub { "Every quote, order and return, with all that happened to it in all systems." }
+                p.sub { "Every quote, order, return and customer, with all that happened to it in all systems. Find one by its customer, quote or order number." }
             }
             form.search role="search" method="get" action="/transactions" {
                 @if let Some(stage) = &stage { input type="hidden" name="stage" value=(stage); }
                 span.with-icon {
                     (icon("search"))
-                    input #search type="search" name="q" value=(text) placeholder="Customer, quote or order number" aria-label="Search transactions" autocomplete="off";
+                    input #search type="search" name="q" value=(text) aria-label="Search transactions" autocomplete="off";
                 }
                 button.button type="submit" { "Search" }
             }

@@ -111,7 +111,7 @@ async fn show_events(State(system): State<Arc<System>>) -> Json<Value> {
 }
 
 async fn set_target(State(system): State<Arc<System>>, body: Bytes) -> Response {
-    let example = r#"{"url":"http://127.0.0.1:8080/events/erp","token":"secret"}, or null for nowhere"#;
+    let example = r#"{"url":"http://127.0.0.1:8080/events/erp","token":"secret"}, or null where nobody is told"#;
     let target: Option<EventTarget> = match read(&body, example) {
         Ok(target) => target,
         Err(refusal) => return *refusal,
