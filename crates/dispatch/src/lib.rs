@@ -11,6 +11,7 @@
 //! now and then until a person has mended it. A call that must not be repeated and whose fate is unknown is given some
 //! time, looked for by its business key, and sent again only when it is not there.
 
+mod backlog;
 mod choose;
 mod faults;
 mod figures;
@@ -35,6 +36,7 @@ use model::{IntentId, ObjectName, Value};
 use tokio::sync::{Notify, mpsc, oneshot};
 use workflow::Fault;
 
+pub use backlog::wait_for_few;
 pub use figures::{ConnectionFigures, ConnectionState, Percentiles};
 pub use histogram::Histogram;
 

@@ -17,6 +17,9 @@ use crate::{Batch, CanonicalEvent, Gone, Shared, Unreadable};
 /// Most records that are read in one go.
 const GATHER_MAX: usize = 200;
 
+/// Whether the record of an inbox row is handed over even if it is not news.
+pub(crate) const FORCED: &str = "forced";
+
 /// The records that wait, each with the parents that are not known.
 pub(crate) type Parked = Vec<(Vec<Parent>, Work)>;
 
@@ -47,12 +50,14 @@ impl Shared {
     pub(crate) async fn work_off(self: Arc<Self>, place: usize) {
         let line = Arc::clone(&self.lines[place]);
         loop {
+            let mut versions = line.turn.lock().await;
+            // Within the turn, so that who has it sees all that is not handed over yet.
             let works = line.take(GATHER_MAX);
             if works.is_empty() {
+                drop(versions);
                 line.wake.notified().await;
                 continue;
             }
-            let mut versions = line.turn.lock().await;
             let mut batch = Batch::default();
             let parked = self.convert(&line, &mut versions, works, &mut batch).await;
             self.hand_over(batch).await;
@@ -122,7 +127,7 @@ impl Shared {
                 }
             };
             let mut object = canonical.object;
-            let parents = match self.resolve(line, &mut object) {
+            let mut parents = match self.resolve(line, &mut object) {
                 Ok(parents) => parents,
                 Err(reason) => {
                     self.unreadable(line, versions, &work, record, reason.into(), batch);
@@ -130,6 +135,11 @@ impl Shared {
                     continue;
                 }
             };
+            if work.orphan && parents.missing.iter().any(Parent::is_key) {
+                // Nobody waits for the foreign ones any more; the others are known and come.
+                parents.missing.retain(Parent::is_key);
+                work.orphan = false;
+            }
             if !parents.missing.is_empty() && !work.orphan {
                 parked.push((parents.missing, work));
                 continue;
@@ -151,7 +161,8 @@ impl Shared {
                 continue;
             }
             line.count(|counters| counters.healed += u64::from(work.swept));
-            if news {
+            // Of what was there before, the next change is told, even if it is the one that was loaded by then.
+            if news && !work.loaded {
                 self.remember(line, versions, &work.id, version, batch);
             }
             let id = EventId::now();
@@ -200,8 +211,10 @@ impl Shared {
         let ids: Vec<Arc<str>> = known.iter().map(|work| Arc::clone(&work.id)).collect();
         let fates = dispatcher.fates(&feed.record, ids).await.unwrap_or_else(|error| {
             tracing::warn!(feed = %feed, %error, "it cannot be told what has become of records that are not there");
-            vec![Fate::Absent; known.len()]
+            Vec::new()
         });
+        // What nobody tells of is not there.
+        let fates = fates.into_iter().chain(std::iter::repeat(Fate::Absent));
         for (work, fate) in known.into_iter().zip(fates) {
             // One that is there after all was made, or became visible, between the two answers: its own change tells of it.
             if fate != Fate::There {
@@ -318,6 +331,14 @@ impl Shared {
 pub fn look_row(feed: &Feed, record_id: &Arc<str>, now: Timestamp) -> InboxRow {
     let row_id = format!("look/{}/{}", feed.name, EventId::now()).into();
     row_of(feed, row_id, record_id, now, now)
+}
+
+/// The same, and it is handed over whether it changed or not.
+#[must_use]
+pub fn forced_look_row(feed: &Feed, record_id: &Arc<str>, now: Timestamp) -> InboxRow {
+    let mut row = look_row(feed, record_id, now);
+    row.content.set(FORCED, true);
+    row
 }
 
 /// The inbox row that keeps a record in mind until it is read.

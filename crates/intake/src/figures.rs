@@ -26,6 +26,8 @@ pub struct FeedFigures {
     pub last_change: Option<Timestamp>,
     /// Up to when everything is known to have been seen.
     pub covered_until: Option<Timestamp>,
+    /// Records that wait for a parent: one that nobody knows yet, or one that has no record yet where it is wanted.
+    pub waiting_for_parents: u64,
     /// How far the first load is, where there is one.
     pub load: Option<LoadFigures>,
 }

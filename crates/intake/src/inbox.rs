@@ -9,8 +9,8 @@ use model::{ConnectionName, Problem};
 use store::{InboxRow, Mutation};
 
 use crate::Shared;
-use crate::convert::inbox_row;
-use crate::parking::orphan_parents;
+use crate::convert::{FORCED, inbox_row};
+use crate::parking::{LOADED, orphan_parents};
 use crate::record::Line;
 use crate::work::Work;
 
@@ -81,7 +81,9 @@ impl Shared {
             return;
         };
         let at = row.content.get("at").as_str().and_then(|at| at.parse().ok()).unwrap_or(row.at);
-        let work = Work { inbox: vec![Arc::clone(&row.id)], ..Work::new(id.into(), at, now) };
+        let is = |name: &str| row.content.get(name).as_bool() == Some(true);
+        let (loaded, forced) = (is(LOADED), is(FORCED));
+        let work = Work { inbox: vec![Arc::clone(&row.id)], loaded, forced, ..Work::new(id.into(), at, now) };
         match orphan_parents(line, &row.content) {
             parents if parents.is_empty() => line.put([work]),
             // It was handed over: it is not read before a parent is known.

@@ -29,14 +29,13 @@ use model::{ConnectionName, EventId, ObjectName, Problem, Value};
 use store::{InboxRow, Mutation, Store};
 use tokio::task::JoinHandle;
 
-pub use convert::look_row;
+pub use convert::{forced_look_row, look_row};
 pub use figures::{FeedFigures, LoadFigures};
 pub use first_load::loading;
 pub use inbox::{NotReceived, Received, RefusedEvent};
 
 use crate::parking::{Parent, Parking};
 use crate::record::Line;
-use crate::work::Work;
 
 /// A canonical event.
 #[derive(Debug, Clone)]
@@ -211,25 +210,6 @@ impl Intake {
         self.shared.receive(connection, headers, body).await
     }
 
-    /// Reads a record again and hands it over, whether it changed or not: after a person mended it.
-    ///
-    /// # Errors
-    /// When there is no such feed.
-    pub fn reread(&self, connection: &str, feed: &str, id: &str) -> Result<(), Problem> {
-        let line = self
-            .shared
-            .lines
-            .iter()
-            .find(|line| line.feed.connection.as_str() == connection && &*line.feed.name == feed);
-        let Some(line) = line else {
-            let message = format!("the connection {connection} has no feed {feed} any more");
-            return Err(Problem::new("IL-FEED-001", message, "dismiss the item, or define the feed again"));
-        };
-        let now = self.shared.clock.now();
-        line.put([Work { forced: true, ..Work::new(id.into(), now, now) }]);
-        Ok(())
-    }
-
     /// Reads a record as an inbox row says, which goes with what that leads to.
     pub fn look(&self, row: &InboxRow) {
         self.shared.take_row(row);
@@ -249,7 +229,9 @@ impl Intake {
     /// The counters.
     #[must_use]
     pub fn figures(&self) -> Vec<FeedFigures> {
-        self.shared.lines.iter().map(|line| line.figures()).collect()
+        let waiting = self.shared.parking.counts();
+        let count = |line: &Line| waiting.get(&line.place).copied().unwrap_or_default();
+        self.shared.lines.iter().map(|line| line.figures(count(line))).collect()
     }
 
     /// Takes nothing new.

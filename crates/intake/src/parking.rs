@@ -2,11 +2,13 @@
 //!
 //! A change waits for its parent for a while. When that is over, the parent is taken to be foreign: the change is handed over
 //! without it, and its record is kept in mind as an orphan, in the inbox and here, should the parent become known after all.
+//! A parent that is known and only has no record yet in the connection where that is wanted is not foreign: it is waited for.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use definitions::Feed;
 use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionName, Value};
 use store::{InboxRow, Mutation, Store, StoreError};
@@ -27,6 +29,8 @@ const ORPHANS_MAX: usize = 50_000;
 
 /// Which parents the inbox row of an orphan waits for.
 const WAITS_FOR: &str = "waitsFor";
+/// Whether a first load found the record of an inbox row.
+pub(crate) const LOADED: &str = "loaded";
 
 /// A record that others name as their parent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,6 +52,16 @@ impl Parent {
     /// The record of a connection that is this object.
     pub(crate) fn key(connection: &ConnectionName, object: &str, key: &Arc<str>) -> Self {
         Self { is_key: true, ..Self::record(connection, object, key) }
+    }
+
+    /// Whether it is known, and only its record in this connection is waited for.
+    pub(crate) const fn is_key(&self) -> bool {
+        self.is_key
+    }
+
+    /// Whether it is among the records of this feed.
+    pub(crate) fn may_come_from(&self, feed: &Feed) -> bool {
+        !self.is_key && *self.connection == *feed.connection.as_str() && *self.object == *feed.object.as_str()
     }
 
     fn is_known(&self, store: &dyn Store) -> Result<bool, StoreError> {
@@ -82,6 +96,13 @@ struct Entry {
     parents: Vec<Parent>,
     work: Work,
     number: u64,
+}
+
+impl Entry {
+    /// Whether it waits for a parent that nobody knows, and was not handed over without.
+    fn may_be_foreign(&self) -> bool {
+        !self.work.orphan && self.parents.iter().any(|parent| !parent.is_key)
+    }
 }
 
 impl Waiting {
@@ -136,20 +157,41 @@ impl Parking {
         if waiting.children.is_empty() { None } else { waiting.remove(&(place, Arc::clone(id))) }
     }
 
-    /// Those that wait for this parent.
-    fn take_children(&self, parent: &Parent) -> Vec<(usize, Work)> {
+    /// Gives away those that wait for this parent. Nobody sees them neither here nor there.
+    fn give_children(&self, parent: &Parent, mut give: impl FnMut(usize, Work)) {
         let mut waiting = self.waiting();
         let children = waiting.of_parent.remove(parent).unwrap_or_default();
-        children.iter().filter_map(|child| Some((child.0, waiting.remove(child)?))).collect()
+        for child in children {
+            if let Some(work) = waiting.remove(&child) {
+                give(child.0, work);
+            }
+        }
+    }
+
+    /// Whether some record that a first load found in a feed waits for a parent that may still be read.
+    pub(crate) fn waits_for(&self, place: usize, is_read: impl Fn(&Parent) -> bool) -> bool {
+        let waiting = self.waiting();
+        let mut loaded = waiting.children.iter().filter(|((of, _), entry)| *of == place && entry.work.loaded);
+        loaded.any(|(_, entry)| entry.may_be_foreign() && entry.parents.iter().any(&is_read))
     }
 
     /// Those that have waited since this instant or longer and were not handed over yet.
     fn take_overdue(&self, since: Timestamp) -> Vec<(usize, Work)> {
         let mut waiting = self.waiting();
-        let is_overdue = |entry: &Entry| !entry.work.orphan && entry.work.arrived <= since;
+        let is_overdue = |entry: &Entry| entry.may_be_foreign() && entry.work.arrived <= since;
         let overdue = waiting.children.iter().filter(|(_, entry)| is_overdue(entry));
         let overdue: Vec<Child> = overdue.map(|(child, _)| child.clone()).collect();
         overdue.iter().filter_map(|child| Some((child.0, waiting.remove(child)?))).collect()
+    }
+
+    /// How many records of each feed wait and were not handed over.
+    pub(crate) fn counts(&self) -> HashMap<usize, u64> {
+        let waiting = self.waiting();
+        let mut counts = HashMap::new();
+        for ((place, _), _) in waiting.children.iter().filter(|(_, entry)| !entry.work.orphan) {
+            *counts.entry(*place).or_default() += 1;
+        }
+        counts
     }
 
     /// The oldest orphans of a feed, where there are too many.
@@ -210,7 +252,9 @@ impl Shared {
         let mut rows = Vec::new();
         for (_, work) in parked.iter_mut().filter(|(_, work)| work.inbox.is_empty()) {
             let row_id = row_id(line, work);
-            rows.push(Mutation::PutInbox(inbox_row(line, Arc::clone(&row_id), &work.id, work.at, now)));
+            let mut row = inbox_row(line, Arc::clone(&row_id), &work.id, work.at, now);
+            tell_loaded(&mut row, work);
+            rows.push(Mutation::PutInbox(row));
             work.inbox.push(row_id);
         }
         rows
@@ -219,13 +263,13 @@ impl Shared {
     /// A parent is known: what waits for it is read again.
     pub(crate) fn wake(&self, parent: &Parent) {
         let now = self.clock.now();
-        for (place, mut work) in self.parking.take_children(parent) {
+        self.parking.give_children(parent, |place, mut work| {
             if work.orphan {
                 // The news is that the parent is known, and that is news of this moment.
                 work.arrived = now;
             }
             self.lines[place].put([work]);
-        }
+        });
     }
 
     pub(crate) async fn wake_parked(self: Arc<Self>) {
@@ -288,8 +332,17 @@ pub(crate) fn orphan_row(line: &Line, work: &Work, parents: &[Parent], now: Time
         ])
     });
     row.content.set(WAITS_FOR, Value::array(parents));
-    let orphan = Work { inbox: vec![row_id], orphan: true, ..Work::new(Arc::clone(&work.id), work.at, now) };
+    tell_loaded(&mut row, work);
+    let loaded = work.loaded;
+    let orphan = Work { inbox: vec![row_id], orphan: true, loaded, ..Work::new(Arc::clone(&work.id), work.at, now) };
     (row, orphan)
+}
+
+/// The row says that a first load found the record.
+fn tell_loaded(row: &mut InboxRow, work: &Work) {
+    if work.loaded {
+        row.content.set(LOADED, true);
+    }
 }
 
 /// The parents that an inbox row waits for; none unless it is that of an orphan.
@@ -320,6 +373,12 @@ mod tests {
         Work { inbox: vec![format!("row of {id}").into()], orphan, ..Work::new(id.into(), at, at) }
     }
 
+    fn children(parking: &Parking, of: &str) -> usize {
+        let mut count = 0;
+        parking.give_children(&parent(of), |_, _| count += 1);
+        count
+    }
+
     fn ids(works: impl IntoIterator<Item = Work>) -> Vec<Arc<str>> {
         works.into_iter().map(|work| work.id).collect()
     }
@@ -334,9 +393,9 @@ mod tests {
         parking.put(0, vec![parent("1")], work("5", false));
         assert_eq!(ids(parking.take_surplus(0)), ["1".into(), "2".into()] as [Arc<str>; 2]);
         assert!(parking.take_surplus(0).is_empty() && parking.take_surplus(1).is_empty());
-        assert!(parking.take_children(&parent("2")).is_empty());
-        assert_eq!(parking.take_children(&parent("1")).len(), 2, "the other feed's, and the one that is patient");
-        assert_eq!(parking.take_children(&parent("3")).len() + parking.take_children(&parent("4")).len(), 2);
+        assert_eq!(children(&parking, "2"), 0);
+        assert_eq!(children(&parking, "1"), 2, "the other feed's, and the one that is patient");
+        assert_eq!(children(&parking, "3") + children(&parking, "4"), 2);
         let waiting = parking.waiting();
         assert!(waiting.children.is_empty() && waiting.of_parent.is_empty());
         assert!(waiting.orphans.values().all(BTreeMap::is_empty));
@@ -347,8 +406,9 @@ mod tests {
         let parking = Parking::default();
         parking.put(0, vec![parent("1"), parent("2")], work("9", false));
         parking.put(0, vec![parent("2"), parent("3")], work("9", false));
-        let parked = parking.take_children(&parent("2"));
-        assert_eq!((parked.len(), parked[0].1.inbox.len()), (1, 2), "with what both notifications left in the inbox");
+        let mut parked = Vec::new();
+        parking.give_children(&parent("2"), |_, work| parked.push(work.inbox.len()));
+        assert_eq!(parked, [2], "once, with what both notifications left in the inbox");
         assert!(parking.parents(true).is_empty());
     }
 

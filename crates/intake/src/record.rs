@@ -108,11 +108,22 @@ impl Line {
         ids.iter().filter_map(|id| waiting.works.remove(id)).collect()
     }
 
+    /// Whether a record waits that a first load found.
+    pub(crate) fn has_loaded(&self) -> bool {
+        self.waiting().works.values().any(|work| work.loaded)
+    }
+
+    /// Whether its first load still reads.
+    pub(crate) fn is_reading(&self) -> bool {
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.load.is_some_and(|load| !load.done)
+    }
+
     pub(crate) fn count(&self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(crate) fn figures(&self) -> FeedFigures {
+    pub(crate) fn figures(&self, waiting_for_parents: u64) -> FeedFigures {
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         FeedFigures {
             connection: self.feed.connection.clone(),
@@ -124,6 +135,7 @@ impl Line {
             refused: counters.refused,
             last_change: counters.last_change,
             covered_until: counters.covered_until,
+            waiting_for_parents,
             load: counters.load,
         }
     }

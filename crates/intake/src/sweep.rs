@@ -62,7 +62,7 @@ impl Shared {
             }
             let begun = self.clock.now();
             let since = covered.unwrap_or(begun).checked_sub(overlap).unwrap_or(Timestamp::MIN);
-            match self.sweep_once(place, since, &mut seen).await {
+            match self.sweep_once(place, since, &mut seen, |work| Work { swept: true, ..work }).await {
                 Ok(()) => {
                     covered = Some(begun);
                     self.put_covered(&connection, &name, begun).await;
@@ -77,11 +77,13 @@ impl Shared {
         }
     }
 
-    async fn sweep_once(
+    /// Reads everything once that changed since an instant, except what was seen with the same mark. Each is read as `why` says.
+    pub(crate) async fn sweep_once(
         &self,
         place: usize,
         since: Timestamp,
         seen: &mut HashMap<Arc<str>, Arc<str>>,
+        why: impl Fn(Work) -> Work,
     ) -> Result<(), connect::CallError> {
         let line = &self.lines[place];
         let Some(dispatcher) = self.dispatchers.get(&line.feed.connection) else { return Ok(()) };
@@ -92,7 +94,7 @@ impl Shared {
             let newest = found.records.iter().filter_map(|(_, mark)| mark.parse::<Timestamp>().ok()).max();
             let new: Vec<_> = found.records.into_iter().filter(|(id, mark)| seen.get(id) != Some(mark)).collect();
             for chunk in new.chunks(GATHER_MAX) {
-                let works = chunk.iter().map(|(id, _)| Work { swept: true, ..Work::new(Arc::clone(id), now, now) });
+                let works = chunk.iter().map(|(id, _)| why(Work::new(Arc::clone(id), now, now)));
                 let mut versions = line.turn.lock().await;
                 let mut batch = Batch::default();
                 let mut parked = self.convert(line, &mut versions, works.collect(), &mut batch).await;

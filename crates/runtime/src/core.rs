@@ -35,8 +35,6 @@ const REFUSED_MAX: u32 = 3;
 pub(crate) enum ToIntake {
     /// A cross-reference is durable.
     Referenced { connection: Arc<str>, object: Arc<str>, key: Arc<str>, record: Arc<str> },
-    /// A person mended a record.
-    Reread { connection: Arc<str>, feed: Arc<str>, id: Arc<str> },
     /// A record has to be read again, as its inbox row says.
     Look { row: InboxRow },
 }

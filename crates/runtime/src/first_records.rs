@@ -6,12 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use dispatch::Dispatcher;
+use jiff::Timestamp;
 use model::{ConnectionName, ObjectName};
-use store::{FeedPositionRow, Mutation};
+use store::{FeedPositionRow, Mutation, Store, StoreError};
 use sync::Agreement;
 use tokio::sync::{Notify, oneshot};
 
 use crate::core::Core;
+use crate::lane::DAMAGED;
 use crate::lane_id::LaneId;
 use crate::work::Work;
 
@@ -19,10 +21,8 @@ use crate::work::Work;
 const PLACES: &str = "@agreement";
 /// Objects that are looked at in one go.
 const AT_ONCE: u32 = 500;
-/// So many writes may wait for a connection before the next objects are looked at.
-const WAITING_MAX: u64 = 2_000;
-/// How often it is looked whether they have become fewer.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long it waits after something failed that may mend itself.
+const PAUSE: Duration = Duration::from_secs(1);
 /// The place of an object that is done.
 const DONE: &[u8] = b"done";
 /// What stands before the last key that was looked at.
@@ -33,6 +33,26 @@ const AFTER: &[u8] = b"after ";
 pub(crate) struct Loading {
     objects: RwLock<HashSet<ObjectName>>,
     over: Notify,
+}
+
+/// Has the objects looked at anew that are about to be loaded again, because another system has them now, too: what is done
+/// was done without it.
+///
+/// # Errors
+/// When the store cannot be used.
+pub(crate) fn begin_anew(loading: &HashSet<ObjectName>, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    let mut mutations = Vec::new();
+    for object in loading {
+        let stored = store.feed_position(PLACES, object.as_str())?;
+        if stored.is_some_and(|row| row.position != AFTER) {
+            mutations.push(place_row(&object.as_str().into(), AFTER.to_vec(), now));
+        }
+    }
+    if mutations.is_empty() { Ok(()) } else { store.commit(mutations).durable_blocking() }
+}
+
+fn place_row(object: &Arc<str>, position: Vec<u8>, at: Timestamp) -> Mutation {
+    Mutation::PutFeedPosition(FeedPositionRow { connection: PLACES.into(), feed: Arc::clone(object), position, at })
 }
 
 impl Loading {
@@ -91,9 +111,7 @@ async fn make_all(
     let mut after: Arc<str> =
         stored.strip_prefix(AFTER).and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default().into();
     loop {
-        while dispatchers.values().any(|dispatcher| dispatcher.figures().waiting > WAITING_MAX) {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+        dispatch::wait_for_few(dispatchers).await;
         let (read, from) = (Arc::clone(&name), Arc::clone(&after));
         let rows = core.read(move |store| store.synced_after(&read, &from, AT_ONCE)).await?;
         let last = rows.len() < AT_ONCE as usize;
@@ -108,20 +126,47 @@ async fn make_all(
                 answers.push(answered);
             }
         }
+        let mut all = true;
         for answer in answers {
-            if let Err(problem) = answer.await.ok()? {
-                tracing::error!(code = problem.code, %problem, "an object cannot be looked at");
-            }
+            let Err(problem) = answer.await.ok()? else { continue };
+            tracing::error!(code = problem.code, %problem, "an object cannot be looked at");
+            // What is damaged stays so, and is told of. Anything else is looked at once more.
+            all &= problem.code == DAMAGED;
+        }
+        if !all {
+            tokio::time::sleep(PAUSE).await;
+            continue;
         }
         if let Some(row) = rows.last() {
             after = Arc::clone(&row.key);
         }
         let position = if last { DONE.to_vec() } else { [AFTER, after.as_bytes()].concat() };
-        let row =
-            FeedPositionRow { connection: PLACES.into(), feed: Arc::clone(&name), position, at: core.clock.now() };
-        core.commit(vec![Mutation::PutFeedPosition(row)], None).await.ok()?;
+        core.commit(vec![place_row(&name, position, core.clock.now())], None).await.ok()?;
         if last {
             return Some(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::SqliteStore;
+
+    use super::*;
+
+    #[test]
+    fn what_is_loaded_again_is_looked_at_again_and_nothing_else_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(&folder.path().join("test.db")).expect("a store");
+        let now = Timestamp::UNIX_EPOCH;
+        for object in ["customer", "product"] {
+            store.commit(vec![place_row(&object.into(), DONE.to_vec(), now)]).durable_blocking().expect("durable");
+        }
+        let loading = [ObjectName::from("customer"), ObjectName::from("price")].into();
+        begin_anew(&loading, &store, now).expect("durable");
+        let place = |object: &str| store.feed_position(PLACES, object).expect("read").map(|row| row.position);
+        assert_eq!(place("customer").as_deref(), Some(AFTER), "from the first one on");
+        assert_eq!(place("product").as_deref(), Some(DONE));
+        assert_eq!(place("price"), None);
     }
 }

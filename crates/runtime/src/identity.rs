@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use definitions::Synchronised;
 use intake::CanonicalEvent;
-use model::{Problem, Value};
+use model::{Problem, Value, WorkItemId};
 use store::{Mutation, ReferenceRow, Store, StoreError};
 use sync::matching::{Candidate, Judged, Known, Recognised, Why};
 use sync::{Agreement, object_of};
+use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use crate::core::Core;
 
-/// How many objects that share a rule's values or a block with a record are compared with it.
-const CANDIDATES_MAX: u32 = 200;
+/// How many objects that share a rule's value or a block with a record are compared with it.
+const CANDIDATES_MAX: usize = 1_000;
 /// So many objects are kept in mind that may not be stored yet.
 const REMEMBERED_MAX: usize = 10_000;
 /// Letters and digits that cannot be taken for each other.
@@ -114,6 +115,33 @@ pub(crate) async fn identify(core: &Arc<Core>, events: &[CanonicalEvent]) -> Res
     Ok(identities)
 }
 
+/// Keeps what is known of records as it is, while a person links the record of an item with the object of this key.
+///
+/// # Errors
+/// When the object has another record in that system by now.
+pub(crate) async fn hold_link(
+    core: &Arc<Core>,
+    item: WorkItemId,
+    key: &str,
+) -> Result<OwnedMutexGuard<Remembered>, Problem> {
+    let held = Arc::clone(&core.identity).lock_owned().await;
+    let asked: Arc<str> = key.into();
+    let taken = core.read(move |store| {
+        let Some(item) = store.work_item(item)? else { return Ok(None) };
+        let text = |name: &str| item.content.get(name).as_str().unwrap_or_default();
+        let known = store.reference(text("object"), &asked, text("connection"))?;
+        Ok(known.filter(|known| *known.record_id != *text("id")))
+    });
+    match taken.await.ok_or_else(crate::routing::stopping)? {
+        None => Ok(held),
+        Some(taken) => {
+            let message =
+                format!("{} has record {} for {} {key} by now", taken.connection, taken.record_id, taken.object);
+            Err(Problem::new("IL-RUN-021", message, "Merge the two records there, or let this one be a new object"))
+        }
+    }
+}
+
 struct Record {
     synchronised: Arc<Synchronised>,
     connection: Arc<str>,
@@ -179,14 +207,22 @@ impl Record {
         }
         let mut found: Vec<(Arc<str>, Seen, bool)> = Vec::new();
         let mut seen = HashSet::new();
+        let mut crowded: Option<&Arc<str>> = None;
         for value in &values {
             let before = learnt.matches.get(&(Arc::clone(&object), Arc::clone(value))).cloned().unwrap_or_default();
-            for key in store.matches(&object, value, CANDIDATES_MAX)?.into_iter().chain(before) {
+            // The keys of rules come first: of what only shares a block, what has a record here already is none to think about.
+            let lacking = (!matcher.is_of_rule(value)).then_some(&*self.connection);
+            let limit = u32::try_from(CANDIDATES_MAX + 1).unwrap_or(u32::MAX);
+            let mut stored = store.matches(&object, value, lacking, limit)?;
+            if stored.len() > CANDIDATES_MAX {
+                stored.truncate(CANDIDATES_MAX);
+                crowded.get_or_insert(value);
+            }
+            for key in stored.into_iter().chain(before) {
                 if !seen.insert(Arc::clone(&key)) {
                     continue;
                 }
                 let taken = linked(learnt, &key)?.is_some_and(|other| other != self.record);
-                // The keys of rules come first: of what only shares a block, what has a record here already is none to think about.
                 if taken && !matcher.is_of_rule(value) {
                     continue;
                 }
@@ -197,7 +233,14 @@ impl Record {
         }
         let candidates =
             found.iter().map(|(key, seen, taken)| Candidate { id: Arc::clone(key), known: &seen.known, taken: *taken });
-        match matcher.recognise(&subject.known, candidates) {
+        let recognised = match (matcher.recognise(&subject.known, candidates), crowded) {
+            (Recognised::Linked(judged), Some(_)) if !judged.why.iter().any(|why| matches!(why, Why::Same(_))) => {
+                Recognised::Ask { candidates: vec![judged], more: 0 }
+            }
+            (Recognised::New, Some(_)) => Recognised::Ask { candidates: Vec::new(), more: 0 },
+            (recognised, _) => recognised,
+        };
+        match recognised {
             Recognised::New => {
                 let key = new_key();
                 self.learn(learnt, &object, &key, Some((values, subject)));
@@ -210,7 +253,15 @@ impl Record {
             Recognised::Ask { candidates, more } => {
                 let title =
                     |key: &str| found.iter().find(|(known, ..)| **known == *key).map(|(_, seen, _)| &seen.title);
-                Ok(Identity::Unclear(ask(&object, &candidates, more, title)))
+                let mut unclear = ask(&object, &candidates, more, title);
+                if let Some(value) = crowded {
+                    unclear.reason = format!(
+                        "more than {CANDIDATES_MAX} objects share `{value}` with it and have no record in {}, too many to compare. \
+                         Have the object recognised by a finer value. {}",
+                        self.connection, unclear.reason
+                    );
+                }
+                Ok(Identity::Unclear(unclear))
             }
         }
     }
@@ -279,7 +330,8 @@ fn ask<'a>(object: &str, candidates: &[Judged], more: usize, title: impl Fn(&str
     }
     actions.push(Value::from(NEW));
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let reason = format!("it may be a {object} that is known already: {}{more}", told.join("; "));
+    let told = if told.is_empty() { "none of those that were compared is like it".to_owned() } else { told.join("; ") };
+    let reason = format!("it may be a {object} that is known already: {told}{more}");
     Unclear { reason, candidates: Value::from(shown), actions }
 }
 

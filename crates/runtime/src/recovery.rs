@@ -16,7 +16,7 @@ use workflow::{Fault, FaultType, FunctionReference, Position, Protocol};
 use crate::asked::Asked;
 use crate::core::Core;
 use crate::direct::{DIRECT, DirectFailure};
-use crate::lane::{Held, IDENTITY, LaneTask, Performed, UNREADABLE, side_of};
+use crate::lane::{Held, IDENTITY, LINKED, LaneTask, Performed, UNREADABLE, side_of};
 use crate::lane_id::LaneId;
 use crate::once::{Entered, business_key};
 use crate::work::Work;
@@ -68,6 +68,15 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
         }));
         if last {
             break;
+        }
+    }
+    for row in store.inbox()? {
+        // What a person linked is not made until the record is read.
+        let (linked, text) = (row.content.get(LINKED), |name: &str| row.content.get(name).as_str());
+        if let (false, Some(feed), Some(id)) = (linked.is_null(), text("feed"), text("id")) {
+            let key = crate::matter::key_of_record(&row.connection, feed, id);
+            asked.open(Arc::clone(&key), linked);
+            unreadable.push(key);
         }
     }
     Ok(Remembered { intents, matters, live, unreadable, asked })

@@ -49,6 +49,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         let remembered = recovery::read(&*reading).map_err(|error| error.problem())?;
         match_keys::renew(&opened, &*reading, begun)?;
         let loading = intake::loading(&opened, &*reading).map_err(|error| error.problem())?;
+        first_records::begin_anew(&loading, &*reading, begun).map_err(|error| error.problem())?;
         Ok::<_, Problem>((pinned, remembered, loading))
     })
     .await
@@ -157,11 +158,6 @@ fn tell_intake(intake: Intake, mut told: mpsc::UnboundedReceiver<ToIntake>) -> J
                     intake.referenced(&connection, &object, &key, &record);
                 }
                 ToIntake::Look { row } => intake.look(&row),
-                ToIntake::Reread { connection, feed, id } => {
-                    if let Err(problem) = intake.reread(&connection, &feed, &id) {
-                        tracing::error!(code = problem.code, %problem, "a record cannot be read again");
-                    }
-                }
             }
         }
     })

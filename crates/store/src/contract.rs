@@ -246,11 +246,18 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn synced_after(&self, object: &str, after: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError>;
 
-    /// Keys of the objects that are recognised by this value, at most `limit`.
+    /// Keys of the objects that are recognised by this value, at most `limit`; where `lacking` names a connection, only of those
+    /// that have no cross-reference to a record there.
     ///
     /// # Errors
     /// As [`Self::run`].
-    fn matches(&self, object: &str, value: &str, limit: u32) -> Result<Vec<Arc<str>>, StoreError>;
+    fn matches(
+        &self,
+        object: &str,
+        value: &str,
+        lacking: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Arc<str>>, StoreError>;
 
     /// Timers due at or before an instant, oldest first, at most `limit`.
     ///

@@ -458,9 +458,12 @@ async fn objects_in_agreement_are_found_by_key_and_by_what_they_are_recognised_b
     assert_eq!(store.synced("product", "A").expect("read"), None);
     assert_eq!(store.synced_after("customer", "", 10).expect("read"), vec![moved, second.clone()]);
     assert_eq!(store.synced_after("customer", "A", 10).expect("read"), vec![second]);
-    assert_eq!(store.matches("customer", "name:x", 5).expect("read"), vec![Arc::from("B")]);
-    assert!(store.matches("customer", "tax:1", 5).expect("read").is_empty(), "it is recognised by another number now");
-    assert_eq!(store.matches("customer", "tax:2", 5).expect("read"), vec![Arc::from("A")]);
+    assert_eq!(store.matches("customer", "name:x", None, 5).expect("read"), vec![Arc::from("B")]);
+    assert!(
+        store.matches("customer", "tax:1", None, 5).expect("read").is_empty(),
+        "it is recognised by another number now"
+    );
+    assert_eq!(store.matches("customer", "tax:2", None, 5).expect("read"), vec![Arc::from("A")]);
 }
 
 #[tokio::test]

@@ -192,6 +192,10 @@ impl Agreement {
         if holding.written_at.is_some_and(|written| reading.at <= written) {
             return Taken::Stale;
         }
+        if holding.read_at.is_some_and(|read| reading.at < read) {
+            // A page of many records may be handed over long after it was made, and the record was read since.
+            return Taken::Changed(false);
+        }
         let first = holding.id.is_none();
         holding.id = Some(reading.id);
         holding.read_at = Some(reading.at);

@@ -35,7 +35,8 @@ impl Agreement {
     /// What has to be written, and is under way from now on. A side has one write under way at the most.
     ///
     /// What a side may have changed itself without anybody having seen it yet is not written over: where that side would have
-    /// a say, its record has to be read first, after the change that is to be written came.
+    /// a say, its record has to be read first, after the change that is to be written came. What was deleted somewhere is made
+    /// nowhere.
     pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
         self.plan_where(policy, normal, |_, _| true)
     }
@@ -50,12 +51,13 @@ impl Agreement {
         self.plan_where(policy, normal, |side, holding| holding.id.is_some() || may_create(side))
     }
 
-    /// Whether some side has no record yet that it could have.
+    /// Whether some side has no record yet that it could have. What was deleted somewhere is made nowhere.
     #[must_use]
     pub fn lacks_a_record(&self, policy: &Policy) -> bool {
-        policy.sides.iter().any(|(name, side)| {
+        let lacks = |(name, side): (&ConnectionName, &Side)| {
             !side.creates.is_empty() && self.sides.get(name).is_none_or(|holding| holding.id.is_none())
-        })
+        };
+        !self.is_lost() && policy.sides.iter().any(lacks)
     }
 
     fn plan_where(
@@ -65,9 +67,15 @@ impl Agreement {
         may_write: impl Fn(&ConnectionName, &Holding) -> bool,
     ) -> Plan {
         let mut plan = Plan::default();
+        let is_lost = self.is_lost();
         for (name, side) in &policy.sides {
             let holding = self.sides.entry(name.clone()).or_default();
-            if holding.waiting.is_some() || holding.retired.is_some() || !may_write(name, holding) {
+            let is_new = holding.id.is_none();
+            if holding.waiting.is_some()
+                || holding.retired.is_some()
+                || (is_new && is_lost)
+                || !may_write(name, holding)
+            {
                 continue;
             }
             let (mut fields, mut expected) = self.missing(policy, name, side, normal);

@@ -70,7 +70,10 @@ impl Agreement {
     /// stands for the object.
     pub fn lost(&mut self, side: &ConnectionName, id: &str) -> bool {
         let Some(holding) = self.sides.get_mut(side) else { return false };
-        if holding.id.as_deref() != Some(id) || holding.retired == Some(Retired::Gone) {
+        // That it was deleted here because the object was deleted elsewhere is no news.
+        let is_expected =
+            matches!(holding.retired, Some(Retired::Gone | Retired::Doing(Act::Delete) | Retired::Done(Act::Delete)));
+        if holding.id.as_deref() != Some(id) || is_expected {
             return false;
         }
         holding.retired = Some(Retired::Gone);
@@ -84,6 +87,8 @@ impl Agreement {
         let was_gone = holding.retired == Some(Retired::Gone) && holding.id.as_deref() == Some(id);
         if was_gone {
             holding.retired = None;
+            // That nothing could be written to it meanwhile says nothing now.
+            holding.refused = None;
         }
         was_gone
     }
@@ -110,9 +115,10 @@ impl Agreement {
             .map(|(side, holding)| {
                 let (documents, abilities) = of(side);
                 let retired = match &holding.retired {
-                    Some(Retired::Doing(act) | Retired::Done(act) | Retired::Undoing(act)) => Some(act.clone()),
+                    Some(Retired::Doing(act) | Retired::Done(act)) => Some(act.clone()),
                     Some(Retired::Asked) => Some(Act::Ask),
-                    Some(Retired::Gone) | None => None,
+                    // What is being undone is as good as not done.
+                    Some(Retired::Gone | Retired::Undoing(_)) | None => None,
                 };
                 Counterpart { side: side.clone(), documents, abilities, retired, has_other: has_other(side) }
             })

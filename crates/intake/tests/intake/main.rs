@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use connect::ChangeKind;
 use model::Value;
+use store::Store;
 
 use crate::world::{System, World};
 
@@ -106,9 +107,23 @@ async fn what_cannot_be_read_is_told_once_and_read_again_when_asked() {
         assert!(unreadable[0].reason.contains("Number"), "{}", unreadable[0].reason);
     }
     system.write("Quote", "1", QUOTE);
-    world.intake.reread("sys", "quotes", "1").expect("a feed");
+    world.look_again("quotes", "1").await;
     assert_eq!(&*world.events(2).await[1].key, "Q-1");
-    assert!(world.intake.reread("sys", "nosuch", "1").is_err());
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_has_read_again_is_read_after_a_crash_too_and_handed_over_though_it_is_no_news() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    system.write("Quote", "1", QUOTE);
+    system.say("Quote", &["1"], ChangeKind::Updated);
+    world.events(1).await;
+    world.ask_for("quotes", "1").await;
+    world.kill().await;
+    let world = World::start(folder.path(), &system).await;
+    assert_eq!(&*world.events(1).await[0].key, "Q-1");
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +139,7 @@ async fn a_record_that_does_not_fit_the_schema_of_its_object_is_no_event() {
     let reason = world.kept.unreadable.lock().expect("lock")[0].reason.clone();
     assert!(reason.contains("schema of `quote` (feed quotes@sys): /status: 7 is not of type"), "{reason}");
     system.write("Quote", "1", QUOTE);
-    world.intake.reread("sys", "quotes", "1").expect("a feed");
+    world.look_again("quotes", "1").await;
     assert_eq!(&*world.events(2).await[1].key, "Q-1");
 }
 

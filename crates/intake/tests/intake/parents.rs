@@ -155,19 +155,33 @@ async fn a_swept_record_waits_until_its_parent_is_known_in_another_system() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_swept_record_whose_parent_is_not_there_in_time_comes_without_and_again_when_it_is() {
+async fn a_record_waits_for_as_long_as_its_parent_is_known_and_not_there_yet() {
     let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
     let world = World::sweeping(folder.path(), &system, "20ms").await;
     world.refer("Q-1", "1").await;
     system.write("Receipt", "5", r#"{"Number": "R-5", "QuoteId": "1"}"#);
-    world.until(|_| reads(&system, "5") >= 1).await;
-    // Another one behind it proves that it is parked.
+    system.write("Receipt", "7", r#"{"Number": "R-7", "QuoteId": "2"}"#);
+    world.until(|_| reads(&system, "5") >= 1 && reads(&system, "7") >= 1).await;
+    // Another one behind them proves that they are parked.
     system.write("Receipt", "6", r#"{"Number": "R-6"}"#);
     world.events(1).await;
+    let waiting = |world: &World| world.intake.figures().iter().map(|feed| feed.waiting_for_parents).sum::<u64>();
+    assert_eq!(waiting(&world), 2);
     world.pass(16).await;
-    assert_eq!(receipts(&world.events(2).await)[1], ("R-5", &Value::Null));
+    assert_eq!(receipts(&world.events(2).await)[1], ("R-7", &Value::Null), "nobody knows its parent");
+    // The foreign one becomes known, and is not there yet either.
+    world.refer("Q-2", "2").await;
+    world.until(|_| reads(&system, "7") >= 3).await;
+    world.pass(16).await;
+    world.until(|world| waiting(world) == 2).await;
+    assert_eq!(receipts(&world.kept.events.lock().expect("lock")).len(), 2);
     world.kill().await;
     let world = World::sweeping(folder.path(), &system, "1h").await;
     world.refer_other("Q-1", "OTHER-1").await;
-    assert_eq!(receipts(&world.events(1).await), [("R-5", &Value::from("OTHER-1"))]);
+    world.refer_other("Q-2", "OTHER-2").await;
+    let events = world.events(2).await;
+    let mut told = receipts(&events);
+    told.sort_by_key(|(number, _)| *number);
+    assert_eq!(told, [("R-5", &Value::from("OTHER-1")), ("R-7", &Value::from("OTHER-2"))]);
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
 }

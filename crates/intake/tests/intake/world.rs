@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use intake::{Batch, CanonicalEvent, Intake, NotReceived, Received, Sink, Unreadable};
 use jiff::{SignedDuration, Timestamp};
 use model::{ObjectName, Problem, Value, json};
-use store::{Mutation, ReferenceRow, SqliteStore, Store};
+use store::{InboxRow, Mutation, ReferenceRow, SqliteStore, Store};
 use tokio::sync::mpsc;
 
 /// Records by kind and id, with a version that grows, and what the feed said.
@@ -292,6 +292,7 @@ pub(crate) struct World {
     pub(crate) intake: Intake,
     pub(crate) kept: Arc<Kept>,
     pub(crate) store: Arc<SqliteStore>,
+    release: Arc<Release>,
     clock: Arc<Passing>,
 }
 
@@ -326,8 +327,24 @@ impl World {
             news: tokio::sync::Notify::new(),
         });
         let time = Arc::clone(&clock) as _;
-        let intake = Intake::start(release, Arc::clone(&store) as _, dispatchers, time, Arc::clone(&kept) as _).await;
-        Self { intake: intake.expect("an intake"), kept, store, clock }
+        let intake =
+            Intake::start(Arc::clone(&release), Arc::clone(&store) as _, dispatchers, time, Arc::clone(&kept) as _)
+                .await;
+        Self { intake: intake.expect("an intake"), kept, store, release, clock }
+    }
+
+    /// A person has a record read again: that is durable, and nobody has told the intake of it yet.
+    pub(crate) async fn ask_for(&self, feed: &str, id: &str) -> InboxRow {
+        let feed = &self.release.connections["sys"].feeds[feed];
+        let row = intake::forced_look_row(feed, &id.into(), self.now());
+        self.store.commit(vec![Mutation::PutInbox(row.clone())]).durable().await.expect("durable");
+        row
+    }
+
+    /// The same, and the intake is told.
+    pub(crate) async fn look_again(&self, feed: &str, id: &str) {
+        let row = self.ask_for(feed, id).await;
+        self.intake.look(&row);
     }
 
     /// Waits until the topic is followed.

@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::SOON;
 use crate::program::until;
-use crate::systems::Interlock;
+use crate::systems::{CRM_API, Interlock};
 use crate::world::World;
+use crate::{LATER, SOON};
 
 /// An account with its partner's number.
 fn linked(world: &World, interlock: &Interlock<'_>, name: &str) -> (String, String) {
@@ -138,5 +138,109 @@ fn the_only_partner_of_a_merged_customer_goes_on_under_the_one_that_stays() {
         interlock.explain(&key, "name").expect("an explanation")["records"],
         json!({"crm": stays, "erp": number})
     );
+    assert_eq!(interlock.items(), Vec::<Value>::new());
+}
+
+#[test]
+fn of_two_customers_merged_at_once_into_one_without_a_partner_one_partner_goes_on_and_the_other_is_blocked() {
+    let world = World::new();
+    // The ERP gets no partners from the CRM, so the one that stays has none.
+    world.edit(
+        "objects/customer.yaml",
+        "    create: { function: create-partner",
+        "    # create: { function: create-partner",
+    );
+    let interlock = world.interlock();
+    let numbers = [world.create_partner("ACME", "York", "YO1"), world.create_partner("Umbrella", "Hull", "HU1")];
+    let goes = numbers.each_ref().map(|number| {
+        let found = until(SOON, || {
+            let found = world.accounts(&format!("ERP_Customer_Number__c = '{number}'"));
+            found.first().cloned().ok_or_else(|| format!("{:?}", interlock.items()))
+        });
+        found["Id"].as_str().expect("an id").to_owned()
+    });
+    let stays = world.create_account(&json!({"Name": "ACME Ltd", "BillingPostalCode": "LS1"}));
+    until(SOON, || {
+        let found = world.account(&stays);
+        found["Interlock_Key__c"].as_str().map(str::to_owned).ok_or_else(|| found.to_string())
+    });
+    // Both are told at once when Interlock is back.
+    interlock.program.kill();
+    world.does("merge", &json!({"into": stays, "ids": goes}));
+    let interlock = world.interlock();
+    until(SOON, || {
+        let account = world.account(&stays);
+        let partners = numbers.each_ref().map(|number| world.partner(number));
+        let blocked = partners.each_ref().map(|partner| partner["BusinessPartnerIsBlocked"] == true);
+        let linked = numbers.each_ref().map(|number| account["ERP_Customer_Number__c"] == **number);
+        let key = account["Interlock_Key__c"].as_str().unwrap_or_default();
+        let keys = partners.each_ref().map(|partner| partner["BusinessPartnerIDByExtSystem"] == key);
+        // The one that goes on, and that one alone, stands for the account and is free.
+        let is_well = linked == keys && linked[0] != linked[1] && (0..2).all(|one| blocked[one] != linked[one]);
+        if is_well { Ok(()) } else { Err(format!("{account} {partners:?} {:?}", interlock.items())) }
+    });
+    assert_eq!(interlock.items(), Vec::<Value>::new());
+}
+
+#[test]
+fn what_is_deleted_before_its_partner_is_made_does_not_live_on_there_in_silence() {
+    let world = World::new();
+    let interlock = world.interlock();
+    linked(&world, &interlock, "ACME");
+    world.weather_of(&world.erp, 1.0);
+    let account =
+        world.create_account(&json!({"Name": "Umbrella", "BillingPostalCode": "LS1", "BillingCountry": "Ireland"}));
+    until(SOON, || {
+        let found = world.account(&account);
+        found["Interlock_Key__c"].as_str().map(str::to_owned).ok_or_else(|| found.to_string())
+    });
+    world.delete_account(&account);
+    until(SOON, || {
+        let (_, found) = interlock.ops(Method::GET, "transactions?q=Umbrella", None);
+        let is_known =
+            found["transactions"].as_array().is_some_and(|all| all.iter().any(|one| one["stage"] == "deleted"));
+        if is_known { Ok(()) } else { Err(format!("{found}")) }
+    });
+    world.weather_of(&world.erp, 0.0);
+    let item = interlock.item("is gone from crm");
+    let partners = world.partners();
+    assert_eq!(partners.len(), 2, "the create was under way: {item:#}");
+    let path = format!("items/{}/block", item["id"].as_str().expect("an id"));
+    let (status, answer) = interlock.ops(Method::POST, &path, Some(&json!({})));
+    assert_eq!(status / 100, 2, "{answer}");
+    let made = partners.iter().find(|partner| partner["OrganizationBPName1"] == "Umbrella").expect("the partner");
+    blocked(&world, made["BusinessPartner"].as_str().expect("a number"), true);
+    assert_eq!(interlock.items(), Vec::<Value>::new());
+}
+
+#[test]
+fn what_is_deleted_while_a_first_load_runs_is_made_nowhere() {
+    const ACCOUNTS: usize = 400;
+    let world = World::new();
+    let account = |number: usize| {
+        let fields = json!({"Name": format!("Sales {number}"), "BillingPostalCode": "S1", "BillingCountry": "Ireland"});
+        world.create_account(&fields)
+    };
+    let accounts: Vec<String> = (0..ACCOUNTS).map(account).collect();
+    let interlock = world.interlock();
+    // As soon as there is a job, which holds all of them, the process dies and some are deleted.
+    let jobs = format!("{}/{CRM_API}/jobs/query", world.crm);
+    until(SOON, || {
+        let found = world.get(&jobs);
+        let is_one = found["records"].as_array().is_some_and(|jobs| !jobs.is_empty());
+        if is_one { Ok(()) } else { Err(found.to_string()) }
+    });
+    interlock.program.kill();
+    for account in accounts.iter().step_by(10) {
+        world.delete_account(account);
+    }
+    let interlock = world.interlock();
+    until(LATER, || {
+        let linked = world.accounts("ERP_Customer_Number__c != null").len();
+        if linked == ACCOUNTS - ACCOUNTS / 10 { Ok(()) } else { Err(format!("{linked} {:?}", interlock.items())) }
+    });
+    let partners = world.partners();
+    let free = partners.iter().filter(|partner| partner["BusinessPartnerIsBlocked"] == false).count();
+    assert_eq!(free, ACCOUNTS - ACCOUNTS / 10);
     assert_eq!(interlock.items(), Vec::<Value>::new());
 }

@@ -36,13 +36,16 @@ fn what_is_like_a_known_customer_is_linked_or_asked_about_and_never_made_twice()
     let typed = account(&world, "Quayside Interiors", "LS2 8JS");
     let kept = account(&world, "Bexley Home Supplies", "LS3 1AB");
     let other = account(&world, "Camden Trading Company North", "LS4 2CD");
+    let twice = account(&world, "Dunmore Garden Supplies", "LS5 3EF");
     let partners = [
         world.create_partner("ASHFORD GIFTS LTD", "Leeds", "LS1 4AP"),
         world.create_partner("Quayside Interoirs", "Leeds", "LS2 8JS"),
         world.create_partner("Bexley Garden Supplies", "Leeds", "LS3 1AB"),
         world.create_partner("Camden Trading Company South", "Leeds", "LS4 2CD"),
+        world.create_partner("Dunmore Home Supplies", "Leeds", "LS5 3EF"),
+        world.create_partner("Dunmore Hotel Supplies", "Leeds", "LS5 3EF"),
     ];
-    let interlock = world.interlock();
+    let mut interlock = world.interlock();
     assert_eq!(number(&world, &interlock, &same), partners[0]);
     assert_eq!(number(&world, &interlock, &typed), partners[1]);
     let item = interlock.item(&format!("{} of erp: which customer is it?", partners[2]));
@@ -52,12 +55,27 @@ fn what_is_like_a_known_customer_is_linked_or_asked_about_and_never_made_twice()
         item["actions"].as_array().expect("actions").iter().filter_map(|action| action["name"].as_str()).collect();
     let link = actions.iter().find(|action| action.starts_with("link-")).expect("the known one");
     // As long as nobody has answered, none is made where it may be.
-    assert_eq!(world.partners().len(), 4, "{:?}", world.partners());
-    // It is the same, says the steward.
+    assert_eq!(world.partners().len(), 6, "{:?}", world.partners());
+    // It is the same, says the steward. That is kept, whatever happens next.
     decide(&interlock, &item, link);
+    interlock.program.kill();
+    interlock = world.interlock();
     assert_eq!(number(&world, &interlock, &kept), partners[2]);
     let item = interlock.item(&format!("{} of erp: which customer is it?", partners[3]));
     decide(&interlock, &item, "new");
+    // Only one of two records can be the customer.
+    let items = [4, 5].map(|partner| interlock.item(&format!("{} of erp: which customer is it?", partners[partner])));
+    let link = |item: &Value| {
+        let actions = item["actions"].as_array().expect("actions").clone();
+        let mut names = actions.iter().filter_map(|action| action["name"].as_str()).map(str::to_owned);
+        names.find(|action| action.starts_with("link-")).expect("the known one")
+    };
+    decide(&interlock, &items[0], &link(&items[0]));
+    let path = format!("items/{}/{}", items[1]["id"].as_str().expect("an id"), link(&items[1]));
+    let (status, answer) = interlock.ops(Method::POST, &path, Some(&json!({})));
+    assert_eq!((status, &answer["code"]), (409, &json!("IL-RUN-021")), "{answer}");
+    assert_eq!(number(&world, &interlock, &twice), partners[4]);
+    decide(&interlock, &items[1], "new");
     assert_eq!(interlock.items(), Vec::<Value>::new());
     // Each of the two is made on its other side now.
     let made = number(&world, &interlock, &other);
@@ -65,7 +83,7 @@ fn what_is_like_a_known_customer_is_linked_or_asked_about_and_never_made_twice()
     until(SOON, || {
         let accounts = world.accounts("ERP_Customer_Number__c != null");
         let partners = world.partners();
-        if (accounts.len(), partners.len()) == (5, 5) {
+        if (accounts.len(), partners.len()) == (7, 7) {
             Ok(())
         } else {
             Err(format!("{accounts:?} {}", partners.len()))

@@ -140,6 +140,11 @@ impl World {
         }
     }
 
+    /// What the CRM answers at an address.
+    pub(crate) fn get(&self, url: &str) -> Value {
+        self.http.done(self.http.request(Method::GET, url).bearer_auth(&*self.token.borrow()))
+    }
+
     // ---- the ERP
 
     fn erp_url(&self, path: &str) -> String {

@@ -25,11 +25,16 @@ impl Http {
 
     /// Status and body; a body that is not JSON is a text.
     pub(crate) fn send(&self, request: RequestBuilder) -> (u16, Value) {
+        self.attempt(request).expect("an answer")
+    }
+
+    /// The same, of a system that may break off.
+    pub(crate) fn attempt(&self, request: RequestBuilder) -> Result<(u16, Value), String> {
         self.runtime.block_on(async {
-            let response = request.send().await.expect("an answer");
+            let response = request.send().await.map_err(|error| error.to_string())?;
             let status = response.status().as_u16();
-            let body = response.text().await.expect("a body");
-            (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+            let body = response.text().await.map_err(|error| error.to_string())?;
+            Ok((status, serde_json::from_str(&body).unwrap_or(Value::String(body))))
         })
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::Http;
-use crate::program::Program;
+use crate::program::{Program, SOON, until};
 
 const CRM_SECRET: &str = "the-secret-of-the-app";
 pub(crate) const ERP_USER: &str = "INTERLOCK";
@@ -93,11 +93,14 @@ impl Systems {
     }
 }
 
-/// A token for the CRM.
+/// A token for the CRM, as often as it has to be asked for: its simulator may have faults.
 pub(crate) fn sign_in(http: &Http, crm: &str) -> String {
     let form = [("grant_type", "client_credentials"), ("client_id", "interlock"), ("client_secret", CRM_SECRET)];
-    let token = http.done(http.request(Method::POST, &format!("{crm}/services/oauth2/token")).form(&form));
-    token["access_token"].as_str().expect("a token").to_owned()
+    until(SOON, || {
+        let request = http.request(Method::POST, &format!("{crm}/services/oauth2/token")).form(&form);
+        let (status, answer) = http.attempt(request)?;
+        answer["access_token"].as_str().map(str::to_owned).ok_or_else(|| format!("{status}: {answer}"))
+    })
 }
 
 fn simulator(arguments: &[&str], access: &[(&str, &str)]) -> (Program, Value) {

@@ -81,6 +81,13 @@ impl LaneTask {
             at: event.arrived,
             release: Arc::clone(&self.core.release.hash),
         };
+        let gone = agreed.agreement.sides.get(connection).is_some_and(|held| held.retired == Some(Retired::Gone));
+        if event.loaded && gone {
+            // A page of many records may be from before it was deleted.
+            reread(round, &synchronised, &self.core.release, connection, &event.record);
+            self.agreements.insert(pair, agreed);
+            return Ok(());
+        }
         let fields = fields_of(data, &side.reads);
         let before = agreed.agreement.clone();
         let back = self.came_back(round, &pair, &mut agreed, &synchronised, connection, &event.record);
@@ -100,6 +107,7 @@ impl LaneTask {
             Taken::Changed(false) if !back => {}
             Taken::Changed(_) => {
                 adopt_key(&mut agreed.agreement, &synchronised, connection, &pair.1, &cause);
+                findings.retain(|finding| *finding != Finding::Conflict(KEY.into()));
                 self.tell_change(round, agreed.matter, connection, &before, &agreed.agreement);
                 self.go_on(round, &pair, &mut agreed, &synchronised, &before, findings);
             }
@@ -397,7 +405,8 @@ fn normal<'a>(
     }
 }
 
-/// The canonical key is a member like others: sides that have a field for it get it.
+/// The canonical key is a member like others: sides that have a field for it get it. Which one it is, is never in question: a record
+/// that was merged into another brings the key of an object that it does not stand for any more.
 fn adopt_key(
     agreement: &mut Agreement,
     synchronised: &Synchronised,
@@ -407,6 +416,7 @@ fn adopt_key(
 ) {
     let has_key =
         |side: &sync::Side| side.reads.contains(KEY) || side.writes.contains(KEY) || side.creates.contains(KEY);
+    agreement.conflicts.shift_remove(KEY);
     if agreement.agreed.get(KEY).and_then(Value::as_str) == Some(key)
         || !synchronised.policy.sides.values().any(has_key)
     {

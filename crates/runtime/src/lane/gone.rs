@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use definitions::Synchronised;
+use definitions::{Function, Synchronised};
 use dispatch::Outcome;
 use intake::Gone;
 use model::{ConnectionName, Problem, RunId, Value};
@@ -31,6 +31,15 @@ pub(crate) struct Lost {
     pub(crate) happened: Option<Happened>,
     /// The sides that have a record of the object that it was merged into.
     pub(crate) others: HashSet<ConnectionName>,
+}
+
+/// That a side has no record of an object any more.
+struct Loss<'a> {
+    side: &'a ConnectionName,
+    /// What happened; `None` when nobody can tell.
+    happened: Option<Happened>,
+    /// The sides that have a record of the object that it was merged into.
+    others: &'a HashSet<ConnectionName>,
 }
 
 /// What a person is asked.
@@ -63,11 +72,28 @@ impl LaneTask {
             };
             let sentence = format!("Record {} of {side} {what}", lost.gone.record);
             round.mutations.push(line(agreed.matter, round.now, "gone", Some(side.as_str()), sentence, Value::Null));
-            self.follow(round, &pair, &mut agreed, &synchronised, &side, lost);
+            let loss = Loss { side: &side, happened: lost.happened.clone(), others: &lost.others };
+            self.follow(round, &pair, &mut agreed, &synchronised, &loss, |_| true);
             self.stand(round, &pair, &agreed, &synchronised);
         }
         self.agreements.insert(pair, agreed);
         Ok(())
+    }
+
+    /// A record was made of an object that a side had lost by then: what became of the records that were there becomes of it.
+    pub(super) fn follow_late(
+        &mut self,
+        round: &mut Round,
+        pair: &Pair,
+        agreed: &mut Agreed,
+        synchronised: &Arc<Synchronised>,
+        made: &ConnectionName,
+    ) {
+        let gone = agreed.agreement.sides.iter().find(|(_, holding)| holding.retired == Some(Retired::Gone));
+        let Some(side) = gone.map(|(side, _)| side.clone()) else { return };
+        // What happened is not known any more.
+        let loss = Loss { side: &side, happened: None, others: &HashSet::new() };
+        self.follow(round, pair, agreed, synchronised, &loss, |other| other == made);
     }
 
     fn follow(
@@ -76,12 +102,13 @@ impl LaneTask {
         pair: &Pair,
         agreed: &mut Agreed,
         synchronised: &Arc<Synchronised>,
-        side: &ConnectionName,
-        lost: &Lost,
+        loss: &Loss<'_>,
+        concerns: impl Fn(&ConnectionName) -> bool,
     ) {
         let policy = &synchronised.policy;
+        let side = loss.side;
         // What may only have become invisible is nothing to act upon.
-        let (happened, deletes) = match lost.happened.clone() {
+        let (happened, deletes) = match loss.happened.clone() {
             Some(happened) => (happened, policy.deletes),
             None if policy.deletes == Deletes::Keep => (Happened::Deleted, Deletes::Keep),
             None => (Happened::Deleted, Deletes::Queue),
@@ -93,7 +120,8 @@ impl LaneTask {
             let writers = synchronised.writers.get(other);
             (documents, writers.map(definitions::Writers::abilities).unwrap_or_default())
         };
-        let counterparts = agreed.agreement.counterparts(side, abilities, |other| lost.others.contains(other));
+        let mut counterparts = agreed.agreement.counterparts(side, abilities, |other| loss.others.contains(other));
+        counterparts.retain(|counterpart| concerns(&counterpart.side));
         for Following { side: other, act, reason } in sync::follow(deletes, owned, &happened, &counterparts) {
             match act {
                 Act::Delete | Act::Deactivate | Act::Block => {
@@ -136,6 +164,7 @@ impl LaneTask {
             match act {
                 Act::Restore(was) => self.restore(round, pair, agreed, synchronised, &other, *was),
                 Act::Create => self.unlink(round, pair, agreed, &other),
+                _ if matches!(retired_of(agreed, &other), Some(Retired::Undoing(_))) => {}
                 _ => agreed.agreement.retire(&other, None),
             }
         }
@@ -184,15 +213,21 @@ impl LaneTask {
         agreed: &mut Agreed,
         synchronised: &Arc<Synchronised>,
         side: &ConnectionName,
-        function: &Arc<definitions::Function>,
+        function: &Arc<Function>,
     ) {
+        let place = retire_place(side);
+        let is_pending = |held: &Held| held.matter == agreed.matter && *held.position.pointer == *place;
+        if self.intents.values().any(is_pending) {
+            // Two at once would end in any order: with the outcome of that one it is seen what is wanted now.
+            return;
+        }
         let holding = agreed.agreement.sides.get(side);
         let input = Value::object([
             ("key", Value::from(Arc::clone(&pair.1))),
             ("id", Value::from(holding.and_then(|holding| holding.id.clone()))),
             ("current", holding.map(|holding| sync::object_of(&holding.held)).unwrap_or_default()),
         ]);
-        let position = Position { pointer: retire_place(side).into(), iterations: Vec::new(), attempt: 0 };
+        let position = Position { pointer: place.into(), iterations: Vec::new(), attempt: 0 };
         let run = RunId::new(agreed.matter.uuid());
         if let Err(fault) = self.record(round, run, agreed.matter, &position, function, input, true) {
             self.retirement_refused(round, agreed, synchronised, side, &fault);
@@ -205,7 +240,20 @@ impl LaneTask {
             tracing::error!(matter = %held.matter, "what was done to a record belongs to no object that is known");
             return;
         };
-        let now = agreed.agreement.sides.get(side).and_then(|holding| holding.retired.clone());
+        let now = retired_of(&agreed, side).cloned();
+        let writers = synchronised.writers.get(side);
+        let wanted = match &now {
+            Some(Retired::Doing(act)) => writers.and_then(|writers| writers.retiring(act)),
+            Some(Retired::Undoing(_)) => writers.and_then(|writers| writers.restore.as_ref()),
+            _ => None,
+        };
+        if let Some(wanted) = wanted.filter(|wanted| wanted.name.as_str() != &*held.row.function).cloned() {
+            // Something else became right while this was under way.
+            self.send_retirement(round, &pair, &mut agreed, &synchronised, side, &wanted);
+            self.stand(round, &pair, &agreed, &synchronised);
+            self.agreements.insert(pair, agreed);
+            return;
+        }
         match outcome.result {
             Ok(_) => {
                 let next = match now {
@@ -220,6 +268,8 @@ impl LaneTask {
                     reread(round, &synchronised, &self.core.release, side, &id);
                 }
             }
+            // Of a record that is gone itself, that is told.
+            Err(_) if now == Some(Retired::Gone) => {}
             Err(fault) => self.retirement_refused(round, &agreed, &synchronised, side, &fault),
         }
         self.stand(round, &pair, &agreed, &synchronised);
@@ -389,6 +439,10 @@ impl LaneTask {
         self.mark(round, agreed, synchronised, &object);
         round.touched_agreements.insert(pair.clone());
     }
+}
+
+fn retired_of<'a>(agreed: &'a Agreed, side: &ConnectionName) -> Option<&'a Retired> {
+    agreed.agreement.sides.get(side)?.retired.as_ref()
 }
 
 fn retire_place(side: &ConnectionName) -> String {

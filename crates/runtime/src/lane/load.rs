@@ -15,6 +15,9 @@ use crate::matter::{RECORD, record_key};
 use crate::run_row::{input_of, state_of};
 use crate::work::{Work, parent_of, run_key};
 
+/// The code of an object whose stored state cannot be read.
+pub(crate) const DAMAGED: &str = "IL-RUN-019";
+
 type Pair = (Arc<str>, Arc<str>);
 
 /// What is asked of the store.
@@ -298,7 +301,7 @@ impl LaneTask {
                 Err(damaged) => {
                     let message = format!("What is agreed about {} {} cannot be read: {damaged}", pair.0, pair.1);
                     let remedy = "Restore the store from a backup; keep the damaged file for support";
-                    Err(Problem::new("IL-RUN-019", message, remedy))
+                    Err(Problem::new(DAMAGED, message, remedy))
                 }
             },
         };

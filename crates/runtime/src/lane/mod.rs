@@ -43,7 +43,9 @@ pub(crate) use agreement::{Changed, side_of};
 pub(crate) use direct::Performed;
 pub(crate) use gone::Lost;
 pub(crate) use launch::LaunchAnswer;
+pub(crate) use load::DAMAGED;
 pub(crate) use queues::{IDENTITY, UNREADABLE};
+pub(crate) use unreadable::LINKED;
 
 /// How many things one round takes on.
 const ROUND_MAX: usize = 256;

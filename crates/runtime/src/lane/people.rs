@@ -61,7 +61,7 @@ impl LaneTask {
         let place = round.mutations.len();
         match &*kind {
             FAILED => self.decide_failure(round, &item, &decision)?,
-            UNREADABLE | IDENTITY => self.decide_record(round, &item, &decision.action),
+            UNREADABLE | IDENTITY => self.decide_record(round, &item, &decision.action)?,
             NOTICE => {}
             WRITE | CONFLICT | DELETED => self.decide_agreement(round, &item, &decision)?,
             DOUBT => {

@@ -15,6 +15,18 @@ use crate::journal::line;
 use crate::lane_id::LaneId;
 use crate::matter::{self, RECORD, record_key};
 
+/// What the inbox row of a record says that a person linked: the object, in the form of a question about it.
+pub(crate) const LINKED: &str = "linked";
+
+/// A question about one object, which keeps it from being made in a connection.
+fn about(object: &str, connection: &str, key: &str) -> Value {
+    Value::object([
+        ("object", Value::from(object)),
+        ("connection", Value::from(connection)),
+        ("candidates", Value::array([Value::object([("key", Value::from(key))])])),
+    ])
+}
+
 impl LaneTask {
     /// Opens an item for the record, or brings the open one up to date.
     pub(super) fn unreadable(&mut self, round: &mut Round, record: Unreadable) -> Result<(), Problem> {
@@ -100,44 +112,46 @@ impl LaneTask {
         self.close_record(round, row, "readable");
     }
 
-    /// A person had the record read again, or wants nothing of it.
-    pub(super) fn decide_record(&mut self, round: &mut Round, item: &WorkItemRow, action: &str) {
+    /// A person had the record read again, said which object it is, or wants nothing of it.
+    pub(super) fn decide_record(&mut self, round: &mut Round, item: &WorkItemRow, action: &str) -> Result<(), Problem> {
         let text = |name: &str| Arc::<str>::from(item.content.get(name).as_str().unwrap_or_default());
         let (connection, feed, id) = (text("connection"), text("feed"), text("id"));
+        let record = crate::matter::key_of_record(&connection, &feed, &id);
         let chosen = match action.strip_prefix(LINK) {
             Some(key) => Some(Arc::from(key)),
             None if action == NEW => Some(new_key()),
             None => None,
         };
-        if let Some(key) = &chosen {
+        if chosen.is_none() && action != "retry" {
+            self.answered(round, &record);
+            if let Some(row) = self.matters.get(&item.transaction).cloned() {
+                self.close_record(round, row, "dismissed");
+            }
+            return Ok(());
+        }
+        let known = self.core.release.connections.get(&*connection).and_then(|connection| connection.feeds.get(&*feed));
+        let Some(followed) = known else {
+            let message = format!("the connection {connection} has no feed {feed} any more");
+            return Err(Problem::new("IL-FEED-001", message, "dismiss the item, or define the feed again"));
+        };
+        let mut row = intake::forced_look_row(followed, &id, round.now);
+        if let Some(key) = chosen {
+            let about = about(&text("object"), &connection, &key);
+            row.content.set(LINKED, about.clone());
             round.mutations.push(Mutation::PutReference(ReferenceRow {
                 object: text("object"),
-                key: Arc::clone(key),
+                key: Arc::clone(&key),
                 connection: Arc::clone(&connection),
                 record_id: Arc::clone(&id),
             }));
+            self.answered(round, &record);
+            // The one that it is said to be is not made meanwhile: only the reading links the two.
+            self.core.asked.open(record, &about);
+            round.after.retain(|after| !matches!(after, After::Review(pair) if pair.1 == key));
         }
-        let key = crate::matter::key_of_record(&connection, &feed, &id);
-        if action != "retry" {
-            self.answered(round, &key);
-        }
-        // The one that it is said to be is not made meanwhile: only the reading links the two.
-        if let Some(chosen) = &chosen {
-            let about = Value::object([
-                ("object", Value::from(text("object"))),
-                ("connection", Value::from(Arc::clone(&connection))),
-                ("candidates", Value::array([Value::object([("key", Value::from(Arc::clone(chosen)))])])),
-            ]);
-            self.core.asked.open(key, &about);
-            round.after.retain(|after| !matches!(after, After::Review(pair) if pair.1 == *chosen));
-        }
-        if action == "retry" || chosen.is_some() {
-            round.after.push(After::Intake(ToIntake::Reread { connection, feed, id }));
-            return;
-        }
-        if let Some(row) = self.matters.get(&item.transaction).cloned() {
-            self.close_record(round, row, "dismissed");
-        }
+        round.mutations.push(Mutation::PutInbox(row.clone()));
+        round.after.push(After::Intake(ToIntake::Look { row }));
+        Ok(())
     }
 
     /// Nobody is asked any more which object a record is: what had to wait for that is looked at again.

@@ -44,11 +44,15 @@ impl LaneTask {
                     release: Arc::clone(&self.core.release.hash),
                 };
                 let id = id_of(&success);
+                let is_new = before.sides.get(side).is_none_or(|holding| holding.id.is_none());
                 let again = agreed.agreement.written(&synchronised.policy, side, id, &cause, &mut findings);
                 // What the system made up itself, such as its own number.
                 if let Some(reads) = synchronised.policy.sides.get(side).map(|side| &side.reads) {
                     let told = sync::fields_of(&success.output, reads);
                     agreed.agreement.learn(&synchronised.policy, side, told, &cause, &mut findings);
+                }
+                if is_new {
+                    self.follow_late(round, &pair, &mut agreed, &synchronised, side);
                 }
                 if again && let Some(id) = agreed.agreement.sides.get(side).and_then(|holding| holding.id.clone()) {
                     reread(round, &synchronised, &self.core.release, side, &id);

@@ -483,8 +483,14 @@ impl Store for SqliteStore {
         self.synced_page(object, after, limit)
     }
 
-    fn matches(&self, object: &str, value: &str, limit: u32) -> Result<Vec<Arc<str>>, StoreError> {
-        self.keys_of_match(object, value, limit)
+    fn matches(
+        &self,
+        object: &str,
+        value: &str,
+        lacking: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Arc<str>>, StoreError> {
+        self.keys_of_match(object, value, lacking, limit)
     }
 
     fn timers_due(&self, now: Timestamp, limit: u32) -> Result<Vec<TimerRow>, StoreError> {

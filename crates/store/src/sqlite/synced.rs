@@ -22,10 +22,19 @@ impl SqliteStore {
         )
     }
 
-    pub(super) fn keys_of_match(&self, object: &str, value: &str, limit: u32) -> Result<Vec<Arc<str>>, StoreError> {
+    pub(super) fn keys_of_match(
+        &self,
+        object: &str,
+        value: &str,
+        lacking: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Arc<str>>, StoreError> {
         self.list(
-            "select key from match_keys where object = ?1 and value = ?2 order by key limit ?3",
-            params![object, value, limit],
+            "select key from match_keys where object = ?1 and value = ?2
+                 and (?4 is null or not exists (select 1 from record_references as known
+                     where known.object = ?1 and known.key = match_keys.key and known.connection = ?4))
+             order by key limit ?3",
+            params![object, value, limit, lacking],
             |row| Columns { row, what: "match key" }.get(0),
         )
     }

@@ -1,7 +1,8 @@
 //! The rules, one by one.
 
+use jiff::Timestamp;
 use model::Value;
-use sync::{Cause, Conflict, Finding, Rule, Taken};
+use sync::{Act, Cause, Conflict, Finding, Reading, Retired, Rule, Taken};
 
 use crate::world::{World, name};
 
@@ -198,4 +199,39 @@ fn two_systems_that_reformat_a_field_come_to_rest_with_one_finding() {
     world.edit("crm", "note", "bye");
     world.tell("crm");
     assert!(world.is_writing("erp"));
+}
+
+#[test]
+fn what_was_deleted_somewhere_is_made_nowhere_and_its_own_deletion_is_no_news() {
+    let mut world = World::new(Conflict::Newest);
+    let (crm, erp) = (name("crm"), name("erp"));
+    let at: Timestamp = "2026-11-27T10:00:00Z".parse().expect("an instant");
+    let reading = |value: &str, at: Timestamp| Reading {
+        id: "crm-1".into(),
+        fields: [("name".into(), Value::from(value))].into_iter().collect(),
+        at,
+        cause: Cause { event: "event".into(), at, release: "r1".into() },
+    };
+    let mut findings = Vec::new();
+    world.agreement.take(&world.policy, &crm, reading("ACME", at), &mut findings);
+    assert!(world.agreement.lacks_a_record(&world.policy));
+    assert!(world.agreement.lost(&crm, "crm-1") && world.agreement.is_lost());
+    assert!(!world.agreement.lacks_a_record(&world.policy));
+    world.plan();
+    assert!(!world.is_writing("erp"));
+    // It comes back, and an older page says nothing of it.
+    assert!(world.agreement.came_back(&crm, "crm-1"));
+    let later = at + jiff::SignedDuration::from_secs(5);
+    world.agreement.take(&world.policy, &crm, reading("ACME Ltd", later), &mut findings);
+    assert_eq!(world.agreement.take(&world.policy, &crm, reading("ACME", at), &mut findings), Taken::Changed(false));
+    assert_eq!(world.agreement.agreed["name"], Value::from("ACME Ltd"));
+    world.plan();
+    assert!(world.is_writing("erp") && world.write("erp"));
+    // What is deleted there because it was deleted here is expected to be gone.
+    world.agreement.retire(&erp, Some(Retired::Doing(Act::Delete)));
+    assert!(!world.agreement.lost(&erp, "erp-1"));
+    world.agreement.retire(&erp, Some(Retired::Done(Act::Delete)));
+    assert!(!world.agreement.lost(&erp, "erp-1"));
+    world.agreement.retire(&erp, Some(Retired::Done(Act::Block)));
+    assert!(world.agreement.lost(&erp, "erp-1"));
 }
