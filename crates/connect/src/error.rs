@@ -48,6 +48,9 @@ impl ErrorClass {
     }
 }
 
+/// The code of an answer that came and cannot be understood. One answer may be for many calls: it may be the fault of one of them.
+pub const NOT_UNDERSTOOD: &str = "not-understood";
+
 /// A call that did not succeed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message} ({code})")]

@@ -23,7 +23,7 @@ pub use call::{Action, Call, Key, Selection};
 pub use connector::{
     ActionInfo, Connection, Connector, FieldDescription, Follows, RecordDescription, SettingError, Settings,
 };
-pub use error::{CallError, ErrorClass};
+pub use error::{CallError, ErrorClass, NOT_UNDERSTOOD};
 pub use feed::{
     Change, ChangeKind, ChangePage, Fate, FeedError, FeedItem, FeedRequest, Opened, Position, PushedChange,
     PushedChanges, RefusedChange,

@@ -153,7 +153,7 @@ impl State {
         let queue = groups[group].queue(place);
         let mut items = Vec::with_capacity(share.min(queue.len()));
         while items.len() < share
-            && let Some(item) = queue.pop_front()
+            && let Some(item) = queue.pop_front_if(|item| items.is_empty() || !item.alone)
         {
             if !Self::is_wanted(intents, &item) {
                 continue;
@@ -163,7 +163,11 @@ impl State {
             {
                 standing.busy = true;
             }
+            let is_alone = item.alone;
             items.push(item);
+            if is_alone {
+                break;
+            }
         }
         items
     }

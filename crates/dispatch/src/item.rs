@@ -23,6 +23,8 @@ pub(crate) struct Item {
     pub(crate) doubts: u32,
     /// Whether its fate is unknown now.
     pub(crate) in_doubt: bool,
+    /// Whether it is asked by itself: an answer for it and others could not be understood.
+    pub(crate) alone: bool,
     /// When it was sent first.
     pub(crate) sent_at: Option<Timestamp>,
     /// Since when it fails, by the steady time.
@@ -93,6 +95,7 @@ impl Item {
             failures: 0,
             doubts: 0,
             in_doubt: false,
+            alone: false,
             sent_at: None,
             failing_since: None,
             lost_at: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connect::{CallError, ErrorClass};
+use connect::{CallError, ErrorClass, NOT_UNDERSTOOD};
 use definitions::Effect;
 use jiff::Timestamp;
 use model::IntentId;
@@ -24,6 +24,9 @@ const MISFITS_MAX: usize = 3;
 
 /// So often is one record asked for of a system that serves others.
 const READS_MAX: u32 = 8;
+
+/// The same where its answer came and could not be understood: the next one will hardly be another.
+const UNDERSTOOD_MAX: u32 = 3;
 
 /// The code of an error of ours: a connector that panicked says nothing about its system.
 pub(crate) const PANIC: &str = "panic";
@@ -66,7 +69,15 @@ impl State {
             self.tally.probed += u64::from(tag.probe);
         }
         self.judge(tag, &items, now, wall);
-        for (item, came) in items {
+        let shared = items.len() > 1;
+        for (mut item, came) in items {
+            if shared && is_not_understood(&item, &came) {
+                // The answer of one of them spoilt that of the others. It says nothing of any of them.
+                item.alone = true;
+                self.tally.retried += 1;
+                self.groups[tag.group].queue(Place::Ready).push_back(item);
+                continue;
+            }
             self.settle_item(tag, item, came, now, wall);
         }
     }
@@ -263,7 +274,7 @@ impl State {
         let absent = matches!(error.class, ErrorClass::Unavailable | ErrorClass::Throttled);
         let wait = match error.class {
             _ if lost => self.settle_wait(item.doubts).max(error.retry_after.unwrap_or_default()),
-            _ if refused => self.longest_wait(),
+            _ if refused && !item.alone => self.longest_wait(),
             _ => self.backoff_wait(item.failures, error.retry_after),
         };
         let due = after(now, wait);
@@ -283,11 +294,11 @@ impl State {
         }
         // One record that the system cannot serve, while it serves others, must not hold those up: a person gets to see it.
         let serves_others = item.failing_since.is_some_and(|since| self.served_at.is_some_and(|served| served > since));
-        if matches!(item.work, Work::Read { .. })
-            && item.failures >= READS_MAX
-            && serves_others
-            && matches!(error.class, ErrorClass::Unavailable | ErrorClass::Ambiguous | ErrorClass::Locked)
-        {
+        let given_up = match error.class {
+            ErrorClass::Unavailable | ErrorClass::Ambiguous | ErrorClass::Locked => item.failures >= READS_MAX,
+            _ => error.code == NOT_UNDERSTOOD && item.failures >= UNDERSTOOD_MAX,
+        };
+        if matches!(item.work, Work::Read { .. }) && given_up && serves_others {
             self.reject(item, error, wall);
             return;
         }
@@ -358,11 +369,17 @@ impl State {
     }
 }
 
+/// Whether a record's answer came and could not be understood.
+fn is_not_understood(item: &Item, came: &Came) -> bool {
+    matches!(item.work, Work::Read { .. }) && matches!(came, Came::Failed(error) if error.code == NOT_UNDERSTOOD)
+}
+
 fn evidence(items: &[(Item, Came)]) -> Evidence {
     let (mut silent, mut unauthorized, mut misfits, mut all) = (0, 0, 0, 0);
-    for (_, came) in items {
+    for (item, came) in items {
         match came {
             Came::Unsent(_) => continue,
+            _ if items.len() > 1 && is_not_understood(item, came) => continue,
             Came::Failed(error) if error.code == PANIC || error.code == MISCOUNT => continue,
             Came::Failed(error) => match error.class {
                 ErrorClass::Unavailable | ErrorClass::Throttled | ErrorClass::Ambiguous => silent += 1,

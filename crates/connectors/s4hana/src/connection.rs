@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use connect::transport::{self, Effect};
-use connect::{Call, CallError, ErrorClass, Selection};
+use connect::{Call, CallError, ErrorClass, NOT_UNDERSTOOD, Selection};
 use futures::{StreamExt, stream};
 use model::{IntentId, Value};
 use tokio::sync::OnceCell;
@@ -247,7 +247,7 @@ pub(crate) fn unreadable(message: &str, effect: Effect) -> CallError {
         Effect::Read => ErrorClass::Unavailable,
         Effect::Write => ErrorClass::Ambiguous,
     };
-    CallError::new(class, "unreadable-answer", message)
+    CallError::new(class, NOT_UNDERSTOOD, message)
 }
 
 /// Puts errors and results of calls that are worked on separately back into the calls' order.

@@ -1,7 +1,7 @@
 //! What the vendor's error codes mean for the caller.
 
 use connect::transport::{Answer, Effect};
-use connect::{CallError, ErrorClass};
+use connect::{CallError, ErrorClass, NOT_UNDERSTOOD};
 use model::{Value, json};
 
 use ErrorClass::{Locked, Misconfigured, Rejected, Throttled, Unauthorized, Unavailable};
@@ -143,7 +143,7 @@ pub(crate) fn not_understood(effect: Effect, what: impl std::fmt::Display) -> Ca
         Effect::Read => Misconfigured,
         Effect::Write => ErrorClass::Ambiguous,
     };
-    CallError::new(class, "not-understood", format!("the org's answer is not understood: {what}"))
+    CallError::new(class, NOT_UNDERSTOOD, format!("the org's answer is not understood: {what}"))
 }
 
 #[cfg(test)]

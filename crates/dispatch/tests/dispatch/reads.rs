@@ -80,6 +80,23 @@ async fn a_record_that_cannot_be_served_is_given_up_only_while_others_are_served
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_whose_answer_cannot_be_understood_is_named_and_holds_nobody_up() {
+    let world = World::new(4);
+    // It spoils every answer that it is part of.
+    world.system.script(|call, _| {
+        let poison = call.key.as_ref().and_then(|key| key.value.as_str()) == Some("3");
+        if poison { Reply::Spoil } else { Reply::Work }
+    });
+    let results = world.dispatcher.read(&"Quote".into(), ids(0..7), &Arc::default()).await;
+    assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, true, false, true, true, true]);
+    let error = results[3].as_ref().expect_err("the poison");
+    assert_eq!((error.class, &*error.code), (ErrorClass::Misconfigured, connect::NOT_UNDERSTOOD));
+    // Together once, then each by itself.
+    let sizes: Vec<usize> = world.system.memory().seen.iter().map(|seen| seen.keys.len()).collect();
+    assert_eq!((sizes[0], sizes[1..].iter().all(|size| *size == 1)), (7, true), "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_of_changes_are_tried_until_they_come() {
     let world = World::new(4);
     world.system.replies([fail(ErrorClass::Unavailable), fail(ErrorClass::Throttled), fail(ErrorClass::Misconfigured)]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connect::{
     Action, ActionInfo, Call, CallError, ChangePage, Connection, ErrorClass, FeedError, FeedItem, FeedRequest,
-    Position, PushedChanges, RecordDescription, Selection,
+    NOT_UNDERSTOOD, Position, PushedChanges, RecordDescription, Selection,
 };
 use definitions::{ConnectionDefinition, ConnectionLimits, Effect, Function, ReferenceRule, RetryPolicy};
 use dispatch::{Dispatcher, OpenConnection, Outcome, Report, Request, SystemClock};
@@ -33,6 +33,8 @@ pub(crate) enum Reply {
     Panic,
     /// The connector forgets the call's result.
     Forget,
+    /// What it should; but what it says of this call makes the whole answer one that nobody understands.
+    Spoil,
     /// The answer never comes.
     Hang,
 }
@@ -145,6 +147,10 @@ impl Connection for System {
             let (replies, latency) = self.arrive(false, calls);
             let _back = Back(self);
             tokio::time::sleep(latency).await;
+            if replies.iter().any(|reply| matches!(reply, Reply::Spoil)) {
+                let spoilt = || CallError::new(ErrorClass::Misconfigured, NOT_UNDERSTOOD, "it is not UTF-8");
+                return calls.iter().map(|_| Err(spoilt())).collect();
+            }
             let mut results = Vec::new();
             for (call, reply) in calls.iter().zip(replies) {
                 match reply {
@@ -155,7 +161,7 @@ impl Connection for System {
                         results.push(Err(error));
                     }
                     Reply::Panic => panic!("the connector has a fault"),
-                    Reply::Forget => {}
+                    Reply::Forget | Reply::Spoil => {}
                     Reply::Hang => std::future::pending().await,
                 }
             }
@@ -173,7 +179,7 @@ impl Connection for System {
                 Reply::Fail(error) | Reply::WorkThenFail(error) => return Err(error.clone()),
                 Reply::Panic => panic!("the connector has a fault"),
                 Reply::Hang => std::future::pending().await,
-                Reply::Work | Reply::Forget => {}
+                Reply::Work | Reply::Forget | Reply::Spoil => {}
             }
             assert_eq!(&*call.probe[0].0, "Key");
             let key = call.probe[0].1.as_str().expect("a key").to_owned();
