@@ -379,7 +379,8 @@ fn evidence(items: &[(Item, Came)]) -> Evidence {
     for (item, came) in items {
         match came {
             Came::Unsent(_) => continue,
-            _ if items.len() > 1 && is_not_understood(item, came) => continue,
+            // One record may spoil it, which says nothing about the others.
+            _ if (items.len() > 1 || item.alone) && is_not_understood(item, came) => continue,
             Came::Failed(error) if error.code == PANIC || error.code == MISCOUNT => continue,
             Came::Failed(error) => match error.class {
                 ErrorClass::Unavailable | ErrorClass::Throttled | ErrorClass::Ambiguous => silent += 1,

@@ -1,6 +1,8 @@
 //! Customers that are kept the same in Salesforce and S/4HANA, and products that go from there to here, through the program and
 //! both simulated systems.
 
+mod bad_input;
+mod between;
 mod deletions;
 mod first_load;
 #[path = "../wrong_input/http.rs"]

@@ -8,6 +8,7 @@ use reqwest::Method;
 use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
 use serde_json::{Value, json};
 
+use crate::between::Between;
 use crate::program::{Program, until};
 use crate::systems::{CRM_API, ERP_PASSWORD, ERP_USER, Interlock, OPERATOR, Systems, sign_in};
 
@@ -45,6 +46,17 @@ impl World {
         let book = books["records"][0]["Id"].as_str().expect("the standard price book").to_owned();
         systems.variables.push(("CRM_PRICEBOOK", book));
         Self { systems, runtime, client, token: RefCell::new(token), session: RefCell::new(session) }
+    }
+
+    /// Has Interlock ask the CRM through something that can change its answers.
+    pub(crate) fn between(&mut self) -> Between {
+        let between = Between::new(&self.systems.crm);
+        for (name, value) in &mut self.systems.variables {
+            if *name == "CRM_URL" {
+                value.clone_from(&between.url);
+            }
+        }
+        between
     }
 
     /// Runs the project.
