@@ -128,6 +128,7 @@ impl Shared {
         let was_done = at.done;
         self.tell_load(place, &at);
         let mut in_bulk = line.feed.select.children.is_empty();
+        let mut told = None;
         while !at.done {
             if in_bulk && (at.page.is_none() || at.job.is_some()) {
                 match self.load_bulk(place, &at).await {
@@ -147,11 +148,13 @@ impl Shared {
             match self.load_page(place, &at).await {
                 Ok(next) => at = next,
                 Err(error) if error.class == ErrorClass::Misconfigured => {
-                    let (connection, feed) = (&line.feed.connection, &line.feed.name);
-                    tracing::warn!(%connection, %feed, %error, "what was there before cannot be listed; only changes come");
-                    at = Place { done: true, ..at };
-                    let mutations = vec![self.load_row(place, &at)];
-                    self.hand_over(Batch { mutations, ..Batch::default() }).await;
+                    // Somebody has to put it right over there: it is said once, and tried until then.
+                    let (connection, feed, trouble) = (&line.feed.connection, &line.feed.name, error.to_string());
+                    if told.as_ref() != Some(&trouble) {
+                        tracing::warn!(%connection, %feed, %error, "what was there before cannot be listed; the first load waits");
+                        told = Some(trouble);
+                    }
+                    tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => {
                     tracing::warn!(feed = %line.feed.name, %error, "a first load waits; it goes on where it is");
