@@ -208,7 +208,25 @@ impl Dispatcher {
         clock: Arc<dyn Clock>,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Self {
-        let state = Mutex::new(State::new(&definition, open.actions, reports));
+        let state = State::new(&definition, open.actions, reports);
+        Self::begin(definition, open, clock, state)
+    }
+
+    /// As [`Self::start`], for a command that somebody waits for: reads that the system does not allow, or that do not fit it, are
+    /// answered with its refusal instead of being tried until it has been put right.
+    pub fn start_for_command(
+        definition: Arc<ConnectionDefinition>,
+        open: OpenConnection,
+        clock: Arc<dyn Clock>,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> Self {
+        let mut state = State::new(&definition, open.actions, reports);
+        state.answers_refusals = true;
+        Self::begin(definition, open, clock, state)
+    }
+
+    fn begin(definition: Arc<ConnectionDefinition>, open: OpenConnection, clock: Arc<dyn Clock>, state: State) -> Self {
+        let state = Mutex::new(state);
         let time = Time::new(clock);
         let (changed, returned) = (Notify::new(), Notify::new());
         let shared = Arc::new(Shared { definition, open, time, state, changed, returned });
@@ -306,7 +324,8 @@ impl Dispatcher {
     /// One page of what changed since an instant. Tried until the system answers.
     ///
     /// # Errors
-    /// When the system refuses for good, or Interlock is stopping.
+    /// When the system refuses for good, its settings or the definitions have to be put right first
+    /// ([`ErrorClass::Misconfigured`](connect::ErrorClass)), or Interlock is stopping.
     pub async fn changed_since(
         &self,
         record: &str,

@@ -292,6 +292,17 @@ impl State {
             // Dropping it tells who waits.
             return;
         }
+        // Who lists changes says what is wrong and comes again; single records are waited for, so that none is given up, unless
+        // a person waits.
+        let is_told = match item.work {
+            Work::Changes { .. } => error.class == ErrorClass::Misconfigured || (refused && self.answers_refusals),
+            Work::Read { .. } | Work::Fates { .. } => refused && self.answers_refusals,
+            Work::Intent { .. } | Work::Ask { .. } => false,
+        };
+        if is_told {
+            self.reject(item, error, wall);
+            return;
+        }
         // One record that the system cannot serve, while it serves others, must not hold those up: a person gets to see it.
         let serves_others = item.failing_since.is_some_and(|since| self.served_at.is_some_and(|served| served > since));
         let given_up = match error.class {

@@ -65,6 +65,8 @@ pub(crate) struct State {
     pub(crate) settle_within: Duration,
     /// When the system served a request last, by the steady time.
     pub(crate) served_at: Option<Timestamp>,
+    /// Whether who reads is told of a refusal at once, instead of when it is over.
+    pub(crate) answers_refusals: bool,
     spread: RandomState,
 }
 
@@ -153,6 +155,7 @@ impl State {
             backoff,
             settle_within: definition.retry.settle,
             served_at: None,
+            answers_refusals: false,
             spread: RandomState::new(),
         }
     }

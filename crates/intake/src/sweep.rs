@@ -51,6 +51,7 @@ impl Shared {
         }
         let every = every.min(Duration::from_secs(86_400));
         let mut soon = UNPROVEN_FIRST;
+        let mut told = None;
         loop {
             // What happened between joining a feed and its first word is found soon, not at the next usual time.
             let unproven = line.unproven.load(Ordering::Relaxed);
@@ -69,8 +70,12 @@ impl Shared {
                     line.count(|counters| counters.covered_until = counters.covered_until.max(Some(begun)));
                 }
                 Err(error) if error.class == ErrorClass::Misconfigured => {
-                    tracing::warn!(feed = %line.feed.name, %connection, %error, "the feed cannot be swept");
-                    return;
+                    // Until somebody has put it right: said once, not every time.
+                    let trouble = error.to_string();
+                    if told.as_ref() != Some(&trouble) {
+                        tracing::warn!(feed = %line.feed.name, %connection, %error, "the feed cannot be swept");
+                        told = Some(trouble);
+                    }
                 }
                 Err(error) => tracing::warn!(feed = %line.feed.name, %connection, %error, "a sweep failed"),
             }

@@ -2,19 +2,10 @@
 
 use model::{Number, Value, json};
 use sha2::{Digest, Sha256};
+use sync::is_empty;
 
 /// A hash of what a row holds.
 pub(crate) type RowHash = [u8; 16];
-
-/// Whether a member counts as not there: systems do not tell an empty text from none. As `sync::is_same` sees it.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        _ => false,
-    }
-}
 
 /// Adds the canonical form of one member.
 pub(crate) fn write_member(value: &Value, text: &mut String) {

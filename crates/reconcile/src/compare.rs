@@ -25,6 +25,19 @@ const IDS_MAX: usize = 20;
 pub fn compare<E: From<ReconcileError>>(
     left: &Spooled,
     right: &Spooled,
+    visit: impl FnMut(&Finding) -> Result<(), E>,
+) -> Result<Totals, E> {
+    compare_while(left, right, || true, visit)
+}
+
+/// As [`compare`], for as long as `goes_on` says so, which is asked before each part of the rows.
+///
+/// # Errors
+/// As [`compare`]; [`ReconcileError::Stopped`] when it is not to go on.
+pub fn compare_while<E: From<ReconcileError>>(
+    left: &Spooled,
+    right: &Spooled,
+    goes_on: impl Fn() -> bool,
     mut visit: impl FnMut(&Finding) -> Result<(), E>,
 ) -> Result<Totals, E> {
     if left.shape != right.shape {
@@ -47,6 +60,9 @@ pub fn compare<E: From<ReconcileError>>(
         // Dropped when this ends early, so that the reader ends as well.
         for read in receiver {
             let (left_part, right_part) = read?;
+            if !goes_on() {
+                return Err(ReconcileError::Stopped.into());
+            }
             let mut merge = Merge { shape: &left.shape, folder: left.folder(), totals: &mut totals };
             merge.parts(&left_part, &right_part, &mut visit)?;
         }

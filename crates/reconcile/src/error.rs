@@ -49,6 +49,9 @@ pub enum ReconcileError {
     /// The sides were not spooled with the same members.
     #[error("the two sides hold other members")]
     Shapes,
+    /// Whoever asked for it does not want it any more.
+    #[error("it was stopped before it was done")]
+    Stopped,
     /// An export whose name does not say its form.
     #[error("{} is no name of an export", path.display())]
     Format {
@@ -86,6 +89,7 @@ impl ReconcileError {
             Self::TooManySums { .. } => ("IL-REC-004", "Check the member that holds the date of the amounts"),
             Self::SumTooLarge { .. } => ("IL-REC-005", "Look for an amount that cannot be meant"),
             Self::Shapes => ("IL-REC-006", "Compare the members that both sides have"),
+            Self::Stopped => ("IL-REC-009", "Compare again"),
             Self::Format { .. } => ("IL-REC-007", "Let the name end in .csv, .html or .parquet"),
             Self::Parquet { .. } => ("IL-REC-008", "Look at the disk, or export as CSV"),
         };

@@ -29,7 +29,7 @@ mod spool;
 mod sums;
 mod verdict;
 
-pub use compare::compare;
+pub use compare::{compare, compare_while};
 pub use error::ReconcileError;
 pub use export::{Export, Heading};
 pub use finding::{Difference, Finding, Pair, Side, Totals};

@@ -43,6 +43,11 @@ pub enum Verdict {
         /// Where it is missing.
         on: Side,
     },
+    /// Records of this side cannot be read, and the one that seems to be missing may be one of them.
+    Unread {
+        /// Where it seems to be missing.
+        on: Side,
+    },
     /// Nobody knows which of several records is meant.
     Doubled {
         /// On which side they are.
@@ -125,6 +130,9 @@ impl Judge {
             Verdict::Stages => "its owner depends on the stage, and the sides are in different ones".to_owned(),
             Verdict::Create { on } => format!("it is made on {}", self.name(*on)),
             Verdict::NoCreate { on } => format!("Interlock makes none on {}: make it there", self.name(*on)),
+            Verdict::Unread { on } => {
+                format!("it may be a record of {} that cannot be read: none is made until it can be", self.name(*on))
+            }
             Verdict::Doubled { on } => format!("a person has to say which record of {} is meant", self.name(*on)),
             Verdict::Undeclared => "the object has no `sides`, so that nobody's value counts".to_owned(),
         }
@@ -143,6 +151,7 @@ impl Verdict {
             Self::Stages => "stages",
             Self::Create { .. } => "create",
             Self::NoCreate { .. } => "no-create",
+            Self::Unread { .. } => "unread",
             Self::Doubled { .. } => "doubled",
             Self::Undeclared => "undeclared",
         }

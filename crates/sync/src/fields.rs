@@ -13,7 +13,9 @@ pub fn is_same(one: &Value, other: &Value) -> bool {
     (is_empty(one) && is_empty(other)) || one == other
 }
 
-pub(crate) fn is_empty(value: &Value) -> bool {
+/// Whether a value counts as not there: nothing, an empty text, an empty list.
+#[must_use]
+pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

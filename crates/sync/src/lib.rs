@@ -49,7 +49,7 @@ pub use agreement::{Agreement, Cause, Finding, Holding, Reading, Rule, TURNS_MAX
 pub use coverage::{Coverage, WINDOWS_MAX, Window, Windows};
 pub use deletes::{Abilities, Act, Counterpart, Deletes, Documents, Following, Happened, Reason, follow};
 pub use explain::{Explanation, Reach, SideExplanation, Standing};
-pub use fields::{Fields, fields_of, is_same, object_of};
+pub use fields::{Fields, fields_of, is_empty, is_same, object_of};
 pub use lists::ListKey;
 pub use owners::{Owner, Owners};
 pub use plan::{Normal, Plan, Write};

@@ -261,11 +261,12 @@ impl Erp {
     }
 }
 
-/// The day of a change with its time, as an instant, so that it can be told when it is past: the zone is the ERP's own, and marks are
-/// only compared with each other.
+/// The day of a change with its time, as an instant, so that it can be told when it is past. The zone is the ERP's own and not
+/// told: the mark is that of the zone that comes last, so that it is never taken for past while its second may still go on. East
+/// of there it is past hours later, which costs only a comparison.
 fn marked(stamp: Arc<str>, time: Option<&str>) -> Arc<str> {
     match (stamp.get(..10), time) {
-        (Some(day), Some(time)) => format!("{day}T{time}Z").into(),
+        (Some(day), Some(time)) => format!("{day}T{time}-12:00").into(),
         _ => stamp,
     }
 }
@@ -341,8 +342,11 @@ mod tests {
     #[test]
     fn a_change_later_on_the_same_day_has_another_mark() {
         let marks = ["07:00:36", "07:00:37"].map(|time| marked("2026-11-27".into(), Some(time)));
-        assert_eq!(marks.each_ref().map(|mark| &**mark), ["2026-11-27T07:00:36Z", "2026-11-27T07:00:37Z"]);
-        assert!(marks.iter().all(|mark| mark.parse::<Timestamp>().is_ok()));
+        assert_eq!(marks.each_ref().map(|mark| &**mark), ["2026-11-27T07:00:36-12:00", "2026-11-27T07:00:37-12:00"]);
+        let instants = marks.map(|mark| mark.parse::<Timestamp>().expect("an instant"));
+        // Of a change in this second in the last zone of the earth, and in no zone earlier.
+        assert_eq!(instants[0], "2026-11-27T19:00:36Z".parse().expect("an instant"));
+        assert_eq!(instants[1].duration_since(instants[0]), jiff::SignedDuration::from_secs(1));
         assert_eq!(&*marked("2026-11-27".into(), None), "2026-11-27");
         assert_eq!(&*marked("".into(), Some("07:00:36")), "");
     }

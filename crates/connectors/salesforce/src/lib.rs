@@ -4,7 +4,7 @@
 //!   `Id`, the key field and what was selected; child lists as lists; instants in UTC.
 //! - Writes go through sObject collections, up to 200 records in one request, each with its own answer
 //!   (`{"Id": …, "created": …}`). A create with children is one all-or-none tree.
-//! - First loads and mass changes go by jobs of the Bulk API 2.0 (`bulk/`).
+//! - First loads go by jobs of the Bulk API 2.0 (`bulk/`). Jobs that write are here, too; nothing asks for one yet.
 //! - Changes come from change data capture over gRPC; a sweep by `SystemModstamp` finds what the feed lost.
 //!
 //! Every request carries `Sforce-Call-Options: client=…`, which comes back in the change events it causes.

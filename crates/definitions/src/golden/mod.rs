@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use mapping::Mapping;
-use model::{ObjectName, Source, Span, Value};
+use model::{ConnectionName, ObjectName, Source, Span, Value};
 use workflow::yaml::Node;
 
 use crate::agreement::Synchronised;
@@ -77,8 +77,17 @@ pub(crate) struct Recognised {
     pub(crate) record: Value,
 }
 
-/// Canonical keys by object and record id.
-pub(crate) type References = IndexMap<ObjectName, IndexMap<Arc<str>, Arc<str>>>;
+/// What a case knows of parents, by object and record id.
+pub(crate) type References = IndexMap<ObjectName, IndexMap<Arc<str>, Parent>>;
+
+/// A record that others name as theirs.
+#[derive(Debug, Default)]
+pub(crate) struct Parent {
+    /// Its canonical key.
+    pub(crate) key: Arc<str>,
+    /// The ids of its records in other connections.
+    pub(crate) at: IndexMap<ConnectionName, Arc<str>>,
+}
 
 /// What should come out.
 #[derive(Debug, Default)]

@@ -61,7 +61,7 @@ impl Case {
                 check.there_and_back(mapping, made.is_ok().then_some(object));
             }
             Subject::Feed { feed, record, known } => {
-                let handed = handed_over(feed, record, known);
+                let handed = handed_over(feed, record, Some(known));
                 let object = handed.as_ref().map(|handed| handed.as_ref().map(|(_, object)| object.clone()));
                 check.made(&object.map_err(Clone::clone), Nulls::Absent);
                 if let Ok(Some((key, _))) = &handed {
@@ -192,14 +192,29 @@ fn call_value(call: &Call, business_key: Option<Arc<str>>) -> Value {
     value
 }
 
-/// What a feed hands over of a record, with its key: mapped, resolved, checked.
-fn handed_over(feed: &Feed, record: &Value, known: &References) -> Result<Option<(Arc<str>, Value)>, String> {
+/// What a feed hands over of a record, with its key: mapped, resolved, checked. Where it is not said what is `known`, no parent is
+/// waited for.
+fn handed_over(feed: &Feed, record: &Value, known: Option<&References>) -> Result<Option<(Arc<str>, Value)>, String> {
     let Some(canonical) = feed.canonical(record).map_err(|error| error.to_string())? else { return Ok(None) };
     let mut object = canonical.object;
     for rule in &feed.resolve {
         let id = rule.id.evaluate(&object, &[], Limits::default()).map_err(|error| error.to_string())?;
-        let key = key_text(&id).and_then(|id| known.get(&rule.object)?.get(&id).cloned());
-        object.set(Arc::clone(&rule.member), Value::from(key));
+        let Some((id, known)) = key_text(&id).zip(known) else {
+            object.set(Arc::clone(&rule.member), Value::Null);
+            continue;
+        };
+        let object_name = &rule.object;
+        let parent = known
+            .get(object_name)
+            .and_then(|records| records.get(&id))
+            .ok_or_else(|| format!("it waits for the {object_name} with the id {id}: say in `known` what that is"))?;
+        let value = match &rule.at {
+            None => &parent.key,
+            Some(at) => parent.at.get(at).ok_or_else(|| {
+                format!("it waits until the {object_name} {id} has a record in {at}: say in `known` which, `{{ key: …, {at}: … }}`")
+            })?,
+        };
+        object.set(Arc::clone(&rule.member), Value::from(Arc::clone(value)));
     }
     feed.check(&object).map_err(|error| error.to_string())?;
     Ok(Some((canonical.key, object)))
@@ -209,7 +224,7 @@ fn handed_over(feed: &Feed, record: &Value, known: &References) -> Result<Option
 /// has to say. By the key that they carry, or else by the rules of the object.
 fn recognised(object: &Synchronised, [first, second]: &[Recognised; 2]) -> Result<Value, String> {
     let read = |one: &Recognised| {
-        let handed = handed_over(&one.feed, &one.record, &References::default())?;
+        let handed = handed_over(&one.feed, &one.record, None)?;
         handed.map(|(_, object)| object).ok_or_else(|| format!("a record of {} is skipped", one.feed))
     };
     let (left, right) = (read(first)?, read(second)?);

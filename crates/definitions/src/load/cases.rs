@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use connect::Connector;
 use indexmap::IndexMap;
-use model::{Diagnostics, ObjectName, Span};
+use model::{ConnectionName, Diagnostics, ObjectName, Span};
 use workflow::yaml::Node;
 
 use super::reader::{Fields, Reader, article};
 use super::{Document, Findings, Unset, files, load_project, parse};
 use crate::connection::{ConnectionDefinition, Feed};
-use crate::golden::{Case, CaseFile, Expected, Recognised, References, Subject, Written};
+use crate::golden::{Case, CaseFile, Expected, Parent, Recognised, References, Subject, Written};
 use crate::release::Release;
 use crate::sources::{LoadError, Sources};
 
@@ -189,7 +189,7 @@ impl<'a> Cases<'a> {
         found
     }
 
-    /// Canonical keys by object and record id.
+    /// What is known of parents by object and record id: a key, or a key with ids in other connections.
     fn known(&self, fields: &Fields<'a>) -> Option<References> {
         let mut references = References::new();
         let Some(node) = fields.get("known") else { return Some(references) };
@@ -201,10 +201,23 @@ impl<'a> Cases<'a> {
                 return None;
             };
             let entries = self.reader.entries(records, &format!("`{}`", object.name));
-            let keys = entries.iter().map(|(id, key)| Some((Arc::clone(&id.name), self.reader.text(key, "a key")?)));
+            let keys = entries.iter().map(|(id, parent)| Some((Arc::clone(&id.name), self.parent(parent)?)));
             references.insert(name.clone(), keys.collect::<Option<IndexMap<_, _>>>()?);
         }
         Some(references)
+    }
+
+    fn parent(&self, node: &'a Node) -> Option<Parent> {
+        if node.map().is_none() {
+            return Some(Parent { key: self.reader.text(node, "a key")?, ..Parent::default() });
+        }
+        let connections = self.release.connections.keys().map(ConnectionName::as_str);
+        let names: Vec<&str> = std::iter::once("key").chain(connections).collect();
+        let fields = self.reader.fields(node, node.span, "what is known", &names)?;
+        let key = fields.required_text("key")?;
+        let at = self.release.connections.keys().filter(|name| fields.get(name.as_str()).is_some());
+        let at = at.map(|name| Some((name.clone(), fields.required_text(name.as_str())?)));
+        Some(Parent { key, at: at.collect::<Option<_>>()? })
     }
 
     fn function(&self, fields: &Fields<'a>) -> Option<Subject> {

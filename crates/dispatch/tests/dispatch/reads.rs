@@ -99,7 +99,7 @@ async fn a_record_whose_answer_cannot_be_understood_is_named_and_holds_nobody_up
 #[tokio::test(start_paused = true)]
 async fn pages_of_changes_are_tried_until_they_come() {
     let world = World::new(4);
-    world.system.replies([fail(ErrorClass::Unavailable), fail(ErrorClass::Throttled), fail(ErrorClass::Misconfigured)]);
+    world.system.replies([fail(ErrorClass::Unavailable), fail(ErrorClass::Throttled), fail(ErrorClass::Unauthorized)]);
     let page = world.dispatcher.changed_since("Quote", Timestamp::UNIX_EPOCH, None).await.expect("a page");
     assert_eq!((page.records.len(), world.system.log().len()), (1, 4));
     world.system.replies([fail(ErrorClass::Rejected)]);
@@ -116,4 +116,33 @@ async fn nothing_is_read_for_who_has_gone() {
     let before = world.system.log().len();
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(world.system.log().len(), before);
+}
+
+/// What has to be put right over there is said, not waited for without a word.
+#[tokio::test(start_paused = true)]
+async fn pages_that_the_system_does_not_give_are_answered_with_why() {
+    let world = World::new(4);
+    world.system.script(|_, _| fail(ErrorClass::Misconfigured));
+    let page = world.dispatcher.changed_since("Quote", Timestamp::UNIX_EPOCH, None);
+    let page = tokio::time::timeout(Duration::from_secs(3_600), page).await.expect("an answer");
+    assert_eq!(page.expect_err("a refusal").class, ErrorClass::Misconfigured);
+    // Records are read once it is right, so that none is given up.
+    let (record, select) = ("Quote".into(), Arc::default());
+    let read = world.dispatcher.read(&record, ids(0..1), &select);
+    assert!(tokio::time::timeout(Duration::from_secs(3_600), read).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_is_told_of_every_refusal() {
+    for class in [ErrorClass::Misconfigured, ErrorClass::Unauthorized] {
+        let world = World::for_command(4);
+        world.system.script(move |_, _| fail(class));
+        let hour = Duration::from_secs(3_600);
+        let page = world.dispatcher.changed_since("Quote", Timestamp::UNIX_EPOCH, None);
+        assert_eq!(tokio::time::timeout(hour, page).await.expect("an answer").expect_err("a refusal").class, class);
+        let (record, select) = ("Quote".into(), Arc::default());
+        let read = world.dispatcher.read(&record, ids(0..3), &select);
+        let read = tokio::time::timeout(hour, read).await.expect("an answer");
+        assert!(read.iter().all(|one| one.as_ref().is_err_and(|error| error.class == class)), "{read:?}");
+    }
 }

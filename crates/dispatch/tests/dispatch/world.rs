@@ -10,7 +10,7 @@ use connect::{
     NOT_UNDERSTOOD, Position, PushedChanges, RecordDescription, Selection,
 };
 use definitions::{ConnectionDefinition, ConnectionLimits, Effect, Function, ReferenceRule, RetryPolicy};
-use dispatch::{Dispatcher, OpenConnection, Outcome, Report, Request, SystemClock};
+use dispatch::{Clock, Dispatcher, OpenConnection, Outcome, Report, Request, SystemClock};
 use expr::Expression;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -267,7 +267,26 @@ impl World {
         Self::with(limits, RETRY)
     }
 
+    /// Reached by a command that somebody waits for.
+    pub(crate) fn for_command(concurrent: usize) -> Self {
+        let limits = ConnectionLimits { concurrent, per_second: None, daily: None };
+        Self::started(limits, RETRY, Dispatcher::start_for_command)
+    }
+
     fn with(limits: ConnectionLimits, retry: RetryPolicy) -> Self {
+        Self::started(limits, retry, Dispatcher::start)
+    }
+
+    fn started(
+        limits: ConnectionLimits,
+        retry: RetryPolicy,
+        start: impl FnOnce(
+            Arc<ConnectionDefinition>,
+            OpenConnection,
+            Arc<dyn Clock>,
+            mpsc::UnboundedSender<Report>,
+        ) -> Dispatcher,
+    ) -> Self {
         let definition = ConnectionDefinition {
             name: "erp".into(),
             connector: "scripted".into(),
@@ -290,7 +309,7 @@ impl World {
         let connection: Arc<dyn Connection> = Arc::clone(&system) as _;
         let (sender, reports) = mpsc::unbounded_channel();
         let open = OpenConnection { connection, actions: &ACTIONS };
-        let dispatcher = Dispatcher::start(Arc::new(definition), open, Arc::new(SystemClock), sender);
+        let dispatcher = start(Arc::new(definition), open, Arc::new(SystemClock), sender);
         Self { system, dispatcher, reports }
     }
 

@@ -146,14 +146,7 @@ impl Shared {
     pub(super) async fn load_tail(&self, place: usize, read: u64, times: JobTimes) -> Result<Place, CallError> {
         let since = times.started.min(times.as_of);
         let since = since.checked_sub(TAIL_OVERLAP).unwrap_or(since);
-        let swept = self.sweep_once(place, since, &mut HashMap::new(), |work| Work { loaded: true, ..work }).await;
-        match swept {
-            Err(error) if error.class == ErrorClass::Misconfigured => {
-                let feed = &self.lines[place].feed.name;
-                tracing::warn!(%feed, %error, "what was deleted while a first load ran cannot be listed");
-            }
-            swept => swept?,
-        }
+        self.sweep_once(place, since, &mut HashMap::new(), |work| Work { loaded: true, ..work }).await?;
         let next = Place { read, next: Next::Parents };
         let mutations = vec![self.load_row(place, &next)];
         self.hand_over(Batch { mutations, ..Batch::default() }).await;

@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use connect::{CallError, ErrorClass, Position};
+use connect::{CallError, Position};
 use definitions::{Feed, Release};
 use jiff::Timestamp;
 use model::ObjectName;
@@ -101,7 +101,7 @@ impl Shared {
         let was_done = at.is_done();
         self.tell_load(place, &at);
         let mut jobs = job::Jobs::of(&line.feed);
-        let mut waits = false;
+        let mut told = None;
         while !at.is_done() {
             let next = match &at.next {
                 Next::Begin if jobs.are_possible() => self.start_job(place, at.read, &mut jobs).await,
@@ -115,20 +115,16 @@ impl Shared {
             match next {
                 Ok(next) => {
                     at = next;
-                    waits = false;
-                }
-                Err(error) if error.class == ErrorClass::Misconfigured => {
-                    let (connection, feed) = (&line.feed.connection, &line.feed.name);
-                    tracing::warn!(%connection, %feed, %error, "what was there before cannot be listed; only changes come");
-                    at.next = Next::Parents;
-                    let mutations = vec![self.load_row(place, &at)];
-                    self.hand_over(Batch { mutations, ..Batch::default() }).await;
+                    told = None;
                 }
                 Err(error) => {
-                    if !waits {
-                        tracing::warn!(feed = %line.feed.name, %error, "a first load waits; it goes on where it is");
+                    // Said once, also where somebody has to put it right over there first.
+                    let trouble = error.to_string();
+                    if told.as_ref() != Some(&trouble) {
+                        let (connection, feed) = (&line.feed.connection, &line.feed.name);
+                        tracing::warn!(%connection, %feed, %error, "a first load waits; it goes on where it is");
+                        told = Some(trouble);
                     }
-                    waits = true;
                     tokio::time::sleep(error.retry_after.unwrap_or(PAUSE).clamp(PAUSE, PAUSE_MAX)).await;
                 }
             }

@@ -68,6 +68,16 @@ async fn a_change_that_the_feed_lost_is_found_by_a_sweep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_refused_comes_again() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    *system.refuse_lists.lock().expect("lock") = 2;
+    let world = World::sweeping(folder.path(), &system, "30ms").await;
+    world.until(|_| *system.refuse_lists.lock().expect("lock") == 0).await;
+    system.write("Quote", "1", QUOTE);
+    assert_eq!(&*world.events(1).await[0].key, "Q-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_changes_in_one_second_are_both_found_by_sweeps() {
     let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
     // Salesforce marks changes with whole seconds.

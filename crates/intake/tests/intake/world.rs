@@ -29,6 +29,8 @@ pub(crate) struct System {
     lost: Mutex<bool>,
     /// Whether the feed cannot be followed.
     pub(crate) refuses: Mutex<bool>,
+    /// So many lists of what changed are refused first.
+    pub(crate) refuse_lists: Mutex<u32>,
     mark: Mutex<Option<Arc<str>>>,
     news: tokio::sync::Notify,
     pub(crate) reads: Mutex<HashMap<String, usize>>,
@@ -178,6 +180,10 @@ impl Connection for Wire {
         _: Option<Position>,
     ) -> BoxFuture<'a, Result<ChangePage, CallError>> {
         Box::pin(async move {
+            if let Some(left @ 1..) = Some(&mut *self.0.refuse_lists.lock().expect("lock")) {
+                *left -= 1;
+                return unsupported();
+            }
             let records = self.0.records.lock().expect("lock");
             let of_kind = records.iter().filter(|((kind, _), _)| kind == record);
             let mark = self.0.mark.lock().expect("lock").clone();

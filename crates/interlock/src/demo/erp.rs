@@ -123,7 +123,9 @@ impl Erp {
                 Ok(response) => {
                     let status = response.status();
                     let text = response.text().await.unwrap_or_default();
-                    if !transient(status) && status != StatusCode::FORBIDDEN && status != StatusCode::BAD_REQUEST {
+                    // A token that has ended is refused with 403, a record that somebody else has open with 400.
+                    let is_held = status == StatusCode::BAD_REQUEST && text.contains("currently being processed");
+                    if !transient(status) && status != StatusCode::FORBIDDEN && !is_held {
                         return Err(refused(path, &format!("{status}: {text}")));
                     }
                     format!("{status}: {text}")

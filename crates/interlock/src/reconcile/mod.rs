@@ -18,18 +18,20 @@ mod subject;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 use dispatch::{Dispatcher, SystemClock};
 use jiff::Timestamp;
 use model::{ConnectionName, Problem, Value};
-use reconcile::{Export, Finding, Heading, Pair, ReconcileError, Side, Spool, compare, lines};
-use tokio::sync::mpsc;
+use reconcile::{Export, Finding, Heading, Pair, ReconcileError, Side, Spool, Verdict, compare_while, lines};
+use tokio::sync::{mpsc, oneshot};
 
 use self::reading::{Read, Reader};
 use self::references::References;
-use self::repair::{Patience, Plan};
+use self::repair::{Concerned, Patience, Plan};
 use self::report::{Compared, Found};
 use self::subject::{Subject, Wanted};
 use crate::failure::Failure;
@@ -79,14 +81,32 @@ pub(crate) struct ReconcileArgs {
 /// # Errors
 /// When the sides differ or cannot be compared.
 pub(crate) async fn command(arguments: ReconcileArgs) -> Result<(), Failure> {
+    let stopped_now = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped_now);
+    // A task of its own: the one that compares hears nothing while it does.
+    let asked = tokio::spawn(async move {
+        stop::asked().await;
+        flag.store(true, Ordering::Relaxed);
+    });
     tokio::select! {
-        result = work(arguments) => result,
+        result = work(arguments, stopped_now) => result,
         // What lies on the disk goes as well.
-        () = stop::asked() => Err(Failure::Refused("it was stopped before it was done".to_owned())),
+        _ = asked => Err(stopped()),
     }
 }
 
-async fn work(arguments: ReconcileArgs) -> Result<(), Failure> {
+fn stopped() -> Failure {
+    Failure::Refused("it was stopped before it was done".to_owned())
+}
+
+/// Asks on a thread of its own, so that who presses Ctrl-C instead of answering is not kept waiting for the answer.
+async fn agree(yes: bool, wish: String) -> Result<(), Failure> {
+    let (answer, answered) = oneshot::channel();
+    thread::spawn(move || answer.send(agreed(yes, usize::MAX, &wish)).is_ok());
+    answered.await.unwrap_or_else(|_| Err(Failure::Refused("Nothing was done.".to_owned())))
+}
+
+async fn work(arguments: ReconcileArgs, stopped: Arc<AtomicBool>) -> Result<(), Failure> {
     let project = Project::load(arguments.server.folder(), arguments.server.variables()?)?;
     let wanted = Wanted {
         object: &arguments.object,
@@ -103,7 +123,7 @@ async fn work(arguments: ReconcileArgs) -> Result<(), Failure> {
     let exports = arguments.export.iter().map(|file| Export::create(file, heading.clone()));
     let exports = exports.collect::<Result<Vec<_>, _>>().map_err(|error| Failure::Wrong(error.problem()))?;
     let systems = Systems::open(&project, &subject).await?;
-    let comparison = Comparison { subject: &subject, systems: &systems, folder: arguments.dir.clone() };
+    let comparison = Comparison { subject: &subject, systems: &systems, folder: arguments.dir.clone(), stopped };
     let result = comparison.carry_out(&arguments, client.as_ref(), exports).await;
     systems.stop().await;
     result
@@ -138,13 +158,15 @@ async fn open(project: &Project, name: &ConnectionName) -> Result<Dispatcher, Fa
     let definition = definition.ok_or_else(|| unusable("it is not defined".to_owned()))?;
     // There are no intents, so that nothing is told of any.
     let (reports, _) = mpsc::unbounded_channel();
-    Ok(Dispatcher::start(definition, open, Arc::new(SystemClock), reports))
+    Ok(Dispatcher::start_for_command(definition, open, Arc::new(SystemClock), reports))
 }
 
 struct Comparison<'a> {
     subject: &'a Subject,
     systems: &'a Systems,
     folder: Option<PathBuf>,
+    /// Set when it is asked to stop: comparing occupies its thread, so that it has to look itself.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Comparison<'_> {
@@ -158,10 +180,7 @@ impl Comparison<'_> {
         let (subject, object) = (self.subject, &self.subject.object);
         let references = match client {
             None => Pair::<References>::default(),
-            Some(client) => Pair {
-                left: References::of(client, object, subject.sides.left.as_str()).await?,
-                right: References::of(client, object, subject.sides.right.as_str()).await?,
-            },
+            Some(client) => self.references(client).await?,
         };
         let (compared, plan) = self.compare(&references, None, exports).await?;
         let Some(client) = client.filter(|_| arguments.repair && plan.len() > 0) else {
@@ -172,7 +191,7 @@ impl Comparison<'_> {
             println!("{}", compared.text(subject));
         }
         eprint!("{}", plan.text(subject));
-        agreed(arguments.yes, usize::MAX, &format!("have {} findings of {object} repaired", plan.len()))?;
+        agree(arguments.yes, format!("have {} findings of {object} repaired", plan.len())).await?;
         plan.carry_out(client, subject).await?;
         let left = self.settled(client, &plan).await?;
         let mut value = compared.to_value(subject);
@@ -183,12 +202,23 @@ impl Comparison<'_> {
         if is_mended { Ok(()) } else { Err(Failure::Ended) }
     }
 
+    /// Which record is which, asked of the running Interlock.
+    async fn references(&self, client: &Client) -> Result<Pair<References>, Failure> {
+        let Subject { object, sides, .. } = self.subject;
+        let left = References::of(client, object, sides.left.as_str()).await?;
+        Ok(Pair { left, right: References::of(client, object, sides.right.as_str()).await? })
+    }
+
     /// Compares what is repaired again and again, until it is equal or there is no progress any more.
     async fn settled(&self, client: &Client, plan: &Plan) -> Result<Compared, Failure> {
         let mut patience = Patience::new();
+        let mut concerned: Option<Concerned> = None;
         loop {
             patience.pause().await;
-            let concerned = plan.concerned(client, self.subject).await?;
+            let concerned = match concerned.take().filter(|concerned| concerned.is_complete) {
+                Some(known) => concerned.insert(known),
+                None => concerned.insert(plan.concerned(self.references(client).await?)),
+            };
             let ids = Pair { left: concerned.ids(Side::Left), right: concerned.ids(Side::Right) };
             let (compared, _) = self.compare(&concerned.references, Some(&ids), Vec::new()).await?;
             let left = compared.totals.findings();
@@ -205,7 +235,10 @@ impl Comparison<'_> {
         ids: Option<&Pair<Vec<Arc<str>>>>,
         mut exports: Vec<Export>,
     ) -> Result<(Compared, Plan), Failure> {
-        let of = |error: ReconcileError| Failure::Problem(error.problem());
+        let of = |error: ReconcileError| match error {
+            ReconcileError::Stopped => stopped(),
+            other => Failure::Problem(other.problem()),
+        };
         let folder = self.folder.clone().unwrap_or_else(std::env::temp_dir);
         let spool = || Spool::create(&folder, Arc::clone(&self.subject.shape));
         let (mut left_spool, mut right_spool) = (spool().map_err(of)?, spool().map_err(of)?);
@@ -213,16 +246,22 @@ impl Comparison<'_> {
             self.read(Side::Left, references, ids, &mut left_spool),
             self.read(Side::Right, references, ids, &mut right_spool)
         )?;
-        let subject = self.subject;
+        let (subject, reads) = (self.subject, Pair { left, right });
         let compared = tokio::task::block_in_place(|| {
             let (left_rows, right_rows) = (left_spool.finish()?, right_spool.finish()?);
             let (mut found, mut plan, mut own_forms) = (Found::default(), Plan::default(), 0);
-            let mut totals = compare(&left_rows, &right_rows, |finding| {
+            let goes_on = || !self.stopped.load(Ordering::Relaxed);
+            let mut totals = compare_while(&left_rows, &right_rows, goes_on, |finding| {
                 let Some(finding) = self.without_own_forms(finding) else {
                     own_forms += 1;
                     return Ok::<(), ReconcileError>(());
                 };
-                let lines = lines(&finding, &subject.judge);
+                let mut lines = lines(&finding, &subject.judge);
+                if let Finding::Missing { key, on, .. } = &finding
+                    && reads.of(*on).may_be_unread(key)
+                {
+                    lines.iter_mut().for_each(|line| line.verdict = Verdict::Unread { on: *on });
+                }
                 plan.add(&finding, &lines, &subject.judge);
                 for line in lines {
                     exports.iter_mut().try_for_each(|export| export.line(&line, &subject.judge))?;
@@ -235,6 +274,7 @@ impl Comparison<'_> {
             for export in exports {
                 export.finish(&totals, &subject.judge)?;
             }
+            let Pair { left, right } = reads;
             Ok((Compared { totals, found, own_forms, left, right }, plan))
         });
         compared.map_err(of)

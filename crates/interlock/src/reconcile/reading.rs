@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connect::CallError;
+use connect::{CallError, ErrorClass};
 use definitions::Feed;
 use dispatch::Dispatcher;
 use futures::stream::{FuturesOrdered, StreamExt as _};
@@ -22,6 +22,8 @@ const GATHER: usize = 200;
 const AT_ONCE: usize = 8;
 /// How many records that cannot be read are told one by one.
 const TOLD_MAX: usize = 20;
+/// Of how many such records the keys are kept.
+const UNREAD_MAX: usize = 100_000;
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// One side while it is read.
@@ -42,6 +44,24 @@ pub(super) struct Read {
     pub(super) unreadable: u64,
     /// The first of these, with the reason.
     pub(super) told: Vec<String>,
+    /// The keys of these, where they are known.
+    unread: HashSet<Arc<str>>,
+    /// Whether there are some whose key is not known, or is not kept any more.
+    unread_unknown: bool,
+}
+
+impl Read {
+    /// Whether a record of this key, of which nothing was read, may be one that cannot be read.
+    pub(super) fn may_be_unread(&self, key: &str) -> bool {
+        self.unread_unknown || self.unread.contains(key)
+    }
+
+    fn note_unread(&mut self, key: Option<&str>) {
+        match key {
+            Some(key) if self.unread.len() < UNREAD_MAX => drop(self.unread.insert(key.into())),
+            _ => self.unread_unknown = true,
+        }
+    }
 }
 
 /// Records that are in the spool already, by two hashes of their ids: 128 bits, so that no two are taken for one.
@@ -76,7 +96,7 @@ impl Reader<'_> {
             let mut page = None;
             loop {
                 let found = self.dispatcher.changed_since(&feed.record, Timestamp::UNIX_EPOCH, page.clone()).await;
-                let found = found.map_err(|error| self.failed(&error))?;
+                let found = found.map_err(|error| self.failed("listed", &error))?;
                 let ids: Vec<Arc<str>> = found.records.into_iter().map(|(id, _)| id).collect();
                 for part in ids.chunks(GATHER) {
                     under_way.push_back(self.read(feed, part.to_vec()));
@@ -135,6 +155,12 @@ impl Reader<'_> {
         read: &mut Read,
     ) -> Result<(), Problem> {
         for (id, record) in records {
+            // What is refused to this user altogether is no matter of single records.
+            if let Err(error) = &record
+                && matches!(error.class, ErrorClass::Misconfigured | ErrorClass::Unauthorized)
+            {
+                return Err(self.failed("read", error));
+            }
             let canonical = match record {
                 Ok(record) => feed.canonical(&record).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -145,6 +171,7 @@ impl Reader<'_> {
                 Ok(None) => continue,
                 Err(reason) => {
                     read.unreadable += 1;
+                    read.note_unread(self.references.key(&id));
                     if read.told.len() < TOLD_MAX {
                         read.told.push(harmless(&format!("{} {id}: {reason}", self.name())));
                     }
@@ -172,8 +199,8 @@ impl Reader<'_> {
         self.subject.sides.of(self.side).as_str()
     }
 
-    fn failed(&self, error: &CallError) -> Problem {
-        let message = format!("the records of {} cannot be listed: {}", self.name(), harmless(&error.to_string()));
+    fn failed(&self, what: &str, error: &CallError) -> Problem {
+        let message = format!("the records of {} cannot be {what}: {}", self.name(), harmless(&error.to_string()));
         Problem::new("IL-REC-025", message, "Check what its user may read")
     }
 }

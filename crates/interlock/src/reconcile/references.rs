@@ -17,11 +17,11 @@ pub(super) struct References {
 
 /// Cross-references while they come in, in any order.
 #[derive(Debug, Default)]
-pub(super) struct Gathered(References);
+struct Gathered(References);
 
 impl Gathered {
     /// One more.
-    pub(super) fn add(&mut self, id: &str, key: &str) {
+    fn add(&mut self, id: &str, key: &str) {
         let text = &mut self.0.text;
         let mut put = |part: &str| {
             let from = text.len();
@@ -33,7 +33,7 @@ impl Gathered {
     }
 
     /// All are in.
-    pub(super) fn finish(self) -> References {
+    fn finish(self) -> References {
         let References { text, mut places } = self.0;
         places.sort_unstable_by(|one, other| text.get(one.0.clone()).cmp(&text.get(other.0.clone())));
         References { text, places }
@@ -41,47 +41,39 @@ impl Gathered {
 }
 
 impl References {
-    /// Asks for all of a connection.
+    /// Asks for all of a connection, page by page.
     ///
     /// # Errors
     /// When Interlock cannot be asked.
     pub(super) async fn of(client: &Client, object: &ObjectName, connection: &str) -> Result<Self, Trouble> {
         let mut gathered = Gathered::default();
-        each(client, object, connection, |key, id| gathered.add(id, key)).await?;
-        Ok(gathered.finish())
+        let mut after = String::new();
+        loop {
+            let query = [("connection", connection), ("after", after.as_str())];
+            let page = client.ask(&["objects", object.as_str(), "references"], &query).await?;
+            for one in page.get("references").items() {
+                if let (Some(key), Some(id)) = (one.get("key").as_str(), one.get("id").as_str()) {
+                    gathered.add(id, key);
+                }
+            }
+            match page.get("next") {
+                // Keys only grow, so that this ends whatever answers.
+                Value::String(next) if **next > *after => after = next.to_string(),
+                _ => return Ok(gathered.finish()),
+            }
+        }
+    }
+
+    /// All ids with their keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let text = |place: &Range<usize>| self.text.get(place.clone());
+        self.places.iter().filter_map(move |(id, key)| Some((text(id)?, text(key)?)))
     }
 
     /// The key of a record.
     pub(super) fn key(&self, id: &str) -> Option<&str> {
         let found = self.places.binary_search_by(|place| self.text.get(place.0.clone()).cmp(&Some(id))).ok()?;
         self.text.get(self.places.get(found)?.1.clone())
-    }
-}
-
-/// Asks for all cross-references of a connection, page by page.
-///
-/// # Errors
-/// When Interlock cannot be asked.
-pub(super) async fn each(
-    client: &Client,
-    object: &ObjectName,
-    connection: &str,
-    mut take: impl FnMut(&str, &str),
-) -> Result<(), Trouble> {
-    let mut after = String::new();
-    loop {
-        let query = [("connection", connection), ("after", after.as_str())];
-        let page = client.ask(&["objects", object.as_str(), "references"], &query).await?;
-        for one in page.get("references").items() {
-            if let (Some(key), Some(id)) = (one.get("key").as_str(), one.get("id").as_str()) {
-                take(key, id);
-            }
-        }
-        match page.get("next") {
-            // Keys only grow, so that this ends whatever answers.
-            Value::String(next) if **next > *after => after = next.to_string(),
-            _ => return Ok(()),
-        }
     }
 }
 
@@ -97,6 +89,7 @@ mod tests {
         }
         let references = gathered.finish();
         assert_eq!(references.places.len(), 4);
+        assert_eq!(references.iter().nth(1), Some(("001", "A")));
         for (id, key) in [("001", Some("A")), ("9", Some("C")), ("10", Some("B")), ("1", None), ("99", None)] {
             assert_eq!(references.key(id), key, "{id}");
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use model::{Problem, Value};
 use reconcile::{Finding, Judge, Line, Pair, Side, Verdict};
 
-use super::references::{Gathered, References, each};
+use super::references::References;
 use super::subject::Subject;
 use crate::failure::Failure;
 use crate::ops::Client;
@@ -137,43 +137,28 @@ impl Plan {
         Ok(())
     }
 
-    /// Which records these findings are about now: those that were made meanwhile have ids, and those that were not known have
-    /// keys.
-    ///
-    /// # Errors
-    /// When Interlock cannot be asked.
-    pub(super) async fn concerned(&self, client: &Client, subject: &Subject) -> Result<Concerned, Failure> {
-        let mut keys: HashSet<Arc<str>> = self.wanted.iter().map(|wanted| Arc::clone(&wanted.key)).collect();
-        let mut ids = Pair { left: HashSet::new(), right: HashSet::new() };
-        for wanted in &self.wanted {
-            for side in [Side::Left, Side::Right] {
-                ids.of_mut(side).extend(wanted.ids.of(side).clone());
+    /// Which records these findings are about, by these cross-references: those that were made meanwhile have ids, and those that
+    /// were not known have keys.
+    pub(super) fn concerned(&self, references: Pair<References>) -> Concerned {
+        let mut keys: HashSet<&str> = self.wanted.iter().map(|wanted| &*wanted.key).collect();
+        let mut ids = Pair { left: HashSet::<Arc<str>>::new(), right: HashSet::new() };
+        for (wanted, side) in self.wanted.iter().flat_map(|wanted| [(wanted, Side::Left), (wanted, Side::Right)]) {
+            if let Some(id) = wanted.ids.of(side) {
+                keys.extend(references.of(side).key(id));
+                ids.of_mut(side).insert(Arc::clone(id));
             }
         }
         for side in [Side::Left, Side::Right] {
-            let (known, keys) = (ids.of(side), &mut keys);
-            let connection = subject.sides.of(side).as_str();
-            each(client, &subject.object, connection, |key, id| {
-                if known.contains(id) {
-                    keys.insert(key.into());
-                }
-            })
-            .await?;
+            let records = references.of(side).iter().filter(|(_, key)| keys.contains(key));
+            ids.of_mut(side).extend(records.map(|(id, _)| Arc::from(id)));
         }
-        let mut references = Pair::<References>::default();
-        for side in [Side::Left, Side::Right] {
-            let (known, mut gathered) = (ids.of_mut(side), Gathered::default());
-            let connection = subject.sides.of(side).as_str();
-            each(client, &subject.object, connection, |key, id| {
-                if keys.contains(key) {
-                    gathered.add(id, key);
-                    known.insert(id.into());
-                }
-            })
-            .await?;
-            *references.of_mut(side) = gathered.finish();
-        }
-        Ok(Concerned { ids, references })
+        let is_known = |wanted: &Wanted| {
+            let key = |side| references.of(side).key(wanted.ids.of(side).as_deref()?);
+            let both = [key(Side::Left), key(Side::Right)];
+            both.iter().all(Option::is_some) && both[0] == both[1]
+        };
+        let is_complete = self.wanted.iter().all(is_known);
+        Concerned { ids, references, is_complete }
     }
 }
 
@@ -181,6 +166,8 @@ impl Plan {
 pub(super) struct Concerned {
     ids: Pair<HashSet<Arc<str>>>,
     pub(super) references: Pair<References>,
+    /// Whether both records of every finding are known, so that asking again would tell nothing new.
+    pub(super) is_complete: bool,
 }
 
 impl Concerned {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Decimal, Value};
 use proptest::prelude::*;
-use reconcile::{Finding, Side, Totals};
+use reconcile::{Finding, ReconcileError, Side, Totals, compare_while};
 use sync::{fields_of, is_same};
 
-use crate::world::{Given, compared, row, shape};
+use crate::world::{Given, compared, row, shape, spooled};
 
 fn value() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["null", "\"\"", "\"a\"", "\"b\"", "1", "1.0", "1.5", "1.50", "true", "[]", "{\"x\":1}"])
@@ -188,4 +188,15 @@ proptest! {
         }
         prop_assert_eq!(told, [sums(&left), sums(&right)]);
     }
+}
+
+#[test]
+fn a_comparison_that_is_not_wanted_any_more_ends_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = [row("A", "1", r#"{"name": "one"}"#), row("B", "2", r#"{"name": "two"}"#)];
+    let (left, right) = (spooled(&folder, &rows), spooled(&folder, &[]));
+    let stopped = compare_while(&left, &right, || false, |_| Ok::<(), ReconcileError>(()));
+    assert!(matches!(stopped, Err(ReconcileError::Stopped)), "{stopped:?}");
+    drop((left, right));
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 0);
 }

@@ -66,3 +66,11 @@ fn records_are_made_where_something_makes_them() {
     let pair = Pair { left: None, right: None };
     assert_eq!(undeclared.member("name", &pair), Verdict::Undeclared);
 }
+
+#[test]
+fn nothing_is_written_where_the_missing_record_may_only_be_unreadable() {
+    let verdict = Verdict::Unread { on: Side::Right };
+    assert_eq!((verdict.word(), verdict.written(), verdict.owner()), ("unread", None, None));
+    let sentence = judge().sentence(&verdict);
+    assert_eq!(sentence, "it may be a record of erp that cannot be read: none is made until it can be");
+}

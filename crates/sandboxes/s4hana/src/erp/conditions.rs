@@ -334,6 +334,9 @@ pub(crate) fn set_list_price(
                 && period.text(validity, "DistributionChannel") == channel.as_str()
                 && period.text(validity, "Customer").is_empty()
                 && end_of(period) == FOREVER
+                && work.store.tables[head.id]
+                    .get(period.text(validity, "ConditionRecord"))
+                    .is_some_and(|record| record.text(head, "ConditionType") == PRICES[0])
         };
         let known = of_material(work.store, material).find(is_list);
         let known = known.map(|period| period.text(validity, "ConditionRecord").to_owned());
