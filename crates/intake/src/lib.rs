@@ -7,6 +7,7 @@
 //! cross-reference is learnt; also when it was handed over without its parent meanwhile.
 
 mod convert;
+mod coverage;
 mod figures;
 mod first_load;
 mod inbox;
@@ -30,9 +31,11 @@ use store::{InboxRow, Mutation, Store};
 use tokio::task::JoinHandle;
 
 pub use convert::look_row;
-pub use figures::{FeedFigures, LoadFigures};
+pub use coverage::GapReason;
+pub use figures::{CoverageFigures, FeedFigures, GapFigures, LoadFigures};
 pub use first_load::loading;
 pub use inbox::{NotReceived, Received, RefusedEvent};
+pub use parking::parked_row_id;
 
 use crate::parking::{Parent, Parking};
 use crate::record::Line;
@@ -180,6 +183,7 @@ impl Intake {
         let compared = release.synchronised.keys().cloned().collect();
         let loading = Mutex::default();
         let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, compared, loading, tasks });
+        shared.recover_coverage().map_err(|error| error.problem())?;
         shared.recover().await?;
         let loads = shared.first_loads(&release);
         for place in 0..shared.lines.len() {
@@ -249,7 +253,8 @@ impl Intake {
     /// The counters.
     #[must_use]
     pub fn figures(&self) -> Vec<FeedFigures> {
-        self.shared.lines.iter().map(|line| line.figures()).collect()
+        let now = self.shared.clock.now();
+        self.shared.lines.iter().map(|line| line.figures(now)).collect()
     }
 
     /// Takes nothing new.

@@ -14,8 +14,8 @@ use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{
-    buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, queue_path, resolution, stage,
-    system,
+    buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, queue_path, record_path,
+    resolution, stage, system,
 };
 use crate::reads::read;
 use crate::record_form::{self, Mistakes, Shown};
@@ -62,6 +62,7 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
                     p #matter-now .sub data-live {
                         a #matter-link .link href=(matter_path(&story.matter)) { (story.matter.title) " · " (matter_name(&story.matter)) }
                         " " (stage(&story.matter.stage))
+                        @if here.release.synchronised.contains_key(&*story.matter.object) { " · " a.link data-record href=(record_path(&story.matter.object, &story.matter.key)) { "The record" } }
                     }
                 }
             }

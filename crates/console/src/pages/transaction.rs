@@ -15,7 +15,7 @@ use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{
-    buttons, csrf, drawn, icon, item_path, matter_name, matter_path, no_default, note_hint, nothing, offset, pager,
+    buttons, csrf, drawn, icon, item_path, matter_link, matter_path, no_default, note_hint, nothing, offset, pager,
     resolution, run_status, stage, steps, system, workflow_path,
 };
 use crate::picture::{self, Picture};
@@ -50,7 +50,7 @@ pub(crate) async fn page(
             div {
                 nav.crumbs aria-label="Where this is" { a href="/transactions" { "Transactions" } }
                 h1 { (matter.title) }
-                p.sub { (matter_name(matter)) " · " (stage(&matter.stage)) " · began " (time(matter.opened_at, here.now)) " · changed " (time(matter.updated_at, here.now)) }
+                p.sub { (matter_link(&here.release, matter)) " · " (stage(&matter.stage)) " · began " (time(matter.opened_at, here.now)) " · changed " (time(matter.updated_at, here.now)) }
             }
             @if let Some(amount) = &matter.amount { div.amount { (money(amount)) small { "worth" } } }
         }

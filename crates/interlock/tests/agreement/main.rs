@@ -1,16 +1,19 @@
 //! Customers that are kept the same in Salesforce and S/4HANA, and products that go from there to here, through the program and
 //! both simulated systems.
 
+mod coverage;
 mod deletions;
 mod first_load;
 #[path = "../wrong_input/http.rs"]
 mod http;
 mod matching;
+mod pages;
 mod products;
 #[path = "../wrong_input/program.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod program;
 mod reconcile;
+mod records;
 #[path = "../wrong_input/systems.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod systems;

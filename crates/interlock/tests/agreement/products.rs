@@ -13,14 +13,14 @@ const PRICES: &str = "API_SLSPRICINGCONDITIONRECORD_SRV/A_SlsPrcgConditionRecord
 
 /// What people in the ERP do.
 impl World {
-    fn sweep_often(&self) {
+    pub(crate) fn sweep_often(&self) {
         for (file, times) in [("connections/crm.yaml", 4), ("connections/erp.yaml", 3)] {
             (0..times).for_each(|_| self.edit(file, "every: 20s", "every: 1s"));
         }
         self.edit("connections/erp.yaml", "every: 60s", "every: 1s");
     }
 
-    fn create_product(&self, number: &str, name: &str, unit: &str) {
+    pub(crate) fn create_product(&self, number: &str, name: &str, unit: &str) {
         let product = json!({
             "Product": number, "ProductType": "HAWA", "BaseUnit": unit, "ProductGroup": "L002",
             "to_Description": [
@@ -43,7 +43,7 @@ impl World {
     }
 
     /// The number of the condition record.
-    fn create_price(&self, number: &str, amount: &str, currency: &str) -> String {
+    pub(crate) fn create_price(&self, number: &str, amount: &str, currency: &str) -> String {
         let price = json!({
             "ConditionType": "PPR0", "ConditionRateValue": amount, "ConditionRateValueUnit": currency,
             "to_SlsPrcgCndnRecdValidity": [
