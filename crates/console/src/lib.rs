@@ -11,6 +11,7 @@
 //! | `live.rs` | pages that change while they are looked at: server-sent events |
 //! | `act.rs` | what people do by a form: decide on items, one or many, and operate runs |
 //! | `actions.rs` | which actions an item has, who may take them, and taking one |
+//! | `choosing.rs` | what people need to choose: what each action will do, records side by side |
 //! | `record_form.rs` | a record as a form, and a form as a record |
 //! | `ops.rs`, `ops_runs.rs`, `ops_objects.rs`, `ops_records.rs`, `ops_metrics.rs` | the same for programs: a JSON API under `/ops` |
 //! | `picture.rs` | workflows as pictures, and on them how runs stand |
@@ -20,6 +21,7 @@
 
 mod act;
 mod actions;
+mod choosing;
 mod door;
 mod format;
 mod here;

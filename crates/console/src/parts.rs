@@ -11,6 +11,7 @@ use store::{RunStatus, TransactionRow, WorkItemRow, WorkItemStatus};
 use workflow::draw::Entry;
 
 use crate::actions::{Choice, queue_title};
+use crate::choosing::in_words;
 use crate::door::encoded;
 use crate::format::{amount, due, label, time};
 use crate::here::Here;
@@ -245,9 +246,9 @@ pub(crate) fn items(rows: &[&WorkItemRow], release: &Release, now: Timestamp) ->
         ul.work {
             @for item in rows {
                 li data-row data-item=(item.id) {
-                    a.title href=(item_path(item)) { (item.title) }
+                    a.title href=(item_path(item)) { (in_words(&item.title, release)) }
                     span.right.strong { (amount(item.amount.as_ref())) }
-                    span.reason { (item.reason) }
+                    span.reason { (in_words(&item.reason, release)) }
                     span.right.under { (due(item.due_at, now)) }
                     span.under { (queue_title(release, &item.queue)) }
                 }

@@ -8,6 +8,7 @@ use model::{Value, WorkItemId};
 use store::{WorkItemRow, WorkItemStatus};
 
 use crate::actions::{Choice, Refused, choices, queue_title, who};
+use crate::choosing::{candidates, compared, heading, in_words, meaning};
 use crate::door::Posted;
 use crate::format::{counted, due, label, money, time};
 use crate::here::Here;
@@ -44,9 +45,13 @@ pub(crate) async fn refused(here: Here, id: WorkItemId, refusal: Refusal) -> Res
 
 async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response {
     let release = here.release.clone();
-    let found = read(here.console.operations.store(), move |store| item_view(store, &release, id));
-    let ItemView { item, story } = match found.await {
-        Ok(Some(view)) => view,
+    let found = read(here.console.operations.store(), move |store| {
+        let Some(view) = item_view(store, &release, id)? else { return Ok(None) };
+        let candidates = candidates(store, &view.item)?;
+        Ok(Some((view, candidates)))
+    });
+    let (ItemView { item, story }, candidates) = match found.await {
+        Ok(Some(found)) => found,
         Ok(None) => return problem::missing(&here, "work item"),
         Err(error) => return problem::unavailable(&error),
     };
@@ -57,10 +62,10 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
         header.head {
             div {
                 nav.crumbs aria-label="Where this is" { a href="/queues" { "Work queues" } span { "/" } a href=(queue_path(&item.queue)) { (queue) } }
-                h1 { (item.title) }
+                h1 { (heading(&item, &here.release)) }
                 @if let Some(story) = &story {
                     p #matter-now .sub data-live {
-                        a #matter-link .link href=(matter_path(&story.matter)) { (story.matter.title) " · " (matter_name(&story.matter)) }
+                        a #matter-link .link href=(matter_path(&story.matter)) { (in_words(&story.matter.title, &here.release)) " · " (matter_name(&story.matter)) }
                         " " (stage(&story.matter.stage))
                         @if here.release.synchronised.contains_key(&*story.matter.object) { " · " a.link data-record href=(record_path(&story.matter.object, &story.matter.key)) { "The record" } }
                     }
@@ -78,9 +83,10 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
             div.stack {
                 section.card.pad.reason-card.over[item.status != WorkItemStatus::Open] aria-label="Why a person is needed" {
                     h2 { (if item.status == WorkItemStatus::Open { "Why it waits" } else { "Why it waited" }) }
-                    p.reason #reason { (item.reason) }
+                    p.reason #reason { (in_words(&item.reason, &here.release)) }
                     (fault(&item))
                 }
+                (compared(&item, &candidates, &here.release))
                 @if item.status == WorkItemStatus::Open { (form(&here, &item, refusal.as_ref())) } @else { (over(&here, &item)) }
                 @if let Some(story) = &story { (trace(&here, story)) }
             }
@@ -90,7 +96,7 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
                     section.part {
                         header { h2 { "Next in " (queue) } }
                         a #next-item .card.pad.next href=(item_path(next)) data-next {
-                            span.title { (next.title) }
+                            span.title { (in_words(&next.title, &here.release)) }
                             span.under { @if let Some(amount) = &next.amount { (money(amount)) " · " } (due(next.due_at, here.now)) }
                         }
                     }
@@ -133,7 +139,8 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
         form #item-form .card method="post" action=(item_path(item)) {
             (csrf(&here.visitor))
             (no_default())
-            @if !is_empty(record) {
+            // What it may be stands above, beside the record.
+            @if !is_empty(record) && item.content.get("candidates").items().is_empty() {
                 div #record .pad.record {
                     h2 { (if shown.editable { "The record, to be corrected here" } else { "The record" }) }
                     (record_form::form(record, shown))
@@ -150,8 +157,20 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
                         span #note-hint .faint { (note_hint(&choices).unwrap_or_else(|| "Optional: what the next reader should know.".to_owned())) }
                     }
                     div #actions .actions { (buttons(&choices, true)) }
+                    (meanings(item, &choices))
                 }
             }
+        }
+    }
+}
+
+/// What each action will do, as far as that does not go without saying.
+fn meanings(item: &WorkItemRow, choices: &[Choice]) -> Markup {
+    let told: Vec<_> =
+        choices.iter().filter_map(|choice| Some((&choice.label, meaning(item, &choice.name)?))).collect();
+    html! {
+        @if !told.is_empty() {
+            dl #meanings .meanings { @for (name, means) in told { div { dt { (name) } dd { (means) } } } }
         }
     }
 }

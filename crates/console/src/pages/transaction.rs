@@ -10,6 +10,7 @@ use store::{RunRow, RunStatus, WorkItemRow, WorkItemStatus};
 use workflow::WaitingFor;
 
 use crate::actions::{choices, may_operate, queue_title, who};
+use crate::choosing::in_words;
 use crate::format::{amount, counted, due, exact, label, money, relative, time};
 use crate::here::Here;
 use crate::layout;
@@ -109,8 +110,8 @@ fn notice(here: &Here, story: &Story, item: &WorkItemRow) -> Markup {
                 (icon("person"))
                 div.grow {
                     p.kicker { "Waits for a person: " (queue_title(&here.release, &item.queue)) }
-                    h2 { (item.title) }
-                    p.reason { (item.reason) }
+                    h2 { (in_words(&item.title, &here.release)) }
+                    p.reason { (in_words(&item.reason, &here.release)) }
                     p.under {
                         @if let Some(amount) = &item.amount { strong { (money(amount)) } " at stake · " }
                         "opened " (time(item.opened_at, here.now)) " · " (due(item.due_at, here.now))
