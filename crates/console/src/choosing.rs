@@ -170,6 +170,7 @@ fn shown(value: &Value, member: &str) -> String {
     match found {
         Value::Null => String::new(),
         Value::String(text) => text.to_string(),
+        Value::Bool(is) => if *is { "yes" } else { "no" }.to_owned(),
         other => other.to_string(),
     }
 }

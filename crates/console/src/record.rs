@@ -8,7 +8,7 @@ use model::{Problem, Value};
 use store::{
     JournalRow, Page, Store, StoreError, SyncedRow, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus,
 };
-use sync::Agreement;
+use sync::{Agreement, Turns};
 
 use crate::story::LINES_MAX;
 
@@ -55,6 +55,9 @@ impl Record {
     pub(crate) fn state(&self) -> &str {
         match &self.matter {
             Some(_) if !self.parked.is_empty() => "waits for its parent",
+            Some(matter) if &*matter.stage == "in agreement" && self.agreement.turns.values().any(Turns::rests) => {
+                "goes to and fro"
+            }
             Some(matter) => &matter.stage,
             None => "new",
         }

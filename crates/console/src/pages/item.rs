@@ -1,8 +1,11 @@
 //! One work item: what happened, why a person is needed, what it is worth, and what can be done.
 
+use std::sync::Arc;
+
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
+use definitions::Release;
 use maud::{Markup, html};
 use model::{Value, WorkItemId};
 use store::{WorkItemRow, WorkItemStatus};
@@ -124,7 +127,10 @@ fn fault(item: &WorkItemRow) -> Markup {
 fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
     let may = here.may_act(&item.queue);
     let choices: Vec<Choice> = if may { choices(&here.release, item) } else { Vec::new() };
-    let record = item.content.get("record");
+    let is_conflict = item.content.get("kind").as_str() == Some("conflict");
+    let said = item.content.get("record");
+    let by_system = is_conflict.then(|| by_system(&here.release, said));
+    let record = by_system.as_ref().unwrap_or(said);
     let none = Mistakes::new();
     let shown = Shown {
         posted: refusal.map(|refusal| &refusal.posted),
@@ -142,7 +148,7 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
             // What it may be stands above, beside the record.
             @if !is_empty(record) && item.content.get("candidates").items().is_empty() {
                 div #record .pad.record {
-                    h2 { (if shown.editable { "The record, to be corrected here" } else { "The record" }) }
+                    h2 { (if shown.editable { "The record, to be corrected here" } else if is_conflict { "What each system says" } else { "The record" }) }
                     (record_form::form(record, shown))
                 }
             }
@@ -162,6 +168,12 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
             }
         }
     }
+}
+
+/// What each system says, under the name that people have for it.
+fn by_system(release: &Release, said: &Value) -> Value {
+    let said = said.as_object().into_iter().flatten();
+    Value::object(said.map(|(side, value)| (Arc::<str>::from(system(release, side)), value.clone())))
 }
 
 /// What each action will do, as far as that does not go without saying.
@@ -207,6 +219,7 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
         Some("failure") => "A workflow failed",
         Some("unreadable") => "A record cannot be read",
         Some("identity") => "Not clear which object a record is",
+        Some("write") if text("field").is_some() => "Two systems undo each other's change",
         Some("write") => "A system does not take a change",
         Some("conflict") => "Two systems say different things",
         Some("deleted") => "Deleted in one system",

@@ -1,6 +1,8 @@
 //! One object that systems are kept in agreement about: each member with its value, where it comes from, and what each system
 //! holds; its record in each system, what it waits for, and all that happened to it.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
 use axum::response::Response;
@@ -20,6 +22,8 @@ use crate::timeline::timeline;
 
 /// Longest value in a cell, in characters; all of it is in the cell's title.
 const SHOWN_MAX: usize = 160;
+/// How many items of a list are shown.
+const ITEMS_SHOWN: usize = 10;
 
 /// `GET /records/{object}/{key}?from=…`
 pub(crate) async fn page(
@@ -83,6 +87,9 @@ fn meaning(record: &Record) -> &'static str {
             "It is made in the other system when everything is read that there was before the first start."
         }
         "in conflict" => "Systems say different things, and nobody owns the member: a person decides.",
+        "goes to and fro" => {
+            "Two systems write a member to and fro. It is left alone until another value comes or a person tries it again."
+        }
         "refused" => "A system does not take what is agreed: see the work item.",
         "deletion to be decided" => "It was deleted in one system: a person decides what becomes of the other records.",
         "deleted" => "It was deleted, or merged into another record. Nothing is written to it any more.",
@@ -93,7 +100,9 @@ fn meaning(record: &Record) -> &'static str {
 fn members(here: &Here, record: &Record) -> Markup {
     let policy = &record.synchronised.policy;
     let mut names: Vec<_> = record.agreement.fields(policy).into_iter().collect();
-    names.sort();
+    // What needs somebody stands in front.
+    let is_settled = |name: &str| record.agreement.explain(policy, name).standing == Standing::Settled;
+    names.sort_by_cached_key(|name| (is_settled(name), Arc::clone(name)));
     html! {
         div.scroll {
             table.list.members {
@@ -116,7 +125,7 @@ fn members(here: &Here, record: &Record) -> Markup {
                                     Standing::Rests => span.badge.warn { "Goes to and fro" },
                                 }
                             }
-                            @for side in &explained.sides { td data-side=(side.side) { (held(side)) } }
+                            @for side in &explained.sides { td data-side=(side.side) { (held(side, explained.standing)) } }
                             td { (why(here, &explained)) }
                         }
                     }
@@ -127,11 +136,13 @@ fn members(here: &Here, record: &Record) -> Markup {
 }
 
 /// What a system holds, and why that is not what is agreed.
-fn held(side: &SideExplanation<'_>) -> Markup {
+fn held(side: &SideExplanation<'_>, standing: Standing) -> Markup {
     let (tone, word) = match side.state {
         Reach::Same => ("good", "Same"),
         Reach::OwnForm => ("good", "Its own form"),
         Reach::UnderWay => ("info", "Being written"),
+        // Nothing is written before somebody decided, or it is left alone.
+        Reach::Open if standing != Standing::Settled => ("warn", "Says otherwise"),
         Reach::Open => ("info", "Yet to be written"),
         Reach::Refused => ("bad", "Refused"),
         Reach::NotWritten => ("", "Not written there"),
@@ -231,11 +242,22 @@ fn sentence(text: &str) -> String {
 }
 
 /// A value as people read it.
-fn value(value: &Value) -> Markup {
-    let text = match value {
+fn value(own: &Value) -> Markup {
+    let text = match own {
         Value::Null => return html! { span.faint { "–" } },
         Value::String(text) if text.is_empty() => return html! { span.faint { "empty" } },
         Value::String(text) => text.to_string(),
+        Value::Bool(is) => if *is { "yes" } else { "no" }.to_owned(),
+        Value::Array(items) if items.is_empty() => return html! { span.faint { "none" } },
+        Value::Array(items) => {
+            return html! { @for item in items.iter().take(ITEMS_SHOWN) { span.item { (value(item)) } } @if items.len() > ITEMS_SHOWN { span.faint { "and " (items.len() - ITEMS_SHOWN) " more" } } };
+        }
+        Value::Object(members) => {
+            let said = members.values().filter(|member| !member.is_null() && member.as_str() != Some(""));
+            said.map(|member| member.as_str().map_or_else(|| json::to_string(member), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
         other => json::to_string(other),
     };
     match text.char_indices().nth(SHOWN_MAX) {

@@ -131,6 +131,7 @@ fn looks(runtime: &tokio::runtime::Runtime, browser: &Browser) {
                     "which searchTerm is right?",
                     "Keep “ASHFORD” of Salesforce",
                     "Keep “GIFTS” of S/4HANA",
+                    "What each system says",
                     "It counts from now on",
                 ],
             ),
@@ -167,6 +168,7 @@ fn looks(runtime: &tokio::runtime::Runtime, browser: &Browser) {
         browser.sees("What is agreed, and what each system holds").await;
         browser.sees("Waits for a person").await;
         browser.sees("A person decides").await;
+        browser.sees("Says otherwise").await;
         browser.screenshot("steward-record").await;
         browser.click("//main//a[contains(., 'which searchTerm is right?')]").await;
         browser.is_at(&path(&conflict)).await;

@@ -47,11 +47,12 @@ impl SqliteStore {
     ) -> Result<Vec<SyncedRow>, StoreError> {
         self.list(
             // The inner one reads the index alone: the states of all objects would be a thousand times as much.
-            "select * from synced where object = ?1 and key in (
-                 select key from synced indexed by synced_by_title
+            "select synced.* from (
+                 select title, key from synced indexed by synced_by_title
                  where object = ?1 and (title collate nocase, key) > (?3, ?4) and instr(lower(title), lower(?2)) > 0
                  order by title collate nocase, key limit ?5
-             ) order by title collate nocase, key",
+             ) as found cross join synced on synced.object = ?1 and synced.key = found.key
+             order by found.title collate nocase, found.key",
             params![object, text, title, key, limit],
             synced,
         )
