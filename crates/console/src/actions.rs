@@ -9,6 +9,7 @@ use runtime::{Decision, RunOperation};
 use store::{WorkItemRow, WorkItemStatus};
 
 use crate::Console;
+use crate::choosing::name_of;
 use crate::format::label;
 use crate::session::has_role;
 
@@ -150,6 +151,11 @@ pub(crate) fn choices(release: &Release, item: &WorkItemRow) -> Vec<Choice> {
         });
     }
     choices.retain(|choice| listed(&choice.name));
+    for choice in &mut choices {
+        if let Some(name) = name_of(release, item, &choice.name) {
+            choice.label = name;
+        }
+    }
     choices
 }
 

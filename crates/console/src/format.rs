@@ -147,7 +147,8 @@ pub(crate) fn rate(value: f64) -> String {
 
 /// A word of a definition as a label: `not-paid` and `notPaid` become `Not paid`, `erpNumber` becomes `ERP number`.
 pub(crate) fn label(word: &str) -> String {
-    let text = spelled(word);
+    // What Salesforce puts behind the names of an org's own fields says nothing to people.
+    let text = spelled(word.strip_suffix("__c").unwrap_or(word));
     let (first, rest) = text.split_once(' ').map_or((&*text, None), |(first, rest)| (first, Some(rest)));
     match (first, rest) {
         ("Erp" | "Crm" | "Id", Some(rest)) => format!("{} {rest}", first.to_uppercase()),
@@ -209,6 +210,7 @@ mod tests {
         assert_eq!(label("erpNumber"), "ERP number");
         assert_eq!(label("orderId"), "Order id");
         assert_eq!(label("paid"), "Paid");
+        assert_eq!(label("Search_Term__c"), "Search Term");
         assert_eq!(label(""), "");
     }
 }

@@ -103,6 +103,7 @@ fn side(here: &Here, entry: &str) -> Markup {
                 (place("overview", "/", "Overview", entry, html! {}))
                 (place("transactions", "/transactions", "Transactions", entry, html! {}))
                 @let waiting = here.board.waiting();
+                @if !here.release.synchronised.is_empty() { (place("records", "/records", "Records", entry, html! {})) }
                 (place("queues", "/queues", "Work queues", entry, html! {
                     @if waiting > 0 { span.count { (count(waiting)) } }
                 }))
@@ -157,6 +158,7 @@ fn keys() -> Markup {
         (&["/"], "Search"),
         (&["g", "o"], "Overview"),
         (&["g", "t"], "Transactions"),
+        (&["g", "r"], "Records"),
         (&["g", "q"], "Work queues"),
         (&["g", "c"], "Connections"),
         (&["?"], "This help"),

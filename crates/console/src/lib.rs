@@ -6,13 +6,14 @@
 //! | `door.rs` | who may come in: sessions, sign-in, the token of forms, safe headers |
 //! | `session.rs` | users by access token, sessions by cookie |
 //! | `here.rs` | what every page is made with: who looks, at which release, and what waits |
-//! | `reads.rs`, `story.rs` | what pages read from the store |
+//! | `reads.rs`, `story.rs`, `record.rs` | what pages read from the store |
 //! | `samples.rs` | rates, and since when a connection is as it is |
 //! | `live.rs` | pages that change while they are looked at: server-sent events |
 //! | `act.rs` | what people do by a form: decide on items, one or many, and operate runs |
 //! | `actions.rs` | which actions an item has, who may take them, and taking one |
+//! | `choosing.rs` | what people need to choose: what each action will do, records side by side |
 //! | `record_form.rs` | a record as a form, and a form as a record |
-//! | `ops.rs`, `ops_runs.rs`, `ops_objects.rs`, `ops_records.rs` | the same for programs: a JSON API under `/ops` |
+//! | `ops.rs`, `ops_runs.rs`, `ops_objects.rs`, `ops_records.rs`, `ops_metrics.rs` | the same for programs: a JSON API under `/ops` |
 //! | `picture.rs` | workflows as pictures, and on them how runs stand |
 //! | `layout.rs`, `parts.rs`, `timeline.rs`, `stages.rs`, `format.rs`, `json_view.rs` | what pages are made of |
 //! | `pages/` | one file per page |
@@ -20,6 +21,7 @@
 
 mod act;
 mod actions;
+mod choosing;
 mod door;
 mod format;
 mod here;
@@ -28,6 +30,7 @@ mod layout;
 mod live;
 mod operations;
 mod ops;
+mod ops_metrics;
 mod ops_objects;
 mod ops_records;
 mod ops_runs;
@@ -35,6 +38,7 @@ mod pages;
 mod parts;
 mod picture;
 mod reads;
+mod record;
 mod record_form;
 mod samples;
 mod session;
@@ -109,6 +113,9 @@ pub fn router(
         .route("/queues", get(pages::queues::page))
         .route("/queues/{queue}", get(pages::queue::page).post(act::many))
         .route("/items/{id}", get(pages::item::page).post(act::one))
+        .route("/records", get(pages::records::first))
+        .route("/records/{object}", get(pages::records::page))
+        .route("/records/{object}/{key}", get(pages::record::page))
         .route("/connections", get(pages::connections::page))
         .route("/workflows/{name}", get(pages::workflow::page))
         .route("/live", get(live::follow))
@@ -116,6 +123,7 @@ pub fn router(
         .route("/sign-out", post(door::sign_out))
         .route("/assets/{name}", get(layout::asset))
         .route("/ops/overview", get(ops::overview))
+        .route("/ops/metrics", get(ops_metrics::metrics))
         .route("/ops/items", get(ops::items))
         .route("/ops/items/{id}", get(ops::item))
         .route("/ops/items/{id}/{action}", post(ops::decide))

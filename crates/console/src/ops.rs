@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use definitions::{Release, User};
 use model::{Money, Problem, RunId, TransactionId, Value, WorkItemId, json};
-use runtime::ConnectionState;
+use runtime::{ConnectionState, FeedFigures};
 use store::{JournalRow, Page, RunStatus, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
 
 use crate::Console;
@@ -177,7 +177,9 @@ pub(crate) async fn overview(caller: Caller) -> Answer {
                 ("name", Value::from(Arc::clone(&one.name))),
                 ("changes", whole(one.changes)),
                 ("healed", whole(one.healed)),
+                ("waiting_for_parents", whole(one.waiting_for_parents)),
                 ("refused", whole(one.refused)),
+                ("coverage", coverage_value(one)),
             ])
         })
         .collect();
@@ -198,6 +200,27 @@ pub(crate) async fn overview(caller: Caller) -> Answer {
             ]),
         ),
     ])))
+}
+
+/// What is proven of a feed, and what is not; `null` for one that nothing sweeps.
+fn coverage_value(feed: &FeedFigures) -> Value {
+    let Some(coverage) = &feed.coverage else { return Value::Null };
+    let gaps = coverage.gaps.iter().map(|gap| {
+        Value::object([
+            ("from", Value::from(gap.from.to_string())),
+            ("until", Value::from(gap.until.to_string())),
+            ("reason", Value::from(gap.reason.word())),
+            ("why", Value::from(gap.reason.to_string())),
+            ("rereading", Value::from(gap.rereading)),
+        ])
+    });
+    Value::object([
+        ("since", Value::from(coverage.since.to_string())),
+        ("until", Value::from(coverage.until.to_string())),
+        ("behind_seconds", Value::from(coverage.behind.as_secs())),
+        ("swept", Value::from(feed.swept)),
+        ("gaps", Value::array(gaps)),
+    ])
 }
 
 /// `GET /ops/items?queue=…&status=open|resolved|withdrawn|all&limit=…&offset=…`
@@ -365,7 +388,7 @@ fn line_value(line: &JournalRow) -> Value {
     ])
 }
 
-fn item_value(release: &Release, item: &WorkItemRow) -> Value {
+pub(crate) fn item_value(release: &Release, item: &WorkItemRow) -> Value {
     let actions = choices(release, item).into_iter().map(|choice| {
         Value::object([
             ("name", Value::from(choice.name)),

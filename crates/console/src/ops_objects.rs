@@ -3,53 +3,78 @@
 use std::sync::Arc;
 
 use axum::extract::Path;
-use definitions::Synchronised;
-use model::{Problem, Value};
-use sync::{Agreement, Explanation, Standing};
+use definitions::Release;
+use model::Value;
+use sync::{Explanation, Standing};
 
-use crate::ops::{Answer, Caller, missing, ok, unavailable};
+use crate::ops::{Answer, Caller, item_value, missing, ok, unavailable};
 use crate::reads::read;
+use crate::record::{Neighbour, Record, record};
 
-/// `GET /ops/objects/{object}/{key}`: all members of an object, each with where its value comes from.
+/// `GET /ops/objects/{object}/{key}`: all members of an object, each with where its value comes from, and its records.
 pub(crate) async fn show(caller: Caller, Path((object, key)): Path<(String, String)>) -> Answer {
-    let Some(synchronised) = caller.release.synchronised.get(&*object).cloned() else {
+    if !caller.release.synchronised.contains_key(&*object) {
         return Err(missing("object that systems are kept in agreement about"));
-    };
-    let wanted = key.clone();
-    let found = read(caller.console.operations.store(), move |store| store.synced(&object, &wanted)).await;
-    let row = found.map_err(|own| unavailable(&own))?.ok_or_else(|| missing(synchronised.object.as_str()))?;
-    let agreement = Agreement::from_value(&row.state).map_err(|damaged| {
-        let remedy = "Restore the store from a backup; keep the damaged file for support";
-        unavailable(&Problem::new(
-            "IL-RUN-019",
-            format!("What is agreed about {key} cannot be read: {damaged}"),
-            remedy,
-        ))
-    })?;
-    Ok(ok(&Value::object([
-        ("object", Value::from(row.object)),
-        ("key", Value::from(row.key)),
-        ("transaction", Value::from(row.transaction.to_string())),
-        ("stage", Value::from(agreement.stage.clone())),
-        ("updated_at", Value::from(row.updated_at.to_string())),
-        ("records", records(&agreement)),
-        ("members", members(&synchronised, &agreement)),
-    ])))
+    }
+    let (release, kind) = (Arc::clone(&caller.release), object.clone());
+    let found = read(caller.console.operations.store(), move |store| record(store, &release, &kind, &key, 0)).await;
+    let found = found.map_err(|own| unavailable(&own))?.ok_or_else(|| missing(&object))?;
+    let record = found.map_err(|damaged| unavailable(&damaged.0))?;
+    Ok(ok(&value(&caller.release, &record)))
 }
 
-/// The record of each system.
-fn records(agreement: &Agreement) -> Value {
-    let records = agreement.sides.iter().filter_map(|(side, holding)| {
-        Some((Arc::<str>::from(side.as_str()), Value::from(Arc::clone(holding.id.as_ref()?))))
-    });
-    Value::object(records)
+fn value(release: &Release, record: &Record) -> Value {
+    let records = record.ids().map(|(side, id)| (Arc::<str>::from(side), Value::from(Arc::clone(id))));
+    Value::object([
+        ("object", Value::from(Arc::clone(&record.row.object))),
+        ("key", Value::from(Arc::clone(&record.row.key))),
+        ("title", Value::from(record.title())),
+        ("state", Value::from(record.state())),
+        ("transaction", Value::from(record.row.transaction.to_string())),
+        ("stage", Value::from(record.agreement.stage.clone())),
+        ("updated_at", Value::from(record.row.updated_at.to_string())),
+        ("records", Value::object(records)),
+        ("systems", systems(record)),
+        ("parents", neighbours(&record.parents)),
+        ("children", neighbours(&record.children)),
+        ("items", Value::array(record.items.iter().map(|item| item_value(release, item)))),
+        ("members", members(record)),
+    ])
 }
 
-fn members(synchronised: &Synchronised, agreement: &Agreement) -> Value {
-    let mut names: Vec<Arc<str>> = agreement.fields(&synchronised.policy).into_iter().collect();
+/// How the record of each system stands.
+fn systems(record: &Record) -> Value {
+    let (agreement, policy) = (&record.agreement, &record.synchronised.policy);
+    Value::array(policy.sides.keys().map(|side| {
+        let holding = agreement.sides.get(side);
+        let instant = |at: Option<jiff::Timestamp>| Value::from(at.map(|at| at.to_string()));
+        let parked = record.parked.iter().find(|(connection, _)| **connection == *side.as_str());
+        Value::object([
+            ("side", Value::from(side.as_str())),
+            ("record", Value::from(holding.and_then(|holding| holding.id.clone()))),
+            ("state", Value::from(agreement.presence(policy, side).to_string())),
+            ("read_at", instant(holding.and_then(|holding| holding.read_at))),
+            ("written_at", instant(holding.and_then(|holding| holding.written_at))),
+            ("waits_for_parent_since", instant(parked.map(|(_, since)| *since))),
+        ])
+    }))
+}
+
+fn neighbours(found: &[Neighbour]) -> Value {
+    Value::array(found.iter().map(|one| {
+        Value::object([
+            ("object", Value::from(Arc::clone(&one.object))),
+            ("key", Value::from(Arc::clone(&one.key))),
+            ("title", Value::from(Arc::clone(&one.title))),
+        ])
+    }))
+}
+
+fn members(record: &Record) -> Value {
+    let (agreement, policy) = (&record.agreement, &record.synchronised.policy);
+    let mut names: Vec<Arc<str>> = agreement.fields(policy).into_iter().collect();
     names.sort();
-    let member = |name: &Arc<str>| member(name, &agreement.explain(&synchronised.policy, name));
-    Value::array(names.iter().map(member))
+    Value::array(names.iter().map(|name| member(name, &agreement.explain(policy, name))))
 }
 
 fn member(name: &Arc<str>, explained: &Explanation<'_>) -> Value {

@@ -11,6 +11,7 @@ use store::{RunStatus, TransactionRow, WorkItemRow, WorkItemStatus};
 use workflow::draw::Entry;
 
 use crate::actions::{Choice, queue_title};
+use crate::choosing::in_words;
 use crate::door::encoded;
 use crate::format::{amount, due, label, time};
 use crate::here::Here;
@@ -28,6 +29,9 @@ pub(crate) fn icon(name: &str) -> Markup {
         "queues" => r#"<path d="M2 9.500 4 3h8l2 6.500V13H2zM2 9.500h3.500l1 1.500h3l1-1.500H14"/>"#,
         "connections" => {
             r#"<circle cx="4" cy="8" r="2"/><circle cx="12" cy="4" r="2"/><circle cx="12" cy="12" r="2"/><path d="m5.800 7 4.400-2.200M5.800 9l4.400 2.200"/>"#
+        }
+        "records" => {
+            r#"<ellipse cx="8" cy="3.800" rx="5.500" ry="2"/><path d="M2.500 3.800v8.400c0 1.100 2.500 2 5.500 2s5.500-.9 5.500-2V3.800M2.500 8c0 1.100 2.500 2 5.500 2s5.500-.9 5.500-2"/>"#
         }
         "search" => r#"<circle cx="7" cy="7" r="4.500"/><path d="m10.500 10.500 3 3"/>"#,
         "check" => r#"<path d="m3 8.500 3.200 3.200L13 5"/>"#,
@@ -172,6 +176,17 @@ fn listed(entries: &[Entry], name: &str) -> Markup {
     }
 }
 
+/// The page of an object that systems are kept in agreement about.
+pub(crate) fn record_path(object: &str, key: &str) -> String {
+    // A key is one part of the path whatever it holds.
+    format!("{}/{}", records_path(object), encoded(key).replace('/', "%2F"))
+}
+
+/// The list of the objects of this kind.
+pub(crate) fn records_path(object: &str) -> String {
+    format!("/records/{}", encoded(object).replace('/', "%2F"))
+}
+
 pub(crate) fn queue_path(queue: &str) -> String {
     format!("/queues/{}", encoded(queue))
 }
@@ -179,6 +194,14 @@ pub(crate) fn queue_path(queue: &str) -> String {
 /// What a matter is, without what it is called: `Quote 00012345`.
 pub(crate) fn matter_name(matter: &TransactionRow) -> String {
     format!("{} {}", label(&matter.object), matter.key)
+}
+
+/// The same, leading to the record where it is one that systems are kept in agreement about.
+pub(crate) fn matter_link(release: &Release, matter: &TransactionRow) -> Markup {
+    let is_record = release.synchronised.contains_key(&*matter.object) && &*matter.stage != "new";
+    html! {
+        @if is_record { a.link data-record href=(record_path(&matter.object, &matter.key)) { (matter_name(matter)) } } @else { (matter_name(matter)) }
+    }
 }
 
 /// Rows of matters; those that wait for a person say so.
@@ -198,7 +221,7 @@ pub(crate) fn matters(here: &Here, rows: &[TransactionRow]) -> Markup {
                         tr data-row data-transaction=(row.id) data-stuck[item.is_some()] {
                             td {
                                 a.title href=(matter_path(row)) { (row.title) }
-                                span.under { (matter_name(row)) }
+                                span.under { (matter_link(&here.release, row)) }
                                 @if let Some(item) = item { span.under.why { (icon("person")) (item.reason) } }
                             }
                             td {
@@ -223,9 +246,9 @@ pub(crate) fn items(rows: &[&WorkItemRow], release: &Release, now: Timestamp) ->
         ul.work {
             @for item in rows {
                 li data-row data-item=(item.id) {
-                    a.title href=(item_path(item)) { (item.title) }
+                    a.title href=(item_path(item)) { (in_words(&item.title, release)) }
                     span.right.strong { (amount(item.amount.as_ref())) }
-                    span.reason { (item.reason) }
+                    span.reason { (in_words(&item.reason, release)) }
                     span.right.under { (due(item.due_at, now)) }
                     span.under { (queue_title(release, &item.queue)) }
                 }

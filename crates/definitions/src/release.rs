@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use mapping::Mapping;
-use model::{ConnectionName, ObjectName, QueueName, WorkflowName};
+use model::{ConnectionName, ObjectName, QueueName, Value, WorkflowName};
+use sync::Fields;
 use workflow::{Environment, FunctionReference, Permissions, Workflow};
 
 use crate::agreement::Synchronised;
 use crate::api::Api;
-use crate::connection::{ConnectionDefinition, Function};
+use crate::connection::{ConnectionDefinition, Function, ResolveRule};
 use crate::object::ObjectDefinition;
 use crate::queue::Queue;
 use crate::settings::ProjectSettings;
@@ -93,6 +94,25 @@ impl Release {
                 && (version == "latest" || &**own.version() == version)
         };
         self.workflows.values().filter(fits).max_by_key(|definition| version_order(definition.workflow.version()))
+    }
+
+    /// The rules by which an object of this kind names others.
+    pub fn parents_of(&self, object: &str) -> impl Iterator<Item = &ResolveRule> {
+        let feeds = self.connections.values().flat_map(|connection| connection.feeds.values());
+        feeds.filter(move |feed| feed.object.as_str() == object).flat_map(|feed| &feed.resolve)
+    }
+
+    /// The members of an object that name others, with what they say.
+    #[must_use]
+    pub fn links_of(&self, object: &str, agreed: &Fields) -> Vec<(Arc<str>, Arc<str>)> {
+        let mut links: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for rule in self.parents_of(object) {
+            let Some(Value::String(said)) = agreed.get(&rule.member) else { continue };
+            if !links.iter().any(|(member, _)| *member == rule.member) {
+                links.push((Arc::clone(&rule.member), Arc::clone(said)));
+            }
+        }
+        links
     }
 
     /// What a call means; `None` when there is no such function in this release.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::ConnectionName;
+
+use crate::coverage::GapReason;
 
 /// How a feed does.
 #[derive(Debug, Clone)]
@@ -24,10 +26,12 @@ pub struct FeedFigures {
     pub refused: u64,
     /// When the last change came.
     pub last_change: Option<Timestamp>,
-    /// Up to when everything is known to have been seen.
-    pub covered_until: Option<Timestamp>,
     /// Records that wait for a parent: one that nobody knows yet, or one that has no record yet where it is wanted.
     pub waiting_for_parents: u64,
+    /// What is proven to have been seen; `None` for a feed without sweeps, as only these prove anything.
+    pub coverage: Option<CoverageFigures>,
+    /// Whether sweeps prove it, and read again what is missing: not when the system does not let itself be swept.
+    pub swept: bool,
     /// How far the first load is, where there is one.
     pub load: Option<LoadFigures>,
 }
@@ -39,4 +43,32 @@ pub struct LoadFigures {
     pub read: u64,
     /// Whether that are all.
     pub done: bool,
+}
+
+/// Which changes of a feed are proven to have been seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoverageFigures {
+    /// From when on every change is owed.
+    pub since: Timestamp,
+    /// Up to when all of them are proven to have been seen.
+    pub until: Timestamp,
+    /// The age of that.
+    pub behind: SignedDuration,
+    /// What is known to be missing, and why. What has happened since the last sweep is no gap.
+    pub gaps: Vec<GapFigures>,
+}
+
+/// A window in which changes may have been missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GapFigures {
+    /// From when on.
+    pub from: Timestamp,
+    /// Up to when.
+    pub until: Timestamp,
+    /// Whether it still grows.
+    pub open: bool,
+    /// Why.
+    pub reason: GapReason,
+    /// Whether it is being read again right now.
+    pub rereading: bool,
 }

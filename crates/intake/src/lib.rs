@@ -7,6 +7,7 @@
 //! cross-reference is learnt; also when it was handed over without its parent meanwhile.
 
 mod convert;
+mod coverage;
 mod figures;
 mod first_load;
 mod inbox;
@@ -30,9 +31,11 @@ use store::{InboxRow, Mutation, Store};
 use tokio::task::JoinHandle;
 
 pub use convert::{forced_look_row, look_row};
-pub use figures::{FeedFigures, LoadFigures};
+pub use coverage::GapReason;
+pub use figures::{CoverageFigures, FeedFigures, GapFigures, LoadFigures};
 pub use first_load::loading;
 pub use inbox::{NotReceived, Received, RefusedEvent};
+pub use parking::parked_row_id;
 
 use crate::parking::{Parent, Parking};
 use crate::record::Line;
@@ -179,6 +182,7 @@ impl Intake {
         let compared = release.synchronised.keys().cloned().collect();
         let loading = Mutex::default();
         let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, compared, loading, tasks });
+        shared.recover_coverage().map_err(|error| error.problem())?;
         shared.recover().await?;
         let loads = shared.first_loads(&release);
         for place in 0..shared.lines.len() {
@@ -229,9 +233,9 @@ impl Intake {
     /// The counters.
     #[must_use]
     pub fn figures(&self) -> Vec<FeedFigures> {
-        let waiting = self.shared.parking.counts();
+        let (now, waiting) = (self.shared.clock.now(), self.shared.parking.counts());
         let count = |line: &Line| waiting.get(&line.place).copied().unwrap_or_default();
-        self.shared.lines.iter().map(|line| line.figures(count(line))).collect()
+        self.shared.lines.iter().map(|line| line.figures(now, count(line))).collect()
     }
 
     /// Takes nothing new.

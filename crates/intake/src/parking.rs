@@ -317,7 +317,13 @@ impl Shared {
 
 /// The inbox row under which a parked record is kept in mind when no notification does that.
 fn row_id(line: &Line, work: &Work) -> Arc<str> {
-    format!("parked/{}/{}", line.feed.name, work.id).into()
+    parked_row_id(&line.feed.name, &work.id)
+}
+
+/// The id of the inbox row of a change of this feed's record that waits for its parent.
+#[must_use]
+pub fn parked_row_id(feed: &str, record: &str) -> Arc<str> {
+    format!("parked/{feed}/{record}").into()
 }
 
 /// What keeps a record in mind that is handed over without a parent: its inbox row, and what is parked.

@@ -8,6 +8,7 @@ use definitions::Feed;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+use crate::coverage::Ledger;
 use crate::figures::{FeedFigures, LoadFigures};
 use crate::work::Work;
 
@@ -61,7 +62,10 @@ pub(crate) struct Counters {
     pub(crate) healed: u64,
     pub(crate) refused: u64,
     pub(crate) last_change: Option<Timestamp>,
-    pub(crate) covered_until: Option<Timestamp>,
+    /// What is proven; `None` for a feed without sweeps.
+    pub(crate) ledger: Option<Ledger>,
+    /// Sweeps prove the feed.
+    pub(crate) swept: bool,
     pub(crate) load: Option<LoadFigures>,
 }
 
@@ -123,7 +127,13 @@ impl Line {
         change(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(crate) fn figures(&self, waiting_for_parents: u64) -> FeedFigures {
+    /// Changes what is known of what is proven.
+    pub(crate) fn prove<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> Option<T> {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.ledger.as_mut().map(change)
+    }
+
+    pub(crate) fn figures(&self, now: Timestamp, waiting_for_parents: u64) -> FeedFigures {
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         FeedFigures {
             connection: self.feed.connection.clone(),
@@ -134,8 +144,9 @@ impl Line {
             healed: counters.healed,
             refused: counters.refused,
             last_change: counters.last_change,
-            covered_until: counters.covered_until,
             waiting_for_parents,
+            coverage: counters.ledger.as_ref().map(|ledger| ledger.figures(now)),
+            swept: counters.swept,
             load: counters.load,
         }
     }

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use connect::ErrorClass;
 use definitions::Sweep;
+use dispatch::ConnectionState;
 use jiff::{SignedDuration, Timestamp};
-use store::{FeedPositionRow, Mutation};
+use store::{FeedPositionRow, Mutation, StoreError};
+use tokio::sync::Notify;
 
+use crate::coverage::{GapReason, Ledger};
 use crate::work::Work;
 use crate::{Batch, Shared};
 
@@ -22,6 +25,8 @@ const UNPROVEN_FIRST: Duration = Duration::from_secs(1);
 const MARK_SETTLES: SignedDuration = SignedDuration::from_secs(2);
 /// The same, when nothing newer is there to compare with: more than the clocks of two systems differ.
 const MARK_SETTLES_ALONE: SignedDuration = SignedDuration::from_secs(60);
+/// How often it is looked whether a sweep waits for a system that is down.
+const LOOK: Duration = Duration::from_secs(1);
 /// Records of a sweep that are read in one go.
 const GATHER_MAX: usize = 200;
 
@@ -30,28 +35,14 @@ impl Shared {
     pub(crate) async fn sweep(self: Arc<Self>, place: usize) {
         let line = Arc::clone(&self.lines[place]);
         let Some(Sweep { every, overlap }) = line.feed.sweep else { return };
-        let name: Arc<str> = format!("sweep:{}", line.feed.name).into();
-        let connection: Arc<str> = line.feed.connection.as_str().into();
+        let connection = &line.feed.connection;
         let overlap = SignedDuration::try_from(overlap).unwrap_or(SignedDuration::ZERO);
-        let mut seen: HashMap<Arc<str>, Arc<str>> = HashMap::new();
-        let mut covered = loop {
-            match self.store.feed_position(&connection, &name) {
-                Ok(row) => break row.map(|row| row.at),
-                Err(error) => {
-                    tracing::error!(%error, "the place of a sweep cannot be read");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-        };
-        if covered.is_none() {
-            // The first start: what changed before it is not this project's, what changes from now on is.
-            let now = self.clock.now();
-            self.put_covered(&connection, &name, now).await;
-            covered = Some(now);
-        }
         let every = every.min(Duration::from_secs(86_400));
+        let mut seen: HashMap<Arc<str>, Arc<str>> = HashMap::new();
         let mut soon = UNPROVEN_FIRST;
         let mut told = None;
+        // From the first start on every change is owed.
+        self.put_coverage(place).await;
         loop {
             // What happened between joining a feed and its first word is found soon, not at the next usual time.
             let unproven = line.unproven.load(Ordering::Relaxed);
@@ -62,14 +53,27 @@ impl Shared {
                 () = line.sweep_now.notified() => {}
             }
             let begun = self.clock.now();
-            let since = covered.unwrap_or(begun).checked_sub(overlap).unwrap_or(Timestamp::MIN);
-            match self.sweep_once(place, since, &mut seen, |work| Work { swept: true, ..work }).await {
+            let since = line.prove(|ledger| ledger.begin(begun, overlap)).unwrap_or(begun);
+            let over = Notify::new();
+            let sweep = async {
+                let ended = self.sweep_once(place, since, &mut seen, |work| Work { swept: true, ..work }).await;
+                over.notify_one();
+                ended
+            };
+            let (ended, ()) = tokio::join!(sweep, self.watch_outage(place, &over));
+            match ended {
                 Ok(()) => {
-                    covered = Some(begun);
-                    self.put_covered(&connection, &name, begun).await;
-                    line.count(|counters| counters.covered_until = counters.covered_until.max(Some(begun)));
+                    told = None;
+                    line.count(|counters| counters.swept = true);
+                    let missing = line.prove(|ledger| ledger.prove(since, begun));
+                    self.put_coverage(place).await;
+                    if missing == Some(true) {
+                        line.sweep_now.notify_one();
+                    }
                 }
                 Err(error) if error.class == ErrorClass::Misconfigured => {
+                    line.prove(Ledger::abandon);
+                    line.count(|counters| counters.swept = false);
                     // Until somebody has put it right: said once, not every time.
                     let trouble = error.to_string();
                     if told.as_ref() != Some(&trouble) {
@@ -77,9 +81,55 @@ impl Shared {
                         told = Some(trouble);
                     }
                 }
-                Err(error) => tracing::warn!(feed = %line.feed.name, %connection, %error, "a sweep failed"),
+                Err(error) => {
+                    let now = self.clock.now();
+                    line.prove(|ledger| {
+                        ledger.abandon();
+                        ledger.failed(now);
+                    });
+                    tracing::warn!(feed = %line.feed.name, %connection, %error, "a sweep failed");
+                    self.put_coverage(place).await;
+                }
             }
         }
+    }
+
+    /// A call to a system that is down waits until it answers, and a sweep with it: that is told meanwhile.
+    async fn watch_outage(&self, place: usize, over: &Notify) {
+        let line = &self.lines[place];
+        let Some(dispatcher) = self.dispatchers.get(&line.feed.connection) else { return };
+        let mut kept = false;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = over.notified() => return,
+            }
+            if matches!(dispatcher.figures().state, ConnectionState::Down | ConnectionState::Refused) {
+                let now = self.clock.now();
+                line.prove(|ledger| ledger.failed(now));
+                if !std::mem::replace(&mut kept, true) {
+                    self.put_coverage(place).await;
+                }
+            }
+        }
+    }
+
+    /// What was proven of each swept feed when the last process ended; what changed before the first start is not this project's.
+    pub(crate) fn recover_coverage(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for line in &self.lines {
+            let Some(sweep) = line.feed.sweep else { continue };
+            let row = self.store.feed_position(line.feed.connection.as_str(), &row_name(&line.feed.name))?;
+            let mut ledger = row.map_or_else(|| Ledger::new(now), |row| Ledger::from_bytes(&row.position, row.at));
+            let until = ledger.complete_until();
+            let usual = SignedDuration::try_from(sweep.every.saturating_mul(2)).unwrap_or(SignedDuration::MAX);
+            if now.duration_since(until) > usual {
+                ledger.doubt(until, now, GapReason::Stopped);
+                line.sweep_now.notify_one();
+            }
+            line.count(|counters| (counters.ledger, counters.swept) = (Some(ledger), true));
+        }
+        Ok(())
     }
 
     /// Reads everything once that changed since an instant, except what was seen with the same mark. Each is read as `why` says.
@@ -119,11 +169,32 @@ impl Shared {
         }
     }
 
-    async fn put_covered(&self, connection: &Arc<str>, name: &Arc<str>, at: Timestamp) {
-        let row =
-            FeedPositionRow { connection: Arc::clone(connection), feed: Arc::clone(name), position: Vec::new(), at };
-        self.hand_over(Batch { mutations: vec![Mutation::PutFeedPosition(row)], ..Batch::default() }).await;
+    /// Something was missed from an instant on.
+    pub(crate) async fn doubt(&self, place: usize, from: Timestamp, reason: GapReason) {
+        let now = self.clock.now();
+        self.lines[place].prove(|ledger| ledger.doubt(from, now, reason));
+        self.put_coverage(place).await;
     }
+
+    /// Keeps what is known of a feed. The turn makes that what is known last is kept last.
+    async fn put_coverage(&self, place: usize) {
+        let turn = self.lines[place].turn.lock().await;
+        let mutations: Vec<Mutation> = self.coverage_row(place).into_iter().collect();
+        self.hand_over(Batch { mutations, ..Batch::default() }).await;
+        drop(turn);
+    }
+
+    /// The row of what is known of a feed, for a commit within its turn.
+    pub(crate) fn coverage_row(&self, place: usize) -> Option<Mutation> {
+        let line = &self.lines[place];
+        let (position, at) = line.prove(|ledger| (ledger.to_bytes(), ledger.complete_until()))?;
+        let (connection, feed) = (line.feed.connection.as_str().into(), row_name(&line.feed.name));
+        Some(Mutation::PutFeedPosition(FeedPositionRow { connection, feed, position, at }))
+    }
+}
+
+fn row_name(feed: &str) -> Arc<str> {
+    format!("sweep:{feed}").into()
 }
 
 /// Whether no further change of a record can bear this mark. One that is no instant is the record's own version.

@@ -13,6 +13,7 @@ use policy::Backoff;
 use store::{FeedPositionRow, Mutation};
 use tokio::sync::mpsc;
 
+use crate::coverage::GapReason;
 use crate::work::Work;
 use crate::{Batch, Shared};
 
@@ -96,11 +97,15 @@ impl Shared {
             Backoff { first: Duration::from_millis(200), growth_percent: 200, longest: Duration::from_secs(30) };
         let mut failures = 0_u32;
         let mut lost = false;
+        let mut left_at = self.clock.now();
         let mut trouble = Trouble::default();
         loop {
             let stored = if lost { Ok(None) } else { self.store.feed_position(connection.as_str(), &topic) };
             let after = match stored {
-                Ok(row) => row.map(|row| Position(row.position)),
+                Ok(row) => row.map(|row| {
+                    left_at = row.at;
+                    Position(row.position)
+                }),
                 Err(error) => {
                     tracing::error!(%error, "the place in a feed cannot be read");
                     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -147,6 +152,7 @@ impl Shared {
                     tracing::warn!(%connection, %topic, %reason, "the place in the feed is gone; what was missed is swept");
                     lost = true;
                     for place in &places {
+                        self.doubt(*place, left_at, GapReason::PlaceLost).await;
                         self.lines[*place].sweep_now.notify_one();
                     }
                 }
@@ -210,6 +216,13 @@ impl Shared {
                 parked.push((*place, waiting));
                 turns.push(versions);
             }
+            // What is missing is kept in the commit in which the place moves over what told of it.
+            for place in places {
+                let told = |item: &FeedItem| item.changes.iter().any(|change| change.kind == ChangeKind::Overflow);
+                if items.iter().any(told) {
+                    batch.mutations.extend(self.coverage_row(*place));
+                }
+            }
             if let Some(Position(position)) = position {
                 let (connection, feed) = (connection.as_str().into(), Arc::clone(topic));
                 batch.mutations.push(Mutation::PutFeedPosition(FeedPositionRow {
@@ -235,12 +248,9 @@ impl Shared {
         let mut works: Vec<Work> = Vec::new();
         let mut places = std::collections::HashMap::new();
         for change in items.iter().flat_map(|item| &item.changes) {
-            line.count(|counters| {
-                counters.changes += 1;
-                counters.covered_until = counters.covered_until.max(Some(change.at));
-            });
-            let overflow = change.kind == ChangeKind::Overflow;
-            if overflow && *change.record == *line.feed.record {
+            line.count(|counters| counters.changes += 1);
+            if change.kind == ChangeKind::Overflow && *change.record == *line.feed.record {
+                line.prove(|ledger| ledger.doubt(change.at, now, GapReason::Overflow));
                 line.sweep_now.notify_one();
             }
             let is_nothing = change.kind == ChangeKind::Deleted && !self.compared.contains(&line.feed.object);

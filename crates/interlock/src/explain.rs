@@ -57,6 +57,7 @@ fn shown(found: &Value, in_full: bool) -> String {
     let mut shown = fields([
         ("Object", text(found, "object")),
         ("Key", text(found, "key")),
+        ("State", text(found, "state")),
         ("Stage", text(found, "stage")),
         ("Records", records.join(", ")),
         ("Changed", time(found.get("updated_at"))),

@@ -75,7 +75,10 @@ use crate::work::{Answer, Event, Work};
 pub use direct::{DirectAccess, DirectCalls, DirectFailure, InDoubt};
 pub use dispatch::{Clock, ConnectionFigures, ConnectionState, OpenConnection, Percentiles, SystemClock};
 pub use figures::Figures;
-pub use intake::{FeedFigures, LoadFigures, NotReceived, Received, RefusedEvent};
+pub use intake::{
+    CoverageFigures, FeedFigures, GapFigures, GapReason, LoadFigures, NotReceived, Received, RefusedEvent,
+    parked_row_id,
+};
 pub use launching::Launched;
 pub use run_row::state_of;
 pub use watching::Happening;

@@ -228,6 +228,12 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn inbox(&self) -> Result<Vec<InboxRow>, StoreError>;
 
+    /// A notification that is not worked off, by its id.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn inbox_row(&self, connection: &str, id: &str) -> Result<Option<InboxRow>, StoreError>;
+
     /// The remembered version of a record.
     ///
     /// # Errors
@@ -245,6 +251,31 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As [`Self::run`].
     fn synced_after(&self, object: &str, after: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError>;
+
+    /// Objects that are kept in agreement and whose keys begin so, in the order of their keys.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn synced_beginning(&self, object: &str, beginning: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError>;
+
+    /// Objects that are kept in agreement and whose titles contain the text, whatever the case of its letters from A to Z; in the
+    /// order of title and key, from the one after this title and key on.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn synced_titled(
+        &self,
+        object: &str,
+        text: &str,
+        after: (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<SyncedRow>, StoreError>;
+
+    /// Objects that are kept in agreement and say this in a member that names another object, in the order of their keys.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn synced_linked(&self, object: &str, member: &str, value: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError>;
 
     /// Keys of the objects that are recognised by this value, at most `limit`; where `lacking` names a connection, only of those
     /// that have no cross-reference to a record there.

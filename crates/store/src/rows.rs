@@ -285,6 +285,10 @@ pub struct SyncedRow {
     pub transaction: TransactionId,
     /// What is agreed and what each side holds, opaque here.
     pub state: Value,
+    /// What people call it.
+    pub title: Arc<str>,
+    /// The members that name other objects, with what they say. When the row is read, empty.
+    pub links: Vec<(Arc<str>, Arc<str>)>,
     /// When it changed last.
     pub updated_at: Timestamp,
 }

@@ -434,6 +434,8 @@ async fn objects_in_agreement_are_found_by_key_and_by_what_they_are_recognised_b
         key: key.into(),
         transaction: TransactionId::now(),
         state: Value::object([("city", Value::from(city))]),
+        title: city.into(),
+        links: Vec::new(),
         updated_at: at(3),
     };
     let (first, second) = (row("A", "Leeds"), row("B", "York"));
@@ -449,7 +451,7 @@ async fn objects_in_agreement_are_found_by_key_and_by_what_they_are_recognised_b
         known("B", &["name:x"]),
     ];
     store.commit(batch).durable().await.expect("written");
-    let moved = SyncedRow { state: Value::object([("city", Value::from("Hull"))]), ..first };
+    let moved = SyncedRow { state: Value::object([("city", Value::from("Hull"))]), title: "Hull".into(), ..first };
     let batch = vec![Mutation::PutSynced(moved.clone()), known("A", &["tax:2"])];
     store.commit(batch).durable().await.expect("written");
     drop(store);
@@ -464,6 +466,48 @@ async fn objects_in_agreement_are_found_by_key_and_by_what_they_are_recognised_b
         "it is recognised by another number now"
     );
     assert_eq!(store.matches("customer", "tax:2", None, 5).expect("read"), vec![Arc::from("A")]);
+}
+
+#[tokio::test]
+async fn objects_in_agreement_are_found_by_what_people_know_of_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let row = |object: &str, key: &str, title: &str, links: &[(&str, &str)]| {
+        Mutation::PutSynced(SyncedRow {
+            object: object.into(),
+            key: key.into(),
+            transaction: TransactionId::now(),
+            state: Value::Null,
+            title: title.into(),
+            links: links.iter().map(|(member, value)| (Arc::from(*member), Arc::from(*value))).collect(),
+            updated_at: at(3),
+        })
+    };
+    let batch = vec![
+        row("customer", "C-3", "acme Ltd", &[]),
+        row("customer", "C-1", "Smith & Acme", &[]),
+        row("customer", "C-20", "ACME Ltd", &[]),
+        row("customer", "D-1", "Jones", &[]),
+        row("product", "C-2", "Acme rocket", &[]),
+        row("price", "P-1", "price", &[("product", "C-2"), ("book", "1")]),
+        row("price", "P-2", "price", &[("product", "C-2")]),
+    ];
+    store.commit(batch).durable().await.expect("written");
+    let keys = |rows: Vec<SyncedRow>| rows.iter().map(|row| row.key.to_string()).collect::<Vec<_>>().join(" ");
+    let titled = |text: &str, after: (&str, &str), limit| {
+        keys(store.synced_titled("customer", text, after, limit).expect("read"))
+    };
+    assert_eq!(titled("acme", ("", ""), 10), "C-20 C-3 C-1", "in the order of title and key");
+    assert_eq!(titled("acme", ("", ""), 2), "C-20 C-3");
+    assert_eq!(titled("acme", ("acme ltd", "C-3"), 2), "C-1", "after the last one of the page before");
+    assert_eq!(titled("%", ("", ""), 2), "", "what is searched for is no pattern");
+    assert_eq!(keys(store.synced_beginning("customer", "C-", 10).expect("read")), "C-1 C-20 C-3");
+    assert_eq!(keys(store.synced_beginning("customer", "C-2", 10).expect("read")), "C-20");
+    let linked = |value: &str| keys(store.synced_linked("price", "product", value, 10).expect("read"));
+    assert_eq!(linked("C-2"), "P-1 P-2");
+    let moved = vec![row("price", "P-1", "price", &[("product", "C-9")])];
+    store.commit(moved).durable().await.expect("written");
+    assert_eq!((linked("C-2"), linked("C-9")), ("P-2".to_owned(), "P-1".to_owned()));
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ pub mod matching;
 mod owners;
 mod plan;
 mod policy;
+mod presence;
 mod retire;
 mod stored;
 
@@ -54,5 +55,6 @@ pub use lists::ListKey;
 pub use owners::{Owner, Owners};
 pub use plan::{Normal, Plan, Write};
 pub use policy::{Conflict, Policy, Side};
+pub use presence::Presence;
 pub use retire::Retired;
 pub use stored::Damaged;

@@ -4,7 +4,7 @@ use axum::response::Response;
 use definitions::{ConnectionDefinition, FeedSource};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use runtime::{ConnectionFigures, ConnectionState, FeedFigures, Figures};
+use runtime::{ConnectionFigures, ConnectionState, CoverageFigures, FeedFigures, Figures};
 
 use crate::format::{count, counted, duration, exact, milliseconds, rate, time};
 use crate::here::Here;
@@ -116,16 +116,36 @@ fn feeds(definition: &ConnectionDefinition, figures: &Figures, now: Timestamp) -
                                 td { span.title { (feed.name) } @if let Some(source) = source { span.under.mono { (match source { FeedSource::Topic(topic) => topic, FeedSource::Push(pattern) => pattern, FeedSource::Sweep => "sweeps" }) } } }
                                 td {
                                     @if let Some(load) = feed.load.filter(|load| !load.done) { span.under data-first-load { "First load: " (count(load.read)) " records read" } }
+                                    @if feed.waiting_for_parents > 0 { span.under data-waiting-for-parents { (counted(feed.waiting_for_parents, "record waits", "records wait")) " for a parent that is not there yet" } }
                                     @if let Some(FeedSource::Push(_)) = source { span.badge.info title="The system tells of changes by itself; sweeps find what it did not tell." { span.dot.info {} "Told by it" } } @else if let Some(FeedSource::Sweep) = source { span.badge.info title="Nothing tells of changes here: the system is asked again and again." { span.dot.info {} "Asked" } } @else if feed.connected { span.badge.good { span.dot.good {} "Followed" } } @else { span.badge.bad { span.dot.bad {} "Not followed" } } }
                                 td.number { (count(feed.changes)) }
                                 td.number.hide-small { (count(feed.dropped)) }
                                 td.number.hide-small { (count(feed.healed)) }
                                 td.number.hide-small { @if let Some(FeedSource::Push(_)) = source { (count(feed.refused)) } @else { span.faint { "–" } } }
                                 td.number { @match feed.last_change { Some(at) => (time(at, now)), None => span.faint { "–" } } }
-                                td.number { @match feed.covered_until { Some(at) => (time(at, now)), None => span.faint { "–" } } }
+                                td.number { @match &feed.coverage { Some(coverage) => (time(coverage.until, now)), None => span.faint title="Only sweeps prove that nothing was missed, and this feed has none" { "Not swept" } } }
                             }
+                            @if let Some(coverage) = &feed.coverage { (missing(feed, coverage)) }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// The windows of a feed in which changes may have been missed: why, and what is done about it.
+fn missing(feed: &FeedFigures, coverage: &CoverageFigures) -> Markup {
+    html! {
+        @for gap in &coverage.gaps {
+            tr.gap data-gap=(feed.name) data-reason=(gap.reason.word()) {
+                td colspan="8" {
+                    span.badge.warn { span.dot.warn {} "Not proven" } " "
+                    "From " (exact(gap.from)) " to " @if gap.open { "now" } @else { (exact(gap.until)) }
+                    ": " (gap.reason) ". "
+                    @if !feed.swept { "The feed cannot be swept, so nothing reads it again by itself: the log says why." }
+                    @else if gap.rereading { "It is being read again now." }
+                    @else { "It is read again by itself. Nobody has to do anything." }
                 }
             }
         }

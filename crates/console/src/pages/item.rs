@@ -1,21 +1,25 @@
 //! One work item: what happened, why a person is needed, what it is worth, and what can be done.
 
+use std::sync::Arc;
+
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
+use definitions::Release;
 use maud::{Markup, html};
 use model::{Value, WorkItemId};
 use store::{WorkItemRow, WorkItemStatus};
 
 use crate::actions::{Choice, Refused, choices, queue_title, who};
+use crate::choosing::{candidates, compared, heading, in_words, meaning};
 use crate::door::Posted;
 use crate::format::{counted, due, label, money, time};
 use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{
-    buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, queue_path, resolution, stage,
-    system,
+    buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, queue_path, record_path,
+    resolution, stage, system,
 };
 use crate::reads::read;
 use crate::record_form::{self, Mistakes, Shown};
@@ -44,9 +48,13 @@ pub(crate) async fn refused(here: Here, id: WorkItemId, refusal: Refusal) -> Res
 
 async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response {
     let release = here.release.clone();
-    let found = read(here.console.operations.store(), move |store| item_view(store, &release, id));
-    let ItemView { item, story } = match found.await {
-        Ok(Some(view)) => view,
+    let found = read(here.console.operations.store(), move |store| {
+        let Some(view) = item_view(store, &release, id)? else { return Ok(None) };
+        let candidates = candidates(store, &view.item)?;
+        Ok(Some((view, candidates)))
+    });
+    let (ItemView { item, story }, candidates) = match found.await {
+        Ok(Some(found)) => found,
         Ok(None) => return problem::missing(&here, "work item"),
         Err(error) => return problem::unavailable(&error),
     };
@@ -57,11 +65,12 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
         header.head {
             div {
                 nav.crumbs aria-label="Where this is" { a href="/queues" { "Work queues" } span { "/" } a href=(queue_path(&item.queue)) { (queue) } }
-                h1 { (item.title) }
+                h1 { (heading(&item, &here.release)) }
                 @if let Some(story) = &story {
                     p #matter-now .sub data-live {
-                        a #matter-link .link href=(matter_path(&story.matter)) { (story.matter.title) " · " (matter_name(&story.matter)) }
+                        a #matter-link .link href=(matter_path(&story.matter)) { (in_words(&story.matter.title, &here.release)) " · " (matter_name(&story.matter)) }
                         " " (stage(&story.matter.stage))
+                        @if here.release.synchronised.contains_key(&*story.matter.object) { " · " a.link data-record href=(record_path(&story.matter.object, &story.matter.key)) { "The record" } }
                     }
                 }
             }
@@ -77,9 +86,10 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
             div.stack {
                 section.card.pad.reason-card.over[item.status != WorkItemStatus::Open] aria-label="Why a person is needed" {
                     h2 { (if item.status == WorkItemStatus::Open { "Why it waits" } else { "Why it waited" }) }
-                    p.reason #reason { (item.reason) }
+                    p.reason #reason { (in_words(&item.reason, &here.release)) }
                     (fault(&item))
                 }
+                (compared(&item, &candidates, &here.release))
                 @if item.status == WorkItemStatus::Open { (form(&here, &item, refusal.as_ref())) } @else { (over(&here, &item)) }
                 @if let Some(story) = &story { (trace(&here, story)) }
             }
@@ -89,7 +99,7 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
                     section.part {
                         header { h2 { "Next in " (queue) } }
                         a #next-item .card.pad.next href=(item_path(next)) data-next {
-                            span.title { (next.title) }
+                            span.title { (in_words(&next.title, &here.release)) }
                             span.under { @if let Some(amount) = &next.amount { (money(amount)) " · " } (due(next.due_at, here.now)) }
                         }
                     }
@@ -117,7 +127,10 @@ fn fault(item: &WorkItemRow) -> Markup {
 fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
     let may = here.may_act(&item.queue);
     let choices: Vec<Choice> = if may { choices(&here.release, item) } else { Vec::new() };
-    let record = item.content.get("record");
+    let is_conflict = item.content.get("kind").as_str() == Some("conflict");
+    let said = item.content.get("record");
+    let by_system = is_conflict.then(|| by_system(&here.release, said));
+    let record = by_system.as_ref().unwrap_or(said);
     let none = Mistakes::new();
     let shown = Shown {
         posted: refusal.map(|refusal| &refusal.posted),
@@ -132,9 +145,10 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
         form #item-form .card method="post" action=(item_path(item)) {
             (csrf(&here.visitor))
             (no_default())
-            @if !is_empty(record) {
+            // What it may be stands above, beside the record.
+            @if !is_empty(record) && item.content.get("candidates").items().is_empty() {
                 div #record .pad.record {
-                    h2 { (if shown.editable { "The record, to be corrected here" } else { "The record" }) }
+                    h2 { (if shown.editable { "The record, to be corrected here" } else if is_conflict { "What each system says" } else { "The record" }) }
                     (record_form::form(record, shown))
                 }
             }
@@ -149,8 +163,26 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
                         span #note-hint .faint { (note_hint(&choices).unwrap_or_else(|| "Optional: what the next reader should know.".to_owned())) }
                     }
                     div #actions .actions { (buttons(&choices, true)) }
+                    (meanings(item, &choices))
                 }
             }
+        }
+    }
+}
+
+/// What each system says, under the name that people have for it.
+fn by_system(release: &Release, said: &Value) -> Value {
+    let said = said.as_object().into_iter().flatten();
+    Value::object(said.map(|(side, value)| (Arc::<str>::from(system(release, side)), value.clone())))
+}
+
+/// What each action will do, as far as that does not go without saying.
+fn meanings(item: &WorkItemRow, choices: &[Choice]) -> Markup {
+    let told: Vec<_> =
+        choices.iter().filter_map(|choice| Some((&choice.label, meaning(item, &choice.name)?))).collect();
+    html! {
+        @if !told.is_empty() {
+            dl #meanings .meanings { @for (name, means) in told { div { dt { (name) } dd { (means) } } } }
         }
     }
 }
@@ -187,6 +219,7 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
         Some("failure") => "A workflow failed",
         Some("unreadable") => "A record cannot be read",
         Some("identity") => "Not clear which object a record is",
+        Some("write") if text("field").is_some() => "Two systems undo each other's change",
         Some("write") => "A system does not take a change",
         Some("conflict") => "Two systems say different things",
         Some("deleted") => "Deleted in one system",

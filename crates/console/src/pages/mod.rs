@@ -6,6 +6,8 @@ pub(crate) mod overview;
 pub(crate) mod problem;
 pub(crate) mod queue;
 pub(crate) mod queues;
+pub(crate) mod record;
+pub(crate) mod records;
 pub(crate) mod sign_in;
 pub(crate) mod transaction;
 pub(crate) mod transactions;

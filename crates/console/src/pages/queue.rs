@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use store::WorkItemRow;
 
 use crate::actions::{Choice, choices, queue_title, who};
+use crate::choosing::in_words;
 use crate::format::{amount, amounts, counted, due, time};
 use crate::here::Here;
 use crate::layout;
@@ -122,7 +123,7 @@ fn table(here: &Here, rows: &[&WorkItemRow], selectable: bool) -> Markup {
                             @if selectable {
                                 td.check { input type="checkbox" name="item" value=(item.id) aria-label=(format!("Select {}", item.title)); }
                             }
-                            td { a.title href=(item_path(item)) { (item.title) } span.under { (item.reason) } }
+                            td { a.title href=(item_path(item)) { (in_words(&item.title, &here.release)) } span.under { (in_words(&item.reason, &here.release)) } }
                             td.number.strong { (amount(item.amount.as_ref())) }
                             td.number.faint.hide-small { (time(item.opened_at, here.now)) }
                             td.number { (due(item.due_at, here.now)) }

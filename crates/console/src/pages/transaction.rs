@@ -10,12 +10,13 @@ use store::{RunRow, RunStatus, WorkItemRow, WorkItemStatus};
 use workflow::WaitingFor;
 
 use crate::actions::{choices, may_operate, queue_title, who};
+use crate::choosing::in_words;
 use crate::format::{amount, counted, due, exact, label, money, relative, time};
 use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{
-    buttons, csrf, drawn, icon, item_path, matter_name, matter_path, no_default, note_hint, nothing, offset, pager,
+    buttons, csrf, drawn, icon, item_path, matter_link, matter_path, no_default, note_hint, nothing, offset, pager,
     resolution, run_status, stage, steps, system, workflow_path,
 };
 use crate::picture::{self, Picture};
@@ -50,7 +51,7 @@ pub(crate) async fn page(
             div {
                 nav.crumbs aria-label="Where this is" { a href="/transactions" { "Transactions" } }
                 h1 { (matter.title) }
-                p.sub { (matter_name(matter)) " · " (stage(&matter.stage)) " · began " (time(matter.opened_at, here.now)) " · changed " (time(matter.updated_at, here.now)) }
+                p.sub { (matter_link(&here.release, matter)) " · " (stage(&matter.stage)) " · began " (time(matter.opened_at, here.now)) " · changed " (time(matter.updated_at, here.now)) }
             }
             @if let Some(amount) = &matter.amount { div.amount { (money(amount)) small { "worth" } } }
         }
@@ -109,8 +110,8 @@ fn notice(here: &Here, story: &Story, item: &WorkItemRow) -> Markup {
                 (icon("person"))
                 div.grow {
                     p.kicker { "Waits for a person: " (queue_title(&here.release, &item.queue)) }
-                    h2 { (item.title) }
-                    p.reason { (item.reason) }
+                    h2 { (in_words(&item.title, &here.release)) }
+                    p.reason { (in_words(&item.reason, &here.release)) }
                     p.under {
                         @if let Some(amount) = &item.amount { strong { (money(amount)) } " at stake · " }
                         "opened " (time(item.opened_at, here.now)) " · " (due(item.due_at, here.now))

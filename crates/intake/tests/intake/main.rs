@@ -62,7 +62,12 @@ async fn a_change_that_the_feed_lost_is_found_by_a_sweep() {
     world.events(1).await;
     world.until(|world| world.intake.figures().iter().any(|feed| feed.healed == 1)).await;
     let reads = system.reads.lock().expect("lock").get("1").copied();
-    world.until(|world| world.intake.figures()[0].covered_until.is_some()).await;
+    world
+        .until(|world| {
+            let coverage = world.intake.figures()[0].coverage.clone();
+            coverage.is_some_and(|coverage| coverage.until > coverage.since && coverage.gaps.is_empty())
+        })
+        .await;
     assert_eq!(reads, Some(1), "a version that was seen is not read again");
     assert_eq!(world.count(), 1);
 }

@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::world::World;
+
 /// What becomes of an answer: given the address that was asked for, and the answer's body.
 type Tamper = dyn Fn(&str, &[u8]) -> Option<(u16, Vec<u8>)> + Send + Sync;
 
@@ -47,6 +49,19 @@ impl Between {
     /// From now on answers are what the system says.
     pub(crate) fn behave(&self) {
         *self.shared.tamper.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl World {
+    /// Has Interlock ask the CRM through something that can change its answers.
+    pub(crate) fn between(&mut self) -> Between {
+        let between = Between::new(&self.systems.crm);
+        for (name, value) in &mut self.systems.variables {
+            if *name == "CRM_URL" {
+                value.clone_from(&between.url);
+            }
+        }
+        between
     }
 }
 

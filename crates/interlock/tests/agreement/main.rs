@@ -3,16 +3,19 @@
 
 mod bad_input;
 mod between;
+mod coverage;
 mod deletions;
 mod first_load;
 #[path = "../wrong_input/http.rs"]
 mod http;
 mod matching;
+mod pages;
 mod products;
 #[path = "../wrong_input/program.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod program;
 mod reconcile;
+mod records;
 #[path = "../wrong_input/systems.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod systems;

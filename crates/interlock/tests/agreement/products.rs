@@ -43,7 +43,7 @@ impl World {
     }
 
     /// The number of the condition record.
-    fn create_price(&self, number: &str, amount: &str, currency: &str) -> String {
+    pub(crate) fn create_price(&self, number: &str, amount: &str, currency: &str) -> String {
         let price = json!({
             "ConditionType": "PPR0", "ConditionRateValue": amount, "ConditionRateValueUnit": currency,
             "to_SlsPrcgCndnRecdValidity": [

@@ -8,7 +8,6 @@ use reqwest::Method;
 use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
 use serde_json::{Value, json};
 
-use crate::between::Between;
 use crate::program::{Program, until};
 use crate::systems::{CRM_API, ERP_PASSWORD, ERP_USER, Interlock, OPERATOR, Systems, sign_in};
 
@@ -16,7 +15,7 @@ const ERP_API: &str = "sap/opu/odata/sap";
 const PARTNERS: &str = "API_BUSINESS_PARTNER";
 
 pub(crate) struct World {
-    systems: Systems,
+    pub(crate) systems: Systems,
     runtime: tokio::runtime::Runtime,
     client: reqwest::Client,
     /// Lets a sales person into the CRM, until it is over.
@@ -46,17 +45,6 @@ impl World {
         let book = books["records"][0]["Id"].as_str().expect("the standard price book").to_owned();
         systems.variables.push(("CRM_PRICEBOOK", book));
         Self { systems, runtime, client, token: RefCell::new(token), session: RefCell::new(session) }
-    }
-
-    /// Has Interlock ask the CRM through something that can change its answers.
-    pub(crate) fn between(&mut self) -> Between {
-        let between = Between::new(&self.systems.crm);
-        for (name, value) in &mut self.systems.variables {
-            if *name == "CRM_URL" {
-                value.clone_from(&between.url);
-            }
-        }
-        between
     }
 
     /// Runs the project.

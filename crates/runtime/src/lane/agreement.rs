@@ -384,6 +384,8 @@ impl LaneTask {
                 key: Arc::clone(&pair.1),
                 transaction: agreed.matter,
                 state: agreed.agreement.to_value(),
+                title: self.matters.get(&agreed.matter).map(|row| Arc::clone(&row.title)).unwrap_or_default(),
+                links: self.core.release.links_of(&pair.0, &agreed.agreement.agreed),
                 updated_at: round.now,
             }));
         }

@@ -214,6 +214,16 @@ fn listener(row: &Row<'_>) -> Decoded<ListenerRow> {
     Ok(ListenerRow { run: RunId::new(columns.uuid(0)?), position: columns.get(1)?, correlation: columns.get(2)? })
 }
 
+fn inbox_row(row: &Row<'_>) -> Decoded<InboxRow> {
+    let columns = Columns { row, what: "inbox entry" };
+    Ok(InboxRow {
+        connection: columns.get(0)?,
+        id: columns.get(1)?,
+        content: columns.value(2)?,
+        at: columns.instant(3)?,
+    })
+}
+
 fn timer(row: &Row<'_>) -> Decoded<TimerRow> {
     let columns = Columns { row, what: "timer" };
     Ok(TimerRow { run: RunId::new(columns.uuid(0)?), position: columns.get(1)?, due_at: columns.instant(2)? })
@@ -448,15 +458,11 @@ impl Store for SqliteStore {
     }
 
     fn inbox(&self) -> Result<Vec<InboxRow>, StoreError> {
-        self.list("select * from inbox order by at, connection, id", [], |row| {
-            let columns = Columns { row, what: "inbox entry" };
-            Ok(InboxRow {
-                connection: columns.get(0)?,
-                id: columns.get(1)?,
-                content: columns.value(2)?,
-                at: columns.instant(3)?,
-            })
-        })
+        self.list("select * from inbox order by at, connection, id", [], inbox_row)
+    }
+
+    fn inbox_row(&self, connection: &str, id: &str) -> Result<Option<InboxRow>, StoreError> {
+        self.one("select * from inbox where connection = ?1 and id = ?2", params![connection, id], inbox_row)
     }
 
     fn record_version(&self, connection: &str, record: &str, id: &str) -> Result<Option<RecordVersionRow>, StoreError> {
@@ -481,6 +487,24 @@ impl Store for SqliteStore {
 
     fn synced_after(&self, object: &str, after: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
         self.synced_page(object, after, limit)
+    }
+
+    fn synced_beginning(&self, object: &str, beginning: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
+        self.synced_of_beginning(object, beginning, limit)
+    }
+
+    fn synced_titled(
+        &self,
+        object: &str,
+        text: &str,
+        after: (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<SyncedRow>, StoreError> {
+        self.synced_of_title(object, text, after, limit)
+    }
+
+    fn synced_linked(&self, object: &str, member: &str, value: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
+        self.synced_of_link(object, member, value, limit)
     }
 
     fn matches(

@@ -1,7 +1,7 @@
 //! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
 
 /// Each entry brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: [&str; 4] = [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED];
+pub(crate) const MIGRATIONS: [&str; 5] = [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED, FOUND_BY_PEOPLE];
 
 const FIRST: &str = "
 create table runs (
@@ -114,4 +114,17 @@ create table match_keys (
     object text not null, value text not null, key text not null, primary key (object, value, key)
 ) strict, without rowid;
 create index match_keys_by_key on match_keys (object, key);
+";
+
+/// What people find objects by, and which objects name which others.
+const FOUND_BY_PEOPLE: &str = "
+alter table synced add column title text not null default '';
+update synced set title = coalesce((select title from transactions where id = synced.transaction_id), '');
+create index synced_by_title on synced (object, title collate nocase, key);
+
+create table synced_links (
+    object text not null, member text not null, value text not null, key text not null,
+    primary key (object, member, value, key)
+) strict, without rowid;
+create index synced_links_by_key on synced_links (object, key);
 ";

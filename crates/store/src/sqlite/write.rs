@@ -124,7 +124,7 @@ fn write_group(connection: &mut Connection, group: &[Waiting]) -> rusqlite::Resu
     transaction.commit()
 }
 
-fn micros(at: Timestamp) -> i64 {
+pub(super) fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
@@ -132,7 +132,7 @@ fn amount(money: Option<&Money>) -> (Option<String>, Option<&str>) {
     (money.map(|money| money.amount.to_string()), money.map(|money| money.currency.as_str()))
 }
 
-fn execute(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {
+pub(super) fn execute(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute(values).map(|_| ())
 }
 
@@ -380,18 +380,7 @@ fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
              on conflict (connection, record, id) do update set version = ?4",
             params![row.connection, row.record, row.id, row.version],
         ),
-        Mutation::PutSynced(row) => execute(
-            connection,
-            "insert into synced values (?1, ?2, ?3, ?4, ?5)
-             on conflict (object, key) do update set state = ?4, updated_at = ?5",
-            params![
-                row.object,
-                row.key,
-                row.transaction.uuid().into_bytes(),
-                json::to_string(&row.state),
-                micros(row.updated_at)
-            ],
-        ),
+        Mutation::PutSynced(row) => super::synced::put_synced(connection, row),
         Mutation::PutMatchKeys { object, key, values } => {
             execute(connection, "delete from match_keys where object = ?1 and key = ?2", params![object, key])?;
             values.iter().try_for_each(|value| {

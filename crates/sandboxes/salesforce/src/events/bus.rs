@@ -168,6 +168,17 @@ impl Bus {
         }
     }
 
+    /// Everything that was told is as if it were too old.
+    pub(crate) fn forget(&self) {
+        for topic in &self.topics {
+            let mut log = held(&topic.log);
+            if let Some(event) = log.events.back() {
+                log.gone = event.replay;
+                log.events.clear();
+            }
+        }
+    }
+
     /// Tells of a committed transaction.
     pub(crate) fn publish(&self, drafts: &[Draft], origin: &str, user: RecordId, now: i64, faults: &Faults) {
         if drafts.is_empty() {

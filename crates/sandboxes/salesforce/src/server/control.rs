@@ -22,6 +22,7 @@ pub(super) fn routes(org: Arc<Org>) -> Router {
     Router::new()
         .route("/_sandbox/state", get(state))
         .route("/_sandbox/end-sessions", post(end_sessions))
+        .route("/_sandbox/forget-events", post(forget_events))
         .route("/_sandbox/undelete", post(undelete))
         .route("/_sandbox/merge", post(merge))
         .with_state(org)
@@ -45,6 +46,12 @@ async fn state(State(org): State<Arc<Org>>) -> Json<Value> {
 /// Everybody has to sign in again.
 async fn end_sessions(State(org): State<Arc<Org>>) -> Json<Value> {
     Json(json!({"ended": org.end_sessions()}))
+}
+
+/// As when 72 hours are over: who was not listening has to find otherwise what changed.
+async fn forget_events(State(org): State<Arc<Org>>) -> Json<Value> {
+    org.bus.forget();
+    Json(json!({}))
 }
 
 /// Records that come out of the recycle bin.

@@ -1,0 +1,94 @@
+//! The counters of feeds for monitoring, as the text format of Prometheus.
+
+use std::fmt::Write as _;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use runtime::{FeedFigures, GapReason};
+
+use crate::ops::{Answer, Caller};
+
+/// What a metric says of a feed; `None` where it says nothing.
+type Reading = fn(&FeedFigures) -> Option<f64>;
+
+/// Name, kind, what it is, and how it is read.
+const METRICS: [(&str, &str, &str, Reading); 4] = [
+    ("interlock_feed_changes_total", "counter", "Changes that the feed told of since the start.", |feed| {
+        Some(count(feed.changes))
+    }),
+    (
+        "interlock_feed_waiting_for_parents",
+        "gauge",
+        "Records that wait for a parent that is not known, or not there yet.",
+        |feed| Some(count(feed.waiting_for_parents)),
+    ),
+    ("interlock_feed_healed_total", "counter", "Changes that no feed told of and a sweep found.", |feed| {
+        Some(count(feed.healed))
+    }),
+    (
+        "interlock_feed_proven_until_seconds",
+        "gauge",
+        "Up to when every change is proven to be seen, Unix time.",
+        |feed| feed.coverage.as_ref().map(|coverage| coverage.until.as_duration().as_secs_f64()),
+    ),
+    ("interlock_feed_behind_seconds", "gauge", "The age of the oldest instant that is not proven.", |feed| {
+        feed.coverage.as_ref().map(|coverage| coverage.behind.as_secs_f64())
+    }),
+];
+const REASONS: [GapReason; 4] = [GapReason::Outage, GapReason::Stopped, GapReason::PlaceLost, GapReason::Overflow];
+
+/// `GET /ops/metrics`
+pub(crate) async fn metrics(caller: Caller) -> Answer {
+    let feeds = caller.console.operations.figures().feeds;
+    let mut response = Response::new(Body::from(text(&feeds)));
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+fn text(feeds: &[FeedFigures]) -> String {
+    let mut text = String::new();
+    let labels = |feed: &FeedFigures| {
+        format!("connection=\"{}\",feed=\"{}\"", escaped(feed.connection.as_str()), escaped(&feed.name))
+    };
+    // Writing into a string does not fail.
+    for (name, kind, help, reading) in METRICS {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for feed in feeds {
+            if let Some(value) = reading(feed) {
+                let _ = writeln!(text, "{name}{{{}}} {value}", labels(feed));
+            }
+        }
+    }
+    let name = "interlock_feed_gaps";
+    let _ = writeln!(text, "# HELP {name} Windows in which changes may have been missed.\n# TYPE {name} gauge");
+    for feed in feeds {
+        for reason in REASONS {
+            let gaps = feed.coverage.iter().flat_map(|coverage| &coverage.gaps);
+            let number = gaps.filter(|gap| gap.reason == reason).count();
+            let _ = writeln!(text, "{name}{{{},reason=\"{}\"}} {number}", labels(feed), reason.word());
+        }
+    }
+    text
+}
+
+/// A counter as monitoring reads it: beyond 2^53 it loses its last digits, as all numbers there do.
+#[allow(clippy::cast_precision_loss)]
+fn count(number: u64) -> f64 {
+    number as f64
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+}
