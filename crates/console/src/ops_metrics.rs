@@ -13,7 +13,7 @@ use crate::ops::{Answer, Caller};
 type Reading = fn(&FeedFigures) -> Option<f64>;
 
 /// Name, kind, what it is, and how it is read.
-const METRICS: [(&str, &str, &str, Reading); 4] = [
+const METRICS: [(&str, &str, &str, Reading); 5] = [
     ("interlock_feed_changes_total", "counter", "Changes that the feed told of since the start.", |feed| {
         Some(count(feed.changes))
     }),
