@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use connect::ErrorClass;
-use definitions::Sweep;
 use jiff::{SignedDuration, Timestamp};
 use store::{FeedPositionRow, Mutation};
 
+use crate::beside::Beside;
+use crate::record::Line;
 use crate::work::Work;
 use crate::{Batch, Shared};
 
@@ -29,7 +30,9 @@ impl Shared {
     /// Sweeps a feed's record for ever.
     pub(crate) async fn sweep(self: Arc<Self>, place: usize) {
         let line = Arc::clone(&self.lines[place]);
-        let Some(Sweep { every, overlap }) = line.feed.sweep else { return };
+        let Some(sweep) = &line.feed.sweep else { return };
+        let (every, overlap) = (sweep.every, sweep.overlap);
+        let mut beside: Vec<Beside> = sweep.with.iter().map(|_| Beside::default()).collect();
         let name: Arc<str> = format!("sweep:{}", line.feed.name).into();
         let connection: Arc<str> = line.feed.connection.as_str().into();
         let overlap = SignedDuration::try_from(overlap).unwrap_or(SignedDuration::ZERO);
@@ -62,7 +65,13 @@ impl Shared {
             }
             let begun = self.clock.now();
             let since = covered.unwrap_or(begun).checked_sub(overlap).unwrap_or(Timestamp::MIN);
-            match self.sweep_once(place, since, &mut seen).await {
+            let mut swept = self.sweep_once(place, since, &mut seen).await;
+            for (with, beside) in sweep.with.iter().zip(&mut beside) {
+                if swept.is_ok() {
+                    swept = self.sweep_beside(place, with, since, beside).await;
+                }
+            }
+            match swept {
                 Ok(()) => {
                     covered = Some(begun);
                     self.put_covered(&connection, &name, begun).await;
@@ -91,16 +100,7 @@ impl Shared {
             let now = self.clock.now();
             let newest = found.records.iter().filter_map(|(_, mark)| mark.parse::<Timestamp>().ok()).max();
             let new: Vec<_> = found.records.into_iter().filter(|(id, mark)| seen.get(id) != Some(mark)).collect();
-            for chunk in new.chunks(GATHER_MAX) {
-                let works = chunk.iter().map(|(id, _)| Work { swept: true, ..Work::new(Arc::clone(id), now, now) });
-                let mut versions = line.turn.lock().await;
-                let mut batch = Batch::default();
-                let mut parked = self.convert(line, &mut versions, works.collect(), &mut batch).await;
-                batch.mutations.extend(self.keep(line, &mut parked));
-                self.hand_over(batch).await;
-                self.park(line, parked).await;
-                drop(versions);
-            }
+            self.read_swept(line, new.iter().map(|(id, _)| Arc::clone(id)).collect()).await;
             if seen.len() + new.len() > SEEN_MAX {
                 seen.clear();
             }
@@ -109,6 +109,21 @@ impl Shared {
             if page.is_none() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Has records read again that a sweep found.
+    pub(crate) async fn read_swept(&self, line: &Line, ids: Vec<Arc<str>>) {
+        let now = self.clock.now();
+        for chunk in ids.chunks(GATHER_MAX) {
+            let works = chunk.iter().map(|id| Work { swept: true, ..Work::new(Arc::clone(id), now, now) });
+            let mut versions = line.turn.lock().await;
+            let mut batch = Batch::default();
+            let mut parked = self.convert(line, &mut versions, works.collect(), &mut batch).await;
+            batch.mutations.extend(self.keep(line, &mut parked));
+            self.hand_over(batch).await;
+            self.park(line, parked).await;
+            drop(versions);
         }
     }
 

@@ -1,11 +1,13 @@
 //! Customers that are kept the same in Salesforce and S/4HANA, and products that go from there to here, through the program and
 //! both simulated systems.
 
+mod contacts;
 mod deletions;
 mod first_load;
 #[path = "../wrong_input/http.rs"]
 mod http;
 mod matching;
+mod people;
 mod products;
 #[path = "../wrong_input/program.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
