@@ -29,6 +29,8 @@ pub struct Synchronised {
     pub title: Option<Expression>,
     /// The queue of what a person has to decide; `data` without one.
     pub queue: QueueName,
+    /// Members that hold the key of another object, and which: where they are written, its record has to be there.
+    pub references: IndexMap<Arc<str>, ObjectName>,
 }
 
 /// The functions that write one side.
@@ -51,6 +53,8 @@ pub struct Writer {
     pub function: Arc<Function>,
     /// The members: those that are named, or else those of its mapping.
     pub members: IndexSet<Arc<str>>,
+    /// Only when this holds: jq on what is written with `key`, `id`, `current`, `agreed` and `there`.
+    pub when: Option<Expression>,
 }
 
 impl Writer {
@@ -59,6 +63,14 @@ impl Writer {
     pub fn part(&self, fields: &Fields) -> Fields {
         let own = fields.iter().filter(|(field, _)| self.members.contains(*field));
         own.map(|(field, value)| (Arc::clone(field), value.clone())).collect()
+    }
+}
+
+impl Writer {
+    /// Whether the function is for such a write. One that cannot be told is: it will say what is wrong.
+    #[must_use]
+    pub fn is_for(&self, input: &Value) -> bool {
+        self.when.as_ref().is_none_or(|when| when.is_true(input, &[], Limits::default()).unwrap_or(true))
     }
 }
 
@@ -112,6 +124,11 @@ impl Synchronised {
     #[must_use]
     pub fn stage_of(&self, agreed: &Value) -> Option<Arc<str>> {
         text_of(self.stage.as_ref(), agreed)
+    }
+
+    /// The members that name an object of their own kind, such as a parent: these must not go round in a circle.
+    pub fn hierarchies(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.references.iter().filter(|(_, object)| **object == self.object).map(|(member, _)| member)
     }
 
     /// What people call it.

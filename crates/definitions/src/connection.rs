@@ -173,13 +173,38 @@ pub struct ResolveRule {
     pub id: Expression,
     /// The connection in which its id is wanted, instead of its key.
     pub at: Option<ConnectionName>,
+    /// What becomes of the record while the other one is not known.
+    pub unknown: Unknown,
+}
+
+/// What becomes of a record that names another one which is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unknown {
+    /// It waits for a while and is handed over without it then.
+    #[default]
+    Without,
+    /// It waits for as long as it takes, and a person is told after a while.
+    Wait,
+    /// It is handed over at once, with `{ connection: id }` of the other record in the member.
+    Name,
 }
 
 /// How a feed's losses are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Sweep {
     /// How often.
     pub every: Duration,
     /// How far each sweep reaches back behind the one before.
     pub overlap: Duration,
+    /// Other records whose changes are changes of this one.
+    pub with: Vec<SweptWith>,
+}
+
+/// Records beside the feed's own that say something of them.
+#[derive(Debug)]
+pub struct SweptWith {
+    /// The kind of record.
+    pub record: Arc<str>,
+    /// The id of the feed's record: jq on the other's id, an object where its key has several parts.
+    pub id: Expression,
 }

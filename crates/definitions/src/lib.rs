@@ -20,7 +20,7 @@ pub use api::{Api, ApiSource, CachePolicy};
 pub use call::{FunctionError, FunctionSide, LearntReference};
 pub use connection::{
     ConnectionDefinition, ConnectionLimits, Effect, Feed, FeedSource, Function, ReferenceRule, ResolveRule,
-    RetryPolicy, Sweep,
+    RetryPolicy, Sweep, SweptWith, Unknown,
 };
 pub use follow::Canonical;
 pub use golden::{Case, CaseFile, Difference, Outcome, Unwritable, updated};

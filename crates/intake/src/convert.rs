@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connect::{CallError, Fate};
-use definitions::Feed;
+use definitions::{Feed, Unknown};
 use jiff::Timestamp;
 use model::{EventId, Value, json};
 use sha2::{Digest, Sha256};
@@ -30,6 +30,10 @@ struct Parents {
     named: bool,
     /// Those that are not known.
     missing: Vec<Parent>,
+    /// Whether it is handed over all the same, at once.
+    at_once: bool,
+    /// Those without which it is never handed over, for people.
+    needed: Vec<String>,
 }
 
 /// Why a record cannot be read.
@@ -140,7 +144,8 @@ impl Shared {
                 parents.missing.retain(Parent::is_key);
                 work.orphan = false;
             }
-            if !parents.missing.is_empty() && !work.orphan {
+            let waits = !parents.missing.is_empty() && !parents.at_once;
+            if waits && !work.orphan {
                 parked.push((parents.missing, work));
                 continue;
             }
@@ -149,6 +154,12 @@ impl Shared {
                 let (row, orphan) = orphan_row(line, &work, &parents.missing, self.clock.now());
                 batch.mutations.push(Mutation::PutInbox(row));
                 parked.push((parents.missing, orphan));
+            }
+            if !parents.needed.is_empty() {
+                let reason =
+                    format!("{}. It is read again by itself as soon as that is known", parents.needed.join("; "));
+                self.unreadable(line, versions, &work, record, reason.into(), batch);
+                continue;
             }
             if let Err(error) = feed.check(&object) {
                 self.unreadable(line, versions, &work, record, error.to_string().into(), batch);
@@ -226,7 +237,7 @@ impl Shared {
 
     /// Adds the keys of parents, or their ids in another connection; `null` for those that are not known.
     fn resolve(&self, line: &Line, object: &mut Value) -> Result<Parents, String> {
-        let mut parents = Parents::default();
+        let mut parents = Parents { at_once: true, ..Parents::default() };
         for rule in &line.feed.resolve {
             let id = rule.id.evaluate(object, &[], expr::Limits::default()).map_err(|error| error.to_string())?;
             let id: Option<Arc<str>> = match &id {
@@ -254,7 +265,16 @@ impl Shared {
             match found {
                 Ok(value) => object.set(Arc::clone(&rule.member), Value::from(value)),
                 Err(parent) => {
-                    object.set(Arc::clone(&rule.member), Value::Null);
+                    let value = match rule.unknown {
+                        Unknown::Name => Value::object([(line.feed.connection.as_str(), Value::from(Arc::clone(&id)))]),
+                        Unknown::Without | Unknown::Wait => Value::Null,
+                    };
+                    object.set(Arc::clone(&rule.member), value);
+                    parents.at_once &= rule.unknown == Unknown::Name;
+                    if rule.unknown == Unknown::Wait {
+                        let at = rule.at.as_ref().unwrap_or(&line.feed.connection);
+                        parents.needed.push(format!("its {} {id} is not known in {at}", rule.member));
+                    }
                     parents.missing.push(parent);
                 }
             };

@@ -6,6 +6,7 @@
 //! that holds what they led to. A change whose parent is not known yet is parked in the inbox and wakes when the
 //! cross-reference is learnt; also when it was handed over without its parent meanwhile.
 
+mod beside;
 mod convert;
 mod coverage;
 mod figures;

@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use connect::ErrorClass;
-use definitions::Sweep;
 use dispatch::ConnectionState;
 use jiff::{SignedDuration, Timestamp};
 use store::{FeedPositionRow, Mutation, StoreError};
 use tokio::sync::Notify;
 
+use crate::beside::Beside;
 use crate::coverage::{GapReason, Ledger};
+use crate::record::Line;
 use crate::work::Work;
 use crate::{Batch, Shared};
 
@@ -34,7 +35,9 @@ impl Shared {
     /// Sweeps a feed's record for ever.
     pub(crate) async fn sweep(self: Arc<Self>, place: usize) {
         let line = Arc::clone(&self.lines[place]);
-        let Some(Sweep { every, overlap }) = line.feed.sweep else { return };
+        let Some(sweep) = &line.feed.sweep else { return };
+        let (every, overlap) = (sweep.every, sweep.overlap);
+        let mut beside: Vec<Beside> = sweep.with.iter().map(|_| Beside::default()).collect();
         let connection = &line.feed.connection;
         let overlap = SignedDuration::try_from(overlap).unwrap_or(SignedDuration::ZERO);
         let every = every.min(Duration::from_secs(86_400));
@@ -55,12 +58,17 @@ impl Shared {
             let begun = self.clock.now();
             let since = line.prove(|ledger| ledger.begin(begun, overlap)).unwrap_or(begun);
             let over = Notify::new();
-            let sweep = async {
-                let ended = self.sweep_once(place, since, &mut seen, |work| Work { swept: true, ..work }).await;
+            let sweeping = async {
+                let mut ended = self.sweep_once(place, since, &mut seen, |work| Work { swept: true, ..work }).await;
+                for (with, beside) in sweep.with.iter().zip(&mut beside) {
+                    if ended.is_ok() {
+                        ended = self.sweep_beside(place, with, since, beside).await;
+                    }
+                }
                 over.notify_one();
                 ended
             };
-            let (ended, ()) = tokio::join!(sweep, self.watch_outage(place, &over));
+            let (ended, ()) = tokio::join!(sweeping, self.watch_outage(place, &over));
             match ended {
                 Ok(()) => {
                     told = None;
@@ -118,7 +126,7 @@ impl Shared {
     pub(crate) fn recover_coverage(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
         for line in &self.lines {
-            let Some(sweep) = line.feed.sweep else { continue };
+            let Some(sweep) = &line.feed.sweep else { continue };
             let row = self.store.feed_position(line.feed.connection.as_str(), &row_name(&line.feed.name))?;
             let mut ledger = row.map_or_else(|| Ledger::new(now), |row| Ledger::from_bytes(&row.position, row.at));
             let until = ledger.complete_until();
@@ -148,16 +156,7 @@ impl Shared {
             let now = self.clock.now();
             let newest = found.records.iter().filter_map(|(_, mark)| mark.parse::<Timestamp>().ok()).max();
             let new: Vec<_> = found.records.into_iter().filter(|(id, mark)| seen.get(id) != Some(mark)).collect();
-            for chunk in new.chunks(GATHER_MAX) {
-                let works = chunk.iter().map(|(id, _)| why(Work::new(Arc::clone(id), now, now)));
-                let mut versions = line.turn.lock().await;
-                let mut batch = Batch::default();
-                let mut parked = self.convert(line, &mut versions, works.collect(), &mut batch).await;
-                batch.mutations.extend(self.keep(line, &mut parked));
-                self.hand_over(batch).await;
-                self.park(line, parked).await;
-                drop(versions);
-            }
+            self.read_again(line, new.iter().map(|(id, _)| Arc::clone(id)).collect(), &why).await;
             if seen.len() + new.len() > SEEN_MAX {
                 seen.clear();
             }
@@ -166,6 +165,25 @@ impl Shared {
             if page.is_none() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Has records read again that a sweep found.
+    pub(crate) async fn read_swept(&self, line: &Line, ids: Vec<Arc<str>>) {
+        self.read_again(line, ids, |work| Work { swept: true, ..work }).await;
+    }
+
+    async fn read_again(&self, line: &Line, ids: Vec<Arc<str>>, why: impl Fn(Work) -> Work) {
+        let now = self.clock.now();
+        for chunk in ids.chunks(GATHER_MAX) {
+            let works = chunk.iter().map(|id| why(Work::new(Arc::clone(id), now, now)));
+            let mut versions = line.turn.lock().await;
+            let mut batch = Batch::default();
+            let mut parked = self.convert(line, &mut versions, works.collect(), &mut batch).await;
+            batch.mutations.extend(self.keep(line, &mut parked));
+            self.hand_over(batch).await;
+            self.park(line, parked).await;
+            drop(versions);
         }
     }
 

@@ -22,6 +22,7 @@ use crate::once::Once;
 use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
 use crate::timers::Timers;
+use crate::waits::Waits;
 use crate::watching::Happening;
 use crate::work::{Pinned, Work};
 
@@ -57,6 +58,8 @@ pub(crate) struct Core {
     pub(crate) unreadable: Mutex<HashSet<Arc<str>>>,
     /// Objects that people are asked about.
     pub(crate) asked: Asked,
+    /// What objects wait for before something of them can be written.
+    pub(crate) waits: Waits,
     /// Held while it is found out which objects records are.
     pub(crate) identity: Arc<tokio::sync::Mutex<Remembered>>,
     /// The objects of which it is not known yet which records the sides have.

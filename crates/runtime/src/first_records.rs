@@ -118,7 +118,9 @@ async fn make_all(
         let mut answers = Vec::new();
         for row in &rows {
             // What cannot be read is told by who works on it.
-            let lacks = Agreement::from_value(&row.state).is_ok_and(|state| state.lacks_a_record(&synchronised.policy));
+            let lacks = Agreement::from_value(&row.state).is_ok_and(|state| {
+                state.lacks_a_record(&synchronised.policy) || crate::waits::may_wait(&synchronised, &state)
+            });
             if lacks {
                 let (answer, answered) = oneshot::channel();
                 let pair = (Arc::clone(&name), Arc::clone(&row.key));

@@ -50,6 +50,7 @@ mod starts;
 mod store_trouble;
 mod timers;
 mod upkeep;
+mod waits;
 mod watching;
 mod work;
 

@@ -18,7 +18,7 @@ use model::{EventId, ObjectName, Problem, RunId, TransactionId, Value};
 use store::{EventRow, Mutation};
 use tokio::sync::oneshot;
 
-use crate::core::Core;
+use crate::core::{Core, ToIntake};
 use crate::correlation::Correlation;
 use crate::figures::Counters;
 use crate::identity::{Identity, identify};
@@ -56,6 +56,11 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
         match identity {
             None => {}
             Some(Identity::Is(key)) => {
+                let (object, record) = (Arc::<str>::from(event.object.as_str()), Arc::clone(&event.record));
+                let connection: Arc<str> = event.feed.connection.as_str().into();
+                core.has_record(&object, &key, &connection);
+                // What waits for it is not left to wait until somebody looks. The intake is gone only when everything stops.
+                let _ = core.to_intake.send(ToIntake::Referenced { connection, object, key: Arc::clone(&key), record });
                 event.envelope.set("subject", Arc::clone(&key));
                 event.key = Arc::clone(&key);
                 let (answer, answered) = oneshot::channel();

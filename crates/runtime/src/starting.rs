@@ -21,6 +21,7 @@ use crate::routing::{self, Router};
 use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
 use crate::timers::{self, Timers};
+use crate::waits::{self, Waits};
 use crate::work::{Pinned, Work};
 use crate::{Parts, Shared, match_keys, recovery, schedules, upkeep, watching};
 
@@ -77,6 +78,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         counters,
         once: crate::once::Once::default(),
         asked: remembered.asked,
+        waits: Waits::default(),
         identity: Arc::default(),
         loading: Loading::new(loading),
         unreadable: Mutex::new(remembered.unreadable.into_iter().collect()),
@@ -119,6 +121,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     let sink: Arc<dyn Sink> = Arc::new(Router(Arc::clone(&core)));
     let intake = Intake::start(release, store, dispatchers.clone(), clock, sink).await?;
     running.push(tell_intake(intake.clone(), for_intake));
+    running.push(tokio::spawn(waits::look(Arc::clone(&core))));
     running.push(tokio::spawn(routing::resume(Arc::clone(&core))));
     running.push(tokio::spawn(first_records::make(Arc::clone(&core), dispatchers.clone())));
     Ok(Shared { core, dispatchers, intake, sorting, changes: watched, tasks: Mutex::new(running) })

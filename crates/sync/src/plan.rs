@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{ConnectionName, Value};
 
-use crate::agreement::{Agreement, Cause, Finding, Holding, Waiting};
+use crate::agreement::{Agreement, Cause, Finding, Waiting};
 use crate::fields::{Fields, is_empty, is_same};
 use crate::policy::{Policy, Side};
 
@@ -38,17 +38,13 @@ impl Agreement {
     /// a say, its record has to be read first, after the change that is to be written came. What was deleted somewhere is made
     /// nowhere.
     pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
-        self.plan_where(policy, normal, |_, _| true)
+        self.plan_creating(policy, normal, |_| true, |_, _| true)
     }
 
-    /// The same, but a record is made only where that is allowed: it may not be known yet whether a side has one.
-    pub fn plan_creating(
-        &mut self,
-        policy: &Policy,
-        normal: &Normal<'_>,
-        may_create: impl Fn(&ConnectionName) -> bool,
-    ) -> Plan {
-        self.plan_where(policy, normal, |side, holding| holding.id.is_some() || may_create(side))
+    /// Whether a side has no record yet.
+    #[must_use]
+    pub fn lacks(&self, side: &ConnectionName) -> bool {
+        self.sides.get(side).is_none_or(|holding| holding.id.is_none())
     }
 
     /// Whether some side has no record yet that it could have. What was deleted somewhere is made nowhere.
@@ -60,25 +56,32 @@ impl Agreement {
         !self.is_lost() && policy.sides.iter().any(lacks)
     }
 
-    fn plan_where(
+    /// The same, but a record is made only where that is allowed, as it may not be known yet whether a side has one, and of a
+    /// record that there is only those fields are written that may be.
+    pub fn plan_creating(
         &mut self,
         policy: &Policy,
         normal: &Normal<'_>,
-        may_write: impl Fn(&ConnectionName, &Holding) -> bool,
+        may_create: impl Fn(&ConnectionName) -> bool,
+        may_write: impl Fn(&ConnectionName, &Arc<str>) -> bool,
     ) -> Plan {
         let mut plan = Plan::default();
         let is_lost = self.is_lost();
         for (name, side) in &policy.sides {
             let holding = self.sides.entry(name.clone()).or_default();
-            let is_new = holding.id.is_none();
+            let creates = holding.id.is_none();
             if holding.waiting.is_some()
                 || holding.retired.is_some()
-                || (is_new && is_lost)
-                || !may_write(name, holding)
+                || (creates && (is_lost || !may_create(name)))
+                || (side.reads_back && holding.checking)
             {
                 continue;
             }
             let (mut fields, mut expected) = self.missing(policy, name, side, normal);
+            if !creates {
+                fields.retain(|field, _| may_write(name, field));
+                expected.retain(|field, _| fields.contains_key(field));
+            }
             let Some(holding) = self.sides.get_mut(name) else { continue };
             let unseen = |field: &Arc<str>| {
                 let owner = policy.owners.of(field, self.stage.as_deref());
@@ -170,7 +173,11 @@ impl Agreement {
         holding.held.extend(waiting.expected);
         holding.reached.extend(waiting.fields);
         holding.written_at = Some(cause.at);
-        let again = std::mem::take(&mut holding.changed_meanwhile);
+        let mut again = std::mem::take(&mut holding.changed_meanwhile);
+        if policy.sides.get(side).is_some_and(|side| side.reads_back) {
+            holding.checking = true;
+            again = true;
+        }
         for (field, value) in waiting.overwritten {
             let owner = self.owner(policy, &field).filter(|owner| *owner == side || self.knows(owner, &field)).cloned();
             self.meet(policy, owner.as_ref(), side, &field, value, cause, findings);

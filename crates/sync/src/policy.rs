@@ -30,6 +30,8 @@ pub struct Side {
     pub creates: IndexSet<Arc<str>>,
     /// Whether business documents refer to its records.
     pub documents: Documents,
+    /// Whether what is written to it depends on what it holds, so that it is read again after each write before the next one.
+    pub reads_back: bool,
 }
 
 /// What is declared of an object.

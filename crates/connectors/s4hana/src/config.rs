@@ -7,7 +7,7 @@ use connect::{SettingError, is_reference};
 use model::{Value, nearest};
 
 /// Settings that this connector understands.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
     "url",
     "client",
     "auth",
@@ -17,6 +17,7 @@ const KNOWN: [&str; 16] = [
     "timeout",
     "basePath",
     "changes",
+    "related",
     "simulations",
     "lockMessages",
     "checkService",
@@ -54,6 +55,15 @@ pub(crate) enum AuthConfig {
     },
 }
 
+/// Records of the same service that name another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Related {
+    /// Their set.
+    pub(crate) set: String,
+    /// The field that holds the other one's key.
+    pub(crate) field: String,
+}
+
 /// The settings, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
@@ -77,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) auth: AuthConfig,
     /// Which field tells when a record changed, for records where it is not found by itself.
     pub(crate) changes: BTreeMap<String, String>,
+    /// Lists of records that the service knows no way to, by record and name.
+    pub(crate) related: BTreeMap<String, BTreeMap<String, Related>>,
     /// Services whose creates change nothing.
     pub(crate) simulations: Vec<String>,
     /// More message codes (`ZSD/007`) that mean a lock.
@@ -136,6 +148,7 @@ pub(crate) fn read(settings: &Value) -> Result<Config, Vec<SettingError>> {
         timeout: Duration::from_secs(reader.count("timeout", settings.get("timeout"), 60, 3600) as u64),
         auth: reader.auth(insecure),
         changes: reader.changes(),
+        related: reader.related(),
         simulations: match settings.get("simulations") {
             Value::Null => vec!["API_SALES_ORDER_SIMULATION_SRV".to_owned()],
             _ => reader.texts("simulations"),
@@ -287,6 +300,41 @@ impl Reader<'_> {
         }
     }
 
+    fn related(&mut self) -> BTreeMap<String, BTreeMap<String, Related>> {
+        const HELP: &str = "Write `related: { API_BUSINESS_PARTNER/A_BusinessPartner: { relationships: { record: \
+                            A_BusinessPartnerContact, field: BusinessPartnerPerson } } }`";
+        let settings = self.settings;
+        let mut records = BTreeMap::new();
+        let members = match settings.get("related") {
+            Value::Null => return records,
+            Value::Object(members) => members,
+            _ => {
+                self.wrong("related", "must hold lists of related records for each record", HELP);
+                return records;
+            }
+        };
+        for (record, lists) in &**members {
+            let path = format!("related.{record}");
+            let Some(lists) = lists.as_object().filter(|_| record.contains('/')) else {
+                self.wrong(&path, "must name a record, and its lists by their names", HELP);
+                continue;
+            };
+            let mut read = BTreeMap::new();
+            for (name, list) in lists {
+                let path = format!("{path}.{name}");
+                self.known_names(&path, list, &["record", "field"]);
+                let [set, field] = ["record", "field"].map(|part| list.get(part).as_str().unwrap_or_default());
+                if set.is_empty() || field.is_empty() || set.contains('/') {
+                    self.wrong(&path, "must name a `record` of the same service and its `field`", HELP);
+                    continue;
+                }
+                read.insert(name.to_string(), Related { set: set.to_owned(), field: field.to_owned() });
+            }
+            records.insert(record.to_string(), read);
+        }
+        records
+    }
+
     fn changes(&mut self) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
         match self.settings.get("changes") {
@@ -337,13 +385,26 @@ mod tests {
     fn every_mistake_is_told_at_once() {
         let errors = read(&value(
             r#"{"url":"http://erp.example.com","clinet":"100","client":"1","language":"english","sessions":0,"batch":{"create":1},
-                "auth":{"flow":"basik","user":"U"},"changes":{"A":1}}"#,
+                "auth":{"flow":"basik","user":"U"},"changes":{"A":1},
+                "related":{"A":{},"S/B":{"list":{"record":"S/C","feld":"F"}}}}"#,
         ))
         .expect_err("mistakes");
         let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
         assert_eq!(
             paths,
-            ["clinet", "url", "client", "language", "batch.create", "sessions", "auth.flow", "changes.A"]
+            [
+                "clinet",
+                "url",
+                "client",
+                "language",
+                "batch.create",
+                "sessions",
+                "auth.flow",
+                "changes.A",
+                "related.A",
+                "related.S/B.list.feld",
+                "related.S/B.list"
+            ]
         );
         assert_eq!(errors[0].help.as_deref(), Some("Did you mean `client`?"));
         assert_eq!(errors[6].help.as_deref(), Some("Did you mean `basic`?"));

@@ -18,6 +18,7 @@ mod literal;
 mod metadata;
 mod query;
 mod read;
+mod related;
 mod session;
 mod temporal;
 mod wire;
@@ -84,7 +85,7 @@ impl Connection for Erp {
         Box::pin(async move {
             let Some(first) = calls.first() else { return Vec::new() };
             match first.action {
-                Action::Read => self.read(calls).await,
+                Action::Read => self.read_with_related(calls).await,
                 Action::Find => self.find(calls).await,
                 Action::Create => self.create(calls).await,
                 Action::Update => self.update(calls).await,

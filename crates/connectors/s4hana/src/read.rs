@@ -187,7 +187,7 @@ impl Erp {
     }
 
     /// All rows behind an address, page after page.
-    async fn rows(
+    pub(crate) async fn rows(
         &self,
         target: &Target<'_>,
         entity: &EntityType,

@@ -69,7 +69,7 @@ impl Erp {
         .await
     }
 
-    /// Deletes.
+    /// Deletes. What is not there is deleted: the answer to a first try may have been lost.
     pub(crate) async fn delete(&self, calls: &[Call]) -> Vec<Result<Value, CallError>> {
         self.change(calls, |_, _, _| Ok(("DELETE", None))).await
     }
@@ -125,6 +125,7 @@ impl Erp {
         response: Result<Response, CallError>,
     ) -> Result<Value, CallError> {
         let mut response = response?;
+        let deletes = operation.method == "DELETE";
         if response.status == 428 && operation.if_match.is_none() {
             operation.if_match = self.fresh_etag(&target.service.name, &operation.path, &entity.keys[0]).await?;
             let mut again = self.operate(&target.service.name, vec![(operation, intent)], 1, Effect::Write).await;
@@ -132,7 +133,10 @@ impl Erp {
                 response = answer?;
             }
         }
-        let mut record = self.payload(&response, Effect::Write)?;
+        let mut record = match self.payload(&response, Effect::Write) {
+            Err(error) if deletes && response.status == 404 && error.class == ErrorClass::Rejected => Value::Null,
+            other => other?,
+        };
         Decoder::new(&target.service, entity, false).record(&mut record);
         Ok(record)
     }

@@ -39,7 +39,9 @@ impl World {
         let settings = value(&format!(
             r#"{{"connector":"s4hana","url":"{}","client":"100","auth":{{"flow":"basic","username":"INTERLOCK","password":"env:P"}},
                 "simulations":["API_SALES_ORDER_SIMULATION_SRV"],
-                "changes":{{"API_MATERIAL_STOCK_SRV/A_MaterialStock":"*"}}}}"#,
+                "changes":{{"API_MATERIAL_STOCK_SRV/A_MaterialStock":"*","API_BUSINESS_PARTNER/A_BusinessPartnerContact":"*"}},
+                "related":{{"API_BUSINESS_PARTNER/A_BusinessPartner":
+                    {{"relationships":{{"record":"A_BusinessPartnerContact","field":"BusinessPartnerPerson"}}}}}}}}"#,
             running.url
         ));
         let erp = S4Hana.open(Settings { name: "erp".into(), settings: &settings, secrets: &Password });
@@ -261,4 +263,60 @@ async fn the_vendors_weather_is_understood() {
         world.control("PUT", "faults", &format!(r#"{{"{fault}": 0.0}}"#)).await;
     }
     world.one(order("Q-2-1010")).await.expect("all is well again");
+}
+
+#[tokio::test]
+async fn relationships_come_with_the_persons_that_they_name_and_go_once() {
+    const PARTNERS: &str = "API_BUSINESS_PARTNER/A_BusinessPartner";
+    const RELATIONSHIPS: &str = "API_BUSINESS_PARTNER/A_BusinessPartnerContact";
+    let world = World::start().await;
+    let create = async |record: &str, body: &str| world.one(call(Action::Create, record, body)).await.expect("created");
+    let mut persons = Vec::new();
+    for (name, related) in [("Lovelace", true), ("Hopper", false), ("Hamilton", true)] {
+        let body = format!(r#"{{"BusinessPartnerCategory":"1","LastName":"{name}"}}"#);
+        let number = create(PARTNERS, &body).await.get("BusinessPartner").as_str().expect("a number").to_owned();
+        if related {
+            let body = format!(
+                r#"{{"BusinessPartnerCompany":"10100001","BusinessPartnerPerson":"{number}","RelationshipCategory":"BUR001",
+                    "ValidityEndDate":"9999-12-31","to_ContactRelationship":{{"EmailAddress":"{name}@example.com"}}}}"#
+            );
+            create(RELATIONSHIPS, &body).await;
+        }
+        persons.push(number);
+    }
+    let of =
+        |fields: &[&str]| Selection { fields: fields.iter().map(|field| (*field).into()).collect(), children: vec![] };
+    let mut below = of(&["RelationshipNumber", "BusinessPartnerCompany", "BusinessPartnerPerson", "ValidityEndDate"]);
+    below.children.push(("to_ContactRelationship".into(), of(&["EmailAddress"])));
+    let select = Arc::new(Selection { children: vec![("relationships".into(), below)], ..of(&["LastName"]) });
+    let read = |number: &str| Call {
+        key: Some(Key { field: "BusinessPartner".into(), value: number.into() }),
+        select: Arc::clone(&select),
+        ..call(Action::Read, PARTNERS, "null")
+    };
+    let calls: Vec<Call> = persons.iter().map(|number| read(number)).chain([read("4711")]).collect();
+    let found: Vec<Value> = world.erp.execute(&calls).await.into_iter().map(|result| result.expect("read")).collect();
+    let emails: Vec<Vec<&str>> = found
+        .iter()
+        .map(|person| person.get("relationships").items().iter())
+        .map(|rows| rows.filter_map(|row| row.get("to_ContactRelationship").get("EmailAddress").as_str()).collect())
+        .collect();
+    assert_eq!(emails, [vec!["Lovelace@example.com"], vec![], vec!["Hamilton@example.com"], vec![]]);
+    assert!(found[1].get("relationships").as_array().is_some(), "none is a list as well: {}", found[1]);
+    assert_eq!(found[3], Value::Null);
+    // All of them are seen by a sweep, and one that is deleted twice is deleted.
+    let seen = async || {
+        let page = world.erp.changed_since(RELATIONSHIPS, jiff::Timestamp::now(), None).await.expect("a sweep");
+        page.records.into_iter().map(|(id, _)| json::parse(id.as_bytes()).expect("a key")).collect::<Vec<Value>>()
+    };
+    let keys = seen().await;
+    assert_eq!(keys.len(), 2);
+    let delete = || Call {
+        key: Some(Key { field: "RelationshipNumber".into(), value: keys[0].clone() }),
+        ..call(Action::Delete, RELATIONSHIPS, "null")
+    };
+    for _ in 0..2 {
+        world.one(delete()).await.expect("deleted");
+    }
+    assert_eq!(seen().await, keys[1..]);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use connect::Action;
 use indexmap::{IndexMap, IndexSet};
-use model::{ConnectionName, QueueName};
+use model::{ConnectionName, ObjectName, QueueName};
 use sync::{Act, Conflict, Deletes, Documents, Owner, Owners, Policy, Side};
 use workflow::yaml::Node;
 
@@ -13,12 +13,24 @@ use super::matching;
 use super::reader::{Fields, Reader};
 use super::{Document, Known, Loader};
 use crate::agreement::{Synchronised, Writer, Writers};
-use crate::connection::{ConnectionDefinition, Function};
+use crate::connection::{ConnectionDefinition, Feed, Function};
 use crate::object::ObjectDefinition;
 
 /// The members of an object's file that are about agreement.
-pub(super) const MEMBERS: [&str; 11] =
-    ["sides", "owners", "stages", "stage", "conflict", "deletes", "match", "alike", "successors", "title", "queue"];
+pub(super) const MEMBERS: [&str; 12] = [
+    "sides",
+    "owners",
+    "stages",
+    "stage",
+    "conflict",
+    "deletes",
+    "match",
+    "alike",
+    "successors",
+    "references",
+    "title",
+    "queue",
+];
 const CONFLICTS: [(&str, Conflict); 3] =
     [("queue", Conflict::Queue), ("newest", Conflict::Newest), ("first", Conflict::First)];
 const DELETES: [(&str, Deletes); 4] = [
@@ -53,7 +65,9 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         }
         return None;
     };
-    let reading = Sides { loader, known, reader, object };
+    let feeds = known.connections.values().flat_map(|connection| connection.feeds.values());
+    let read_anywhere = feeds.filter(|feed| feed.object == object.name).flat_map(|feed| members_of(feed)).collect();
+    let reading = Sides { loader, known, reader, object, read_anywhere };
     let (mut policy, mut writers) = (Policy::default(), IndexMap::new());
     for (key, node) in reader.entries(node, "`sides`") {
         let Some(connection) = reading.connection(&key.name, key.span) else { continue };
@@ -71,6 +85,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
     let members = reading.members(&policy);
     policy.owners = reading.owners(&fields, &policy, &members);
     let matcher = matching::read(reader, &fields, &members);
+    let references = reading.references(&fields, &members);
     let queue = fields.text("queue");
     if let (Some(queue), Some(node)) = (&queue, fields.get("queue"))
         && !loader.names_of(Room::Queues).any(|known| known == &**queue)
@@ -86,6 +101,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         stage: fields.expression("stage", &[]),
         title: fields.expression("title", &[]),
         queue: QueueName::new(queue.unwrap_or_else(|| QUEUE.into())),
+        references,
         policy,
     })
 }
@@ -95,6 +111,14 @@ struct Sides<'a> {
     known: &'a Known,
     reader: Reader<'a>,
     object: &'a ObjectDefinition,
+    /// The members that any connection's feed of the object reads.
+    read_anywhere: IndexSet<Arc<str>>,
+}
+
+/// The members that a feed reads.
+fn members_of(feed: &Feed) -> Vec<Arc<str>> {
+    let mapped = feed.mapping.members(true).filter(|member| *member != OWN).map(Arc::from);
+    mapped.chain(feed.resolve.iter().map(|rule| Arc::clone(&rule.member))).collect()
 }
 
 impl<'a> Sides<'a> {
@@ -112,12 +136,7 @@ impl<'a> Sides<'a> {
         let what = format!("the side `{}`", connection.name);
         let fields = self.reader.fields(node, span, &what, &SIDE)?;
         let feeds = connection.feeds.values().filter(|feed| feed.object == self.object.name);
-        let reads: IndexSet<Arc<str>> = feeds
-            .flat_map(|feed| {
-                let mapped = feed.mapping.members(true).filter(|member| *member != OWN).map(Arc::from);
-                mapped.chain(feed.resolve.iter().map(|rule| Arc::clone(&rule.member))).collect::<Vec<_>>()
-            })
-            .collect();
+        let reads: IndexSet<Arc<str>> = feeds.flat_map(|feed| members_of(feed)).collect();
         if reads.is_empty() {
             let message =
                 format!("{} has no feed of `{}`, so its changes are never seen", connection.name, self.object.name);
@@ -127,10 +146,11 @@ impl<'a> Sides<'a> {
         let create = fields
             .get("create")
             .and_then(|node| self.writer(connection, node, "create", &[Action::Create, Action::Upsert], &reads));
+        let all = [Action::Update, Action::Upsert, Action::Create, Action::Delete];
         let mut update = Vec::new();
         if let Some(node) = fields.get("update") {
             for node in node.list().unwrap_or(std::slice::from_ref(node)) {
-                update.extend(self.writer(connection, node, "update", &[Action::Update, Action::Upsert], &reads));
+                update.extend(self.writer(connection, node, "update", &all, &reads));
             }
         }
         let creates = create.iter().flat_map(|writer| &writer.members).cloned().collect();
@@ -144,7 +164,8 @@ impl<'a> Sides<'a> {
         let restore = fields.get("restore").and_then(|node| {
             self.function(connection, node, "restore", &[Action::Update, Action::Create, Action::Invoke])
         });
-        Some((Side { reads, writes, creates, documents }, Writers { create, update, retire, restore }))
+        let reads_back = update.iter().any(|writer| writer.when.is_some());
+        Some((Side { reads, writes, creates, documents, reads_back }, Writers { create, update, retire, restore }))
     }
 
     /// A function by its name, or with the members that it writes.
@@ -168,12 +189,17 @@ impl<'a> Sides<'a> {
                 self.reader.error_with(node.span, "IL-DEF-011", message, help);
                 return None;
             };
+            self.is_one_of_several(&function, member, node.span);
             let members = mapping.members(false).map(Arc::from).collect();
-            return Some(Writer { function, members });
+            return Some(Writer { function, members, when: None });
         }
-        let fields = self.reader.fields(node, node.span, &format!("`{member}`"), &["function", "members"])?;
+        let fields = self.reader.fields(node, node.span, &format!("`{member}`"), &["function", "members", "when"])?;
         let (name, members) = (fields.required("function"), fields.required("members"));
+        let when = fields.expression("when", &[]);
         let function = self.function(connection, name?, member, actions);
+        if let (Some(function), None) = (&function, fields.get("when")) {
+            self.is_one_of_several(function, member, node.span);
+        }
         let mapped: Vec<Arc<str>> = function
             .iter()
             .filter_map(|function| function.mapping.as_ref())
@@ -183,13 +209,28 @@ impl<'a> Sides<'a> {
         for node in self.reader.items(members?, "`members`") {
             let Some(text) = self.reader.text(node, "a member") else { continue };
             let below = |member: &&Arc<str>| is_below(&text, member);
-            found.extend(reads.iter().chain(&mapped).filter(below).cloned());
+            // What is only read elsewhere can be written here as well.
+            found.extend(reads.iter().chain(&mapped).chain(&self.read_anywhere).filter(below).cloned());
             if !found.iter().any(|member| is_below(&text, member)) {
                 let message = format!("{} reads no member `{text}`", connection.name);
                 self.reader.unknown(node.span, "IL-DEF-006", message, &text, reads.iter().map(|member| &**member));
             }
         }
-        Some(Writer { function: function?, members: found })
+        Some(Writer { function: function?, members: found, when })
+    }
+
+    /// A function that creates or deletes what belongs to a record has to be told when: a second time would be wrong.
+    fn is_one_of_several(&self, function: &Function, member: &str, span: model::Span) {
+        if member != "update" || !matches!(function.action, Action::Create | Action::Delete) {
+            return;
+        }
+        let action = function.action.word();
+        let message = format!("`{}` is to {action} something with every change, as it has no `when`", function.name);
+        let help = format!(
+            "say when it is sent: `{{ function: {}, members: […], when: '.current.number == null' }}`",
+            function.name
+        );
+        self.reader.error_with(span, "IL-DEF-011", message, help);
     }
 
     fn function(
@@ -276,6 +317,26 @@ impl<'a> Sides<'a> {
             return None;
         }
         Some(Owner::Until { stage, before: before?, then: then? })
+    }
+
+    /// Members that hold the key of another object.
+    fn references(&self, fields: &Fields<'a>, members: &IndexSet<Arc<str>>) -> IndexMap<Arc<str>, ObjectName> {
+        let mut references = IndexMap::new();
+        let Some(node) = fields.get("references") else { return references };
+        for (key, node) in self.reader.entries(node, "`references`") {
+            if !members.is_empty() && !members.contains(&key.name) {
+                let message = format!("no side has a member `{}`", key.name);
+                self.reader.unknown(key.span, "IL-DEF-006", message, &key.name, members.iter().map(|member| &**member));
+            }
+            let Some(name) = self.reader.text(node, "the object of a reference") else { continue };
+            if !self.loader.names_of(Room::Objects).any(|known| known == &*name) {
+                let message = format!("there is no object `{name}`");
+                self.reader.unknown(node.span, "IL-DEF-006", message, &name, self.loader.names_of(Room::Objects));
+                continue;
+            }
+            references.insert(Arc::clone(&key.name), ObjectName::new(name));
+        }
+        references
     }
 
     fn successors(&self, fields: &Fields<'a>, policy: &Policy) -> IndexSet<ConnectionName> {

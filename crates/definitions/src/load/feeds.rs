@@ -10,7 +10,7 @@ use workflow::yaml::{Key, Node};
 use super::files::Room;
 use super::functions::Around;
 use super::reader::{Fields, Reader};
-use crate::connection::{Feed, FeedSource, ResolveRule, Sweep};
+use crate::connection::{Feed, FeedSource, ResolveRule, Sweep, SweptWith, Unknown};
 
 const KNOWN: [&str; 15] = [
     "topic",
@@ -29,6 +29,7 @@ const KNOWN: [&str; 15] = [
     "select",
     "description",
 ];
+const UNKNOWN: [(&str, Unknown); 3] = [("without", Unknown::Without), ("wait", Unknown::Wait), ("name", Unknown::Name)];
 /// How far a sweep reaches back when nothing is said: clocks differ, and long transactions commit late.
 const OVERLAP: Duration = Duration::from_secs(300);
 
@@ -165,7 +166,7 @@ fn resolve<'a>(around: &Around<'a>, fields: &Fields<'a>) -> Vec<ResolveRule> {
 
 fn resolve_rule<'a>(around: &Around<'a>, node: &'a Node, fields: &Fields<'a>) -> Option<ResolveRule> {
     let place = fields.key_span("resolve");
-    let inner = around.reader.fields(node, place, "`resolve`", &["as", "object", "id", "at"])?;
+    let inner = around.reader.fields(node, place, "`resolve`", &["as", "object", "id", "at", "unknown"])?;
     let member = inner.required_text("as");
     let object = around.object(&inner, "object");
     let id = inner.required_expression("id");
@@ -178,13 +179,26 @@ fn resolve_rule<'a>(around: &Around<'a>, node: &'a Node, fields: &Fields<'a>) ->
         return None;
     }
     let at = at.map(ConnectionName::new);
-    Some(ResolveRule { member: member?, object: object?, id: id?, at })
+    let unknown = inner.word("unknown", &UNKNOWN).unwrap_or_default();
+    if let (Some(_), Unknown::Name) = (&at, unknown) {
+        let message =
+            "`name` is for keys: the id that a record has in another connection has no name before it is there";
+        let help = "use `wait` or `without`, or leave out `at`";
+        around.reader.error_with(inner.key_span("unknown"), "IL-DEF-011", message, help);
+    }
+    Some(ResolveRule { member: member?, object: object?, id: id?, at, unknown })
 }
 
 fn sweep<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> Option<Sweep> {
     let node = fields.get("sweep")?;
-    let inner = reader.fields(node, fields.key_span("sweep"), "`sweep`", &["every", "overlap"])?;
+    let inner = reader.fields(node, fields.key_span("sweep"), "`sweep`", &["every", "overlap", "with"])?;
+    let with = inner.get("with").map(|node| reader.entries(node, "`with`")).unwrap_or_default();
+    let with = with.iter().filter_map(|(key, node)| {
+        let id = reader.expression(node, "the id of the record that it belongs to", &[])?;
+        Some(SweptWith { record: Arc::clone(&key.name), id })
+    });
+    let with: Vec<SweptWith> = with.collect();
     inner.required("every")?;
     let overlap = if inner.get("overlap").is_some() { inner.duration("overlap") } else { Some(OVERLAP) };
-    Some(Sweep { every: inner.duration("every")?, overlap: overlap? })
+    Some(Sweep { every: inner.duration("every")?, overlap: overlap?, with })
 }

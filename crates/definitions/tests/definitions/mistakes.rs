@@ -127,3 +127,72 @@ fn a_work_item_may_name_the_fields_that_can_be_changed() {
     assert_eq!(told("workflows/order.yaml", &with("record: { a: 1, b: 2 }, fields: [a]"), &Paper), "");
     assert!(told("workflows/order.yaml", &with("feilds: [a]"), &Paper).contains("IL-WF-002"));
 }
+
+#[test]
+fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
+    let order = fs::read_to_string(project("good").join("objects/order.yaml")).expect("the file");
+    let agreed = |update: &str, references: &str| {
+        let sides = format!("sides:\n  crm: {{}}\n  erp:\n    update: {update}\n");
+        told("objects/order.yaml", &format!("{order}{sides}references: {references}\n"), &Paper)
+    };
+    let right = "{ function: create-order, members: [key], when: .there.parent != null }";
+    assert_eq!(agreed(right, "{ parent: order }"), "");
+    let line = order.lines().count() + 4;
+    for (update, references, place, parts) in [
+        (
+            "{ function: create-order, members: [key] }",
+            "{ parent: order }",
+            format!("{line}:13"),
+            [
+                "error[IL-DEF-011]: `create-order` is to create something with every change",
+                "when: '.current.number == null'",
+            ],
+        ),
+        (
+            "create-order",
+            "{ parent: order }",
+            format!("{line}:13"),
+            ["error[IL-DEF-011]: `create-order` is to create something with every change", "members: […]"],
+        ),
+        (
+            "{ function: create-order, members: [key], when: '.there |' }",
+            "{ parent: order }",
+            format!("{line}:"),
+            ["error[IL-DEF-007]: `when` is no jq that can run", "objects/order.yaml"],
+        ),
+        (
+            "{ function: create-order, members: [key], when: .id, wenn: .id }",
+            "{ parent: order }",
+            format!("{line}:"),
+            ["error[IL-DEF-003]", "did you mean `when`?"],
+        ),
+        (
+            right,
+            "{ paren: order }",
+            format!("{}:15", line + 1),
+            ["error[IL-DEF-006]: no side has a member `paren`", "did you mean `parent`?"],
+        ),
+        (
+            right,
+            "{ parent: oder }",
+            format!("{}:23", line + 1),
+            ["error[IL-DEF-006]: there is no object `oder`", "`order`"],
+        ),
+    ] {
+        let said = agreed(update, references);
+        assert!(said.contains(&format!("objects/order.yaml:{place}")), "{place}: {said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}: {said}");
+        assert!(said.contains("1 mistake") || said.matches("error[").count() == 1, "{said}");
+    }
+    let erp = fs::read_to_string(project("good").join("connections/erp.yaml")).expect("the file");
+    let feed = |from: &str, to: &str| told("connections/erp.yaml", &erp.replace(from, to), &Paper);
+    let resolve = "as: parent, object: order, id: .number }";
+    assert_eq!(feed(resolve, "as: parent, object: order, id: .number, unknown: wait }"), "");
+    let said = feed(resolve, "as: parent, object: order, id: .number, unknown: nmae }");
+    assert!(said.contains("`unknown` cannot be `nmae`") && said.contains("did you mean `name`?"), "{said}");
+    let said = feed(resolve, "as: parent, object: order, id: .number, at: crm, unknown: name }");
+    assert!(said.contains("error[IL-DEF-011]: `name` is for keys") && said.contains("leave out `at`"), "{said}");
+    assert_eq!(feed("sweep: { every: 60s }", "sweep: { every: 60s, with: { A_Partner: .SalesOrder } }"), "");
+    let said = feed("sweep: { every: 60s }", "sweep: { every: 60s, with: { A_Partner: .SalesOrder | } }");
+    assert!(said.contains("error[IL-DEF-007]: the id of the record that it belongs to is no jq"), "{said}");
+}

@@ -32,7 +32,7 @@ fn defaults_are_filled_in() {
     let feed = &erp.feeds["orders"];
     assert_eq!((&*feed.event_type, feed.object.as_str()), ("interlock.order.changed.v1", "order"));
     assert_eq!(feed.source, FeedSource::Push("order.*".into()));
-    assert_eq!(feed.sweep.map(|sweep| sweep.overlap), Some(Duration::from_secs(300)));
+    assert_eq!(feed.sweep.as_ref().map(|sweep| sweep.overlap), Some(Duration::from_secs(300)));
     assert_eq!(&*crm.feeds["quotes"].event_type, "acme.quote.accepted.v1");
     let queue = &release.queues["credit"];
     assert_eq!((queue.clock, queue.actions["reject"].style), (Duration::from_secs(4 * 3600), ActionStyle::Danger));

@@ -185,3 +185,41 @@ async fn a_record_waits_for_as_long_as_its_parent_is_known_and_not_there_yet() {
     assert_eq!(told, [("R-5", &Value::from("OTHER-1")), ("R-7", &Value::from("OTHER-2"))]);
     world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_nothing_without_its_parent_waits_and_a_person_is_told_after_a_while() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::sweeping(folder.path(), &system, "20ms").await;
+    system.write("Bill", "5", r#"{"Number": "B-5", "QuoteId": "1"}"#);
+    world.until(|_| reads(&system, "5") >= 1).await;
+    // Another one behind it proves that it is parked.
+    system.write("Bill", "6", r#"{"Number": "B-6"}"#);
+    world.events(1).await;
+    let told = |world: &World| world.kept.unreadable.lock().expect("lock").clone();
+    assert_eq!(told(&world), []);
+    world.pass(16).await;
+    world.until(|world| !told(world).is_empty()).await;
+    let told = told(&world);
+    assert_eq!((told.len(), &*told[0].id), (1, "5"));
+    assert!(told[0].reason.starts_with("its quote 1 is not known in sys"), "{}", told[0].reason);
+    assert_eq!(world.count(), 1, "it is not handed over without");
+    world.kill().await;
+    let world = World::sweeping(folder.path(), &system, "1h").await;
+    world.refer("Q-1", "1").await;
+    assert_eq!(quote(&world.events(1).await[0]), ("B-5", &Value::from("Q-1")));
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_is_only_named_is_waited_for_by_nobody_and_comes_when_it_is_known() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::sweeping(folder.path(), &system, "20ms").await;
+    system.write("Note", "5", r#"{"Number": "N-5", "QuoteId": "1"}"#);
+    let first = world.events(1).await.remove(0);
+    assert_eq!(quote(&first), ("N-5", &Value::object([("sys", "1")])));
+    world.kill().await;
+    let world = World::sweeping(folder.path(), &system, "1h").await;
+    world.refer("Q-1", "1").await;
+    assert_eq!(quote(&world.events(1).await[0]), ("N-5", &Value::from("Q-1")));
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
+}

@@ -245,10 +245,27 @@ feeds:
     key: .number
     resolve: { as: quoteThere, object: quote, id: .quoteId, at: other }
     sweep: { every: SWEEP, overlap: 5m }
+  bills:
+    record: Bill
+    mapping: invoice.sys.bill
+    object: invoice
+    key: .number
+    resolve: { as: quote, object: quote, id: .quoteId, unknown: wait }
+    sweep: { every: SWEEP, overlap: 5m }
+  notes:
+    record: Note
+    mapping: invoice.sys.note
+    object: invoice
+    key: .number
+    resolve: { as: quote, object: quote, id: .quoteId, unknown: name }
+    sweep: { every: SWEEP, overlap: 5m }
 ";
 const OBJECTS: [(&str, &str); 3] = [
     ("quote", "number: { type: string }, status: { type: [string, 'null'] }"),
-    ("invoice", "number: { type: string }, quoteId: { type: [string, 'null'] }, quote: { type: [string, 'null'] }"),
+    (
+        "invoice",
+        "number: { type: string }, quoteId: { type: [string, 'null'] }, quote: { type: [string, object, 'null'] }",
+    ),
     (
         "receipt",
         "number: { type: string }, quoteId: { type: [string, 'null'] }, quoteThere: { type: [string, 'null'] }",
@@ -277,6 +294,8 @@ fn project(folder: &Path, sweep: &str) -> Arc<Release> {
     write("mappings/quote.sys.yaml", QUOTE);
     write("mappings/invoice.sys.yaml", INVOICE);
     write("mappings/receipt.sys.yaml", RECEIPT);
+    write("mappings/invoice.sys.bill.yaml", &INVOICE.replace("record: Invoice", "record: Bill"));
+    write("mappings/invoice.sys.note.yaml", &INVOICE.replace("record: Invoice", "record: Note"));
     write("connections/other.yaml", "connector: memory\n");
     let (release, _) =
         definitions::load(folder, &[&Memory], &|_| None).unwrap_or_else(|error| panic!("{}", error.render(false)));

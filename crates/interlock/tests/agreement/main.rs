@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod between;
+mod contacts;
 mod coverage;
 mod deletions;
 mod first_load;
@@ -10,6 +11,7 @@ mod first_load;
 mod http;
 mod matching;
 mod pages;
+mod people;
 mod products;
 #[path = "../wrong_input/program.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]

@@ -3,31 +3,32 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use definitions::{Function, Synchronised, Writer};
+use definitions::Synchronised;
 use intake::CanonicalEvent;
 use model::{ConnectionName, Problem, RunId, TransactionId, Value};
 use store::{Mutation, SyncedRow};
-use sync::{
-    Agreement, Cause, Fields, Finding, Holding, Reading, Retired, Rule, Taken, Verdict, Write, fields_of, object_of,
-};
+use sync::{Agreement, Cause, Fields, Finding, Holding, Reading, Retired, Rule, Taken, Verdict, fields_of, object_of};
 use workflow::Position;
 
 use super::LaneTask;
 use super::gone::RETIRE_PLACE;
 use super::queues::{CONFLICT, NewItem, WRITE, add_unmapped};
 use super::round::{After, Round};
+use super::writing::{not_for, reads_back};
 use crate::core::ToIntake;
 use crate::journal::{line, summary};
 use crate::lane_id::LaneId;
 use crate::matter;
 
 /// The member that holds the canonical key.
-const KEY: &str = "key";
+pub(super) const KEY: &str = "key";
 /// How many members a line names.
 const NAMED_MAX: usize = 6;
 /// Where a write belongs, in place of a task's pointer.
-const WRITE_PLACE: &str = "/@sync/";
+pub(super) const WRITE_PLACE: &str = "/@sync/";
 const CONFLICT_PLACE: &str = "/@conflict/";
+/// How an object stands that is not made on a side, as its definition says. The side follows.
+const ONLY_ELSEWHERE: &str = "not for ";
 
 /// The object and its canonical key.
 pub(super) type Pair = (Arc<str>, Arc<str>);
@@ -42,6 +43,8 @@ pub(crate) struct Changed {
 pub(super) struct Agreed {
     pub(super) matter: TransactionId,
     pub(super) agreement: Agreement,
+    /// How it stands to the objects that it names, and to sides that have no record of it, where there is something to say.
+    pub(super) stands: Option<Arc<str>>,
 }
 
 /// The side that an intent keeps in agreement; `None` for one of a run.
@@ -153,8 +156,18 @@ impl LaneTask {
         let normal = normal(synchronised, &agreed.agreement);
         let loading = self.core.loading.is_loading(&pair.0);
         let asked = &self.core.asked;
-        let may_create = |side: &ConnectionName| !loading && !asked.is_about(pair, side.as_str());
-        let plan = agreed.agreement.plan_creating(&synchronised.policy, &normal, may_create);
+        let referring = self.refer(round, pair, agreed, synchronised, before);
+        agreed.stands.clone_from(&referring.stands);
+        let elsewhere = not_for(pair, agreed, synchronised, &referring);
+        if let (None, Some(side)) = (&agreed.stands, elsewhere.keys().next()) {
+            agreed.stands = Some(format!("{ONLY_ELSEWHERE}{side}").into());
+        }
+        let may_create =
+            |side: &ConnectionName| !loading && !asked.is_about(pair, side.as_str()) && !elsewhere.contains_key(side);
+        let may_write = |side: &ConnectionName, member: &Arc<str>| {
+            referring.may_write(side, member) && elsewhere.get(side).is_none_or(|members| !members.contains(member))
+        };
+        let plan = agreed.agreement.plan_creating(&synchronised.policy, &normal, may_create, may_write);
         for (side, id) in &plan.checks {
             reread(round, synchronised, &self.core.release, side, id);
         }
@@ -164,8 +177,9 @@ impl LaneTask {
             if in_doubt {
                 round.mutations.push(withdrawn(agreed.matter, &write_place(&write.side)));
             }
-            self.write(round, pair, agreed, synchronised, &write, in_doubt);
+            self.write(round, pair, agreed, synchronised, &referring, &write, in_doubt);
         }
+        self.tell_references(round, agreed, synchronised, before, &referring);
         for finding in findings {
             self.ask(round, agreed, synchronised, &finding);
         }
@@ -174,42 +188,6 @@ impl LaneTask {
         }
         self.mark(round, agreed, synchronised, &object);
         round.touched_agreements.insert(pair.clone());
-    }
-
-    fn write(
-        &mut self,
-        round: &mut Round,
-        pair: &Pair,
-        agreed: &mut Agreed,
-        synchronised: &Arc<Synchronised>,
-        write: &Write,
-        in_doubt: bool,
-    ) {
-        let Some(writers) = synchronised.writers.get(&write.side) else { return };
-        let holding = agreed.agreement.sides.get(&write.side);
-        let current = holding.map(|holding| object_of(&holding.held)).unwrap_or_default();
-        let input = |fields: &Fields| {
-            let mut input = object_of(fields);
-            input.set(KEY, Arc::clone(&pair.1));
-            input.set("id", write.id.clone());
-            input.set("current", current.clone());
-            input
-        };
-        let writers = if write.id.is_none() { writers.create.as_slice() } else { &writers.update };
-        let part = |writer: &Writer| {
-            let part = writer.part(&write.fields);
-            (!part.is_empty()).then(|| (Arc::clone(&writer.function), input(&part)))
-        };
-        let wanted: Vec<(Arc<Function>, Value)> = writers.iter().filter_map(part).collect();
-        for (function, input) in wanted {
-            let position =
-                Position { pointer: format!("{WRITE_PLACE}{}", write.side).into(), iterations: Vec::new(), attempt: 0 };
-            let run = RunId::new(agreed.matter.uuid());
-            if let Err(fault) = self.record(round, run, agreed.matter, &position, &function, input, in_doubt) {
-                self.refused(round, agreed, synchronised, &write.side, &fault);
-                return;
-            }
-        }
     }
 
     /// A person is asked about what was found.
@@ -270,7 +248,8 @@ impl LaneTask {
         let holding = agreed.agreement.sides.get(side);
         let Some(waiting) = holding.and_then(|holding| holding.waiting.clone()) else { return };
         let is_gone = holding.is_some_and(|holding| holding.retired.is_some());
-        if agreed.agreement.refused(side)
+        // Of several functions some may have done their part.
+        if (agreed.agreement.refused(side) || reads_back(synchronised, side))
             && let Some(id) = agreed.agreement.sides.get(side).and_then(|holding| holding.id.clone())
         {
             reread(round, synchronised, &self.core.release, side, &id);
@@ -355,6 +334,8 @@ impl LaneTask {
             "deleted"
         } else if !agreed.agreement.conflicts.is_empty() {
             "in conflict"
+        } else if let Some(stands) = agreed.stands.as_deref().filter(|stands| !stands.starts_with(ONLY_ELSEWHERE)) {
+            stands
         } else if sides.clone().any(|holding| holding.refused.is_some()) {
             "refused"
         } else if sides.clone().any(|holding| holding.waiting.is_some()) {
@@ -364,13 +345,13 @@ impl LaneTask {
         {
             "waits for the first load"
         } else {
-            "in agreement"
+            agreed.stands.as_deref().unwrap_or("in agreement")
         };
         if let Some(title) = synchronised.title_of(object) {
             row.title = title;
         }
         row.stage = stage.into();
-        row.closed = matches!(stage, "in agreement" | "deleted");
+        row.closed = matches!(stage, "in agreement" | "deleted") || stage.starts_with(ONLY_ELSEWHERE);
         row.updated_at = round.now;
         round.marked.insert(agreed.matter);
     }
@@ -464,7 +445,7 @@ fn write_place(side: &ConnectionName) -> String {
     format!("{WRITE_PLACE}{side}")
 }
 
-fn named(fields: &[&Arc<str>]) -> String {
+pub(super) fn named(fields: &[&Arc<str>]) -> String {
     let names: Vec<&str> = fields.iter().take(NAMED_MAX).map(|field| &***field).collect();
     match fields.len() - names.len() {
         0 => names.join(", "),

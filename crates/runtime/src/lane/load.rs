@@ -295,9 +295,13 @@ impl LaneTask {
     fn keep_agreement(&mut self, round: &mut Round, pair: Pair, result: Result<Option<SyncedRow>, StoreError>) {
         let agreed = match result {
             Err(error) => Err(error.problem()),
-            Ok(None) => Ok(Agreed { matter: TransactionId::new(uuid::Uuid::nil()), agreement: Agreement::default() }),
+            Ok(None) => Ok(Agreed {
+                matter: TransactionId::new(uuid::Uuid::nil()),
+                agreement: Agreement::default(),
+                stands: None,
+            }),
             Ok(Some(row)) => match Agreement::from_value(&row.state) {
-                Ok(agreement) => Ok(Agreed { matter: row.transaction, agreement }),
+                Ok(agreement) => Ok(Agreed { matter: row.transaction, agreement, stands: None }),
                 Err(damaged) => {
                     let message = format!("What is agreed about {} {} cannot be read: {damaged}", pair.0, pair.1);
                     let remedy = "Restore the store from a backup; keep the damaged file for support";

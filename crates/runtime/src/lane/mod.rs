@@ -14,10 +14,12 @@ mod load;
 mod milestones;
 mod people;
 mod queues;
+mod references;
 mod reports;
 mod round;
 mod runs;
 mod unreadable;
+mod writing;
 mod written;
 
 use std::collections::HashMap;

@@ -316,6 +316,9 @@ impl LaneTask {
                     self.core.send(LaneId::of_matter(&pair.0, &pair.1), Work::Review(pair, answer));
                 }
                 After::Intake(message) => {
+                    if let ToIntake::Referenced { connection, object, key, .. } = &message {
+                        self.core.has_record(object, key, connection);
+                    }
                     // The intake is gone only when everything stops.
                     let _ = self.core.to_intake.send(message);
                 }

@@ -34,7 +34,7 @@ impl LaneTask {
                     .intents
                     .values()
                     .any(|other| other.matter == held.matter && other.position.pointer == held.position.pointer);
-                if others {
+                if others || self.write_next(round, &pair, &mut agreed, &synchronised, side, held.position.attempt) {
                     self.agreements.insert(pair, agreed);
                     return;
                 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use model::Value;
 use sync::{Act, Cause, Conflict, Finding, Reading, Retired, Rule, Taken};
 
-use crate::world::{World, name};
+use crate::world::{World, name, policy};
 
 /// A customer that both sides have.
 fn known(conflict: Conflict) -> World {
@@ -234,4 +234,32 @@ fn what_was_deleted_somewhere_is_made_nowhere_and_its_own_deletion_is_no_news() 
     assert!(!world.agreement.lost(&erp, "erp-1"));
     world.agreement.retire(&erp, Some(Retired::Done(Act::Block)));
     assert!(world.agreement.lost(&erp, "erp-1"));
+}
+
+#[test]
+fn a_side_whose_writes_depend_on_what_it_holds_is_read_again_before_the_next_one() {
+    let (crm, erp) = (name("crm"), name("erp"));
+    let mut policy = policy(Conflict::Newest);
+    policy.sides.get_mut(&erp).expect("a side").reads_back = true;
+    let cause = |second: i64| Cause { at: jiff::Timestamp::from_second(second).expect("a time"), ..Cause::default() };
+    let reading = |id: &str, second: i64, city: &str| {
+        let fields = [("city", city), ("name", "ACME")].map(|(field, value)| (field.into(), Value::from(value)));
+        Reading { id: id.into(), fields: fields.into_iter().collect(), at: cause(second).at, cause: cause(second) }
+    };
+    let normal = |_: &model::ConnectionName, fields: &sync::Fields| fields.clone();
+    let mut agreement = sync::Agreement::default();
+    let mut findings = Vec::new();
+    agreement.take(&policy, &crm, reading("C", 1, "Leeds"), &mut findings);
+    assert_eq!(agreement.plan(&policy, &normal).writes.len(), 1);
+    assert!(agreement.written(&policy, &erp, Some("E".into()), &cause(2), &mut findings), "it has to be read");
+    agreement.take(&policy, &crm, reading("C", 3, "Hull"), &mut findings);
+    assert_eq!(agreement.plan(&policy, &normal), sync::Plan::default(), "it is not known yet what it holds");
+    agreement.take(&policy, &erp, reading("E", 4, "Leeds"), &mut findings);
+    // What may not be written now stays open.
+    let held = |_: &model::ConnectionName, field: &std::sync::Arc<str>| &**field != "city";
+    assert_eq!(agreement.clone().plan_creating(&policy, &normal, |_| true, held).writes, []);
+    let writes = agreement.plan(&policy, &normal).writes;
+    assert_eq!(writes.len(), 1);
+    assert_eq!((&writes[0].side, &writes[0].fields["city"]), (&erp, &Value::from("Hull")));
+    assert_eq!(findings, []);
 }

@@ -9,7 +9,7 @@ use crate::odata::value::Value;
 use super::record::Record;
 use super::store::{CATALOG, Store};
 use super::transaction::{Subject, Transaction};
-use super::{conditions, partners, products};
+use super::{conditions, contacts, partners, products};
 
 /// Enters a record with its children; answers its key. `inherited` are the key's values that its parent has.
 ///
@@ -28,6 +28,7 @@ pub(crate) fn create(
     children(work, body, &own)?;
     match kind.set {
         "A_BusinessPartner" => partners::complete(work, &key)?,
+        "A_BusinessPartnerContact" => contacts::complete(work, &key)?,
         "A_SlsPrcgConditionRecord" => conditions::complete(work, &key)?,
         _ => {}
     }
@@ -69,6 +70,7 @@ fn insert(
         }
     }
     partners::prepare(work, kind, &mut record, inherited.is_empty())?;
+    contacts::prepare(work, kind, &mut record)?;
     products::prepare(work, kind, &mut record)?;
     conditions::prepare(work, kind, &mut record)?;
     for place in &kind.keys {
@@ -125,8 +127,10 @@ pub(crate) fn delete(work: &mut Transaction<'_>, kind: &EntityType, key: &str) -
         return Err(Error::not_found(kind.set));
     }
     work.put_record(kind.id, key, None);
-    if kind.set == "A_SlsPrcgConditionRecord" {
-        conditions::forget_periods(work, key);
+    match kind.set {
+        "A_SlsPrcgConditionRecord" => conditions::forget_periods(work, key),
+        "A_BusinessPartnerContact" => contacts::forget(work, key),
+        _ => {}
     }
     changed(work, kind, key, false);
     Ok(())
@@ -137,7 +141,7 @@ fn changed(work: &mut Transaction<'_>, kind: &EntityType, key: &str, created: bo
     refresh(work.store, kind.id, key);
     let number: Box<str> = key.split('\u{1}').next().unwrap_or(key).into();
     match CATALOG.services[kind.service].name {
-        "API_BUSINESS_PARTNER" if kind.set.starts_with("A_Address") => {}
+        "API_BUSINESS_PARTNER" if !is_of_one_partner(kind) => {}
         "API_BUSINESS_PARTNER" => {
             let created = created && kind.set == "A_BusinessPartner";
             work.event(Subject::Partner(number), created);
@@ -151,12 +155,18 @@ fn changed(work: &mut Transaction<'_>, kind: &EntityType, key: &str, created: bo
     }
 }
 
+/// Whether a record's key begins with the number of the business partner that it belongs to. Of addresses' own records and of
+/// relationships nobody is told, and no partner counts as changed by them.
+fn is_of_one_partner(kind: &EntityType) -> bool {
+    !kind.set.starts_with("A_Address") && !contacts::is_relationship(kind)
+}
+
 /// Makes the view for sales of a partner or product anew, after a record of it changed.
 pub(crate) fn refresh(store: &mut Store, table: usize, key: &str) {
     let number = key.split('\u{1}').next().unwrap_or(key);
     let Some(kind) = CATALOG.all_types().nth(table) else { return };
     match CATALOG.services[kind.service].name {
-        "API_BUSINESS_PARTNER" if !kind.set.starts_with("A_Address") => partners::refresh(store, number),
+        "API_BUSINESS_PARTNER" if is_of_one_partner(kind) => partners::refresh(store, number),
         "API_PRODUCT_SRV" => products::refresh(store, number),
         _ => {}
     }

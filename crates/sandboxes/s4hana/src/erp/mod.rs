@@ -4,6 +4,7 @@ pub(crate) mod changes;
 pub(crate) mod code;
 pub(crate) mod columns;
 pub(crate) mod conditions;
+mod contacts;
 pub(crate) mod documents;
 pub(crate) mod functions;
 pub(crate) mod masters;

@@ -237,6 +237,11 @@ impl<'a> Row<'a> for ErpRow<'a> {
             _ => None,
         };
         match (navigation.name, self.what) {
+            (_, What::Record(record)) if navigation.by.is_some() => {
+                let own = self.kind.keys.first().and_then(|place| record.get(*place).as_text()).unwrap_or("");
+                let by = navigation.by.unwrap_or_default();
+                store.tables[kind.id].with(by, own).for_each(|found| push(What::Record(found)));
+            }
             (_, What::Record(record)) => {
                 let via = if navigation.via.is_empty() { &self.kind.keys } else { &navigation.via };
                 let prefix = prefix_of(via.iter().map(|place| record.get(*place)));

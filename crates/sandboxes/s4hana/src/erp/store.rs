@@ -165,6 +165,8 @@ pub(crate) struct Store {
     pub(crate) next_partner: u64,
     /// The next number of an address.
     pub(crate) next_address: u64,
+    /// The next number of a relationship between partners.
+    pub(crate) next_relationship: u64,
     /// The next number of a condition record.
     pub(crate) next_condition: u64,
     /// The latest time stamp that was given: two changes never share one.
@@ -191,6 +193,7 @@ impl Store {
             limits: Map::default(),
             next_partner: 10_100_001,
             next_address: 20_001,
+            next_relationship: 1,
             next_condition: 1_001,
             last_stamp: 0,
         }

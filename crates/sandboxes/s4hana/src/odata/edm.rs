@@ -1,7 +1,8 @@
 //! Entity types as data: what a service serves, read from a compact table of names, types, lengths and labels.
 //!
 //! A table has one line for each thing: `service`, `entity TYPE SET FLAGS | label`, `key`, properties (`NAME TYPE FLAGS …
-//! | label`), navigation (`-> NAME TARGET MULTIPLICITY`), `complex` and `function`. Flags of properties: `n` not nullable,
+//! | label`), navigation (`-> NAME TARGET MULTIPLICITY`, with `via` own
+//! properties that start the key of the related, or `where` a property of the related has the own key), `complex` and `function`. Flags of properties: `n` not nullable,
 //! `c` not creatable, `u` not updatable, `f` not filterable, `s` not sortable, `U` kept in upper case, `D` a date without
 //! time, `G` without sign, `e` the ETag, `i` looked up by an index; of sets: `c`, `u`, `d`, `p`, `a` for what is refused.
 
@@ -103,6 +104,8 @@ pub(crate) struct Navigation {
     pub(crate) multiplicity: &'static str,
     /// The properties whose values start the keys of the related; empty when the own key does.
     pub(crate) via: Vec<usize>,
+    /// The indexed property of the related that holds the own key, where their key does not start with it.
+    pub(crate) by: Option<usize>,
     /// `"Name":`.
     pub(crate) head: Box<[u8]>,
 }
@@ -320,11 +323,14 @@ fn read_service(table: &'static str, service: usize, next_id: &mut usize) -> Res
         let mut next = || words.next().ok_or_else(|| missing("navigation"));
         let (navigation, target, multiplicity) = (next()?, next()?, next()?);
         let target = find(&types, target)?;
-        let via = words.skip(1).map(|word| types[place].property(word).ok_or_else(|| missing(word)));
-        let via = via.collect::<Result<Vec<_>, _>>()?;
+        let by_related = words.next() == Some("where");
+        let named = if by_related { target } else { place };
+        let found = words.map(|word| types[named].property(word).ok_or_else(|| missing(word)));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        let (via, by) = if by_related { (Vec::new(), found.first().copied()) } else { (found, None) };
         let many = multiplicity == "*";
         let head = head(navigation);
-        types[place].navigations.push(Navigation { name: navigation, target, many, multiplicity, via, head });
+        types[place].navigations.push(Navigation { name: navigation, target, many, multiplicity, via, by, head });
     }
     let mut read_functions = Vec::new();
     for mut words in functions {

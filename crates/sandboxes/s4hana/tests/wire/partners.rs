@@ -120,3 +120,61 @@ async fn products_are_read_and_created() {
         "M3/127"
     );
 }
+
+const RELATIONSHIPS: &str = "API_BUSINESS_PARTNER/A_BusinessPartnerContact";
+
+async fn partner(system: &System, body: serde_json::Value) -> String {
+    let answer = system.post(PARTNERS, body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    answer.entity()["BusinessPartner"].as_str().expect("a number").to_owned()
+}
+
+#[tokio::test]
+async fn a_person_is_the_contact_of_a_company_until_the_relationship_is_deleted() {
+    let system = System::start(never()).await;
+    let company = partner(&system, json!({"BusinessPartnerCategory": "2", "OrganizationBPName1": "ACME"})).await;
+    let other = partner(&system, json!({"BusinessPartnerCategory": "2", "OrganizationBPName1": "Umbrella"})).await;
+    let person =
+        partner(&system, json!({"BusinessPartnerCategory": "1", "FirstName": "Ada", "LastName": "Lovelace"})).await;
+    let body = |company: &str, person: &str| {
+        json!({
+            "BusinessPartnerCompany": company, "BusinessPartnerPerson": person, "RelationshipCategory": "BUR001",
+            "to_ContactRelationship": {"EmailAddress": "ada@example.com", "ContactPersonFunction": "0001"},
+        })
+    };
+    let created = system.post(RELATIONSHIPS, body(&company, &person)).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.text);
+    let created = created.entity();
+    assert_eq!(created["to_ContactRelationship"]["EmailAddress"], "ada@example.com");
+    assert_eq!(created["ValidityEndDate"], "/Date(253402214400000)/");
+    // The same again, an unknown partner, and a company in the place of the person.
+    for (refused, code) in
+        [(body(&company, &person), "R1/104"), (body(&company, "4711"), "R1/201"), (body(&company, &other), "R1/222")]
+    {
+        let answer = system.post(RELATIONSHIPS, refused).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text);
+        assert!(answer.text.contains(code), "{}", answer.text);
+    }
+    let key = format!(
+        "(RelationshipNumber='{}',BusinessPartnerCompany='{company}',BusinessPartnerPerson='{person}',\
+         ValidityEndDate=datetime'9999-12-31T00:00:00')",
+        created["RelationshipNumber"].as_str().expect("a number")
+    );
+    let details = format!("API_BUSINESS_PARTNER/A_BPContactToFuncAndDept{key}");
+    let changed = system.patch(&details, None, json!({"PhoneNumber": "0113 496 0000"})).await;
+    assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.text);
+    let below = format!("{PARTNERS}('{company}')/to_BusinessPartnerContact?$expand=to_ContactRelationship");
+    let found = system.get(&below).await.list();
+    assert_eq!((found.len(), &found[0]["BusinessPartnerPerson"]), (1, &json!(person)));
+    assert_eq!(found[0]["to_ContactRelationship"]["PhoneNumber"], "0113 496 0000");
+    // Of persons the service knows no way to their companies: they are found by a filter.
+    let found = system.get(&format!("{RELATIONSHIPS}?$filter=BusinessPartnerPerson%20eq%20'{person}'")).await.list();
+    assert_eq!((found.len(), &found[0]["BusinessPartnerCompany"]), (1, &json!(company)));
+    assert_eq!(system.get(&format!("{PARTNERS}('{person}')/to_BusinessPartnerContact")).await.list().len(), 0);
+    let forbidden = system.signed(Method::DELETE, &details).send().await.expect("an answer");
+    assert_eq!(forbidden.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let deleted = system.signed(Method::DELETE, &format!("{RELATIONSHIPS}{key}")).send().await.expect("an answer");
+    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+    assert_eq!(system.get(&details).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(system.post(RELATIONSHIPS, body(&company, &person)).await.status, StatusCode::CREATED);
+}

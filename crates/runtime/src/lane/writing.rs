@@ -1,0 +1,192 @@
+//! Writes of objects that systems are kept in agreement about: which functions make one up, and what they are given.
+
+use std::sync::Arc;
+
+use definitions::{Function, Synchronised, Writer};
+use indexmap::IndexMap;
+use model::{ConnectionName, RunId, Value};
+use sync::{Fields, Write, is_same, object_of};
+use workflow::Position;
+
+use super::LaneTask;
+use super::agreement::{Agreed, KEY, Pair, WRITE_PLACE, named};
+use super::references::Referring;
+use super::round::Round;
+
+/// The place of a function among those of its side, the function, and what it is given.
+type Wanted = (u32, Arc<Function>, Value);
+
+impl LaneTask {
+    #[expect(clippy::too_many_arguments, reason = "one write and what it is made of")]
+    pub(super) fn write(
+        &mut self,
+        round: &mut Round,
+        pair: &Pair,
+        agreed: &mut Agreed,
+        synchronised: &Arc<Synchronised>,
+        referring: &Referring,
+        write: &Write,
+        in_doubt: bool,
+    ) {
+        let mut wanted = functions(pair, agreed, synchronised, &self.there(synchronised, referring, write), write);
+        if wanted.is_empty() {
+            let members: Vec<&Arc<str>> = write.fields.keys().collect();
+            let detail = format!(
+                "No function of {} takes {} as the record stands there: each says by its `when` that it is not for this",
+                write.side,
+                named(&members)
+            );
+            let fault = workflow::Fault::new(workflow::FaultType::Validation, detail).with_status(422);
+            self.refused(round, agreed, synchronised, &write.side, &fault);
+            return;
+        }
+        if reads_back(synchronised, &write.side) {
+            // Each waits for the one before it: what is to come may be wrong when that is refused.
+            wanted.truncate(1);
+        }
+        for wanted in wanted {
+            if !self.send_write(round, agreed, synchronised, &write.side, wanted, in_doubt) {
+                return;
+            }
+        }
+    }
+
+    /// The records of the objects that are named by what is written, which may not be what is agreed any more, or else by what is
+    /// agreed.
+    fn there(&self, synchronised: &Synchronised, referring: &Referring, write: &Write) -> Fields {
+        let mut there = referring.there(&write.side);
+        for (member, object) in &synchronised.references {
+            if let Some(value) = write.fields.get(member) {
+                let record = value.as_str().and_then(|key| self.record_of(object.as_str(), &key.into(), &write.side));
+                there.insert(Arc::clone(member), record.map_or(Value::Null, Value::from));
+            }
+        }
+        there
+    }
+
+    /// Gives whether it was recorded.
+    fn send_write(
+        &mut self,
+        round: &mut Round,
+        agreed: &mut Agreed,
+        synchronised: &Synchronised,
+        side: &ConnectionName,
+        (attempt, function, input): Wanted,
+        in_doubt: bool,
+    ) -> bool {
+        let position = Position { pointer: format!("{WRITE_PLACE}{side}").into(), iterations: Vec::new(), attempt };
+        let run = RunId::new(agreed.matter.uuid());
+        let recorded = self.record(round, run, agreed.matter, &position, &function, input, in_doubt);
+        if let Err(fault) = &recorded {
+            self.refused(round, agreed, synchronised, side, fault);
+        }
+        recorded.is_ok()
+    }
+
+    /// A function has done its part of a write: the next one follows, where they wait for each other. Gives whether there is one.
+    pub(super) fn write_next(
+        &mut self,
+        round: &mut Round,
+        pair: &Pair,
+        agreed: &mut Agreed,
+        synchronised: &Arc<Synchronised>,
+        side: &ConnectionName,
+        after: u32,
+    ) -> bool {
+        let holding = agreed.agreement.sides.get(side);
+        let Some((id, waiting)) = holding.and_then(|holding| Some((holding.id.clone()?, holding.waiting.clone()?)))
+        else {
+            return false;
+        };
+        if !reads_back(synchronised, side) {
+            return false;
+        }
+        let before = agreed.agreement.clone();
+        let referring = self.refer(round, pair, agreed, synchronised, &before);
+        let write = Write { side: side.clone(), id: Some(id), fields: waiting.fields };
+        let wanted = functions(pair, agreed, synchronised, &self.there(synchronised, &referring, &write), &write);
+        let next = wanted.into_iter().find(|(place, ..)| *place > after);
+        next.is_some_and(|next| self.send_write(round, agreed, synchronised, side, next, false))
+    }
+}
+
+/// The functions that make up a write.
+fn functions(pair: &Pair, agreed: &Agreed, synchronised: &Synchronised, there: &Fields, write: &Write) -> Vec<Wanted> {
+    let Some(writers) = synchronised.writers.get(&write.side) else { return Vec::new() };
+    let writers = if write.id.is_none() { writers.create.as_slice() } else { &writers.update };
+    let input = |fields: &Fields| input(pair, agreed, synchronised, there, &write.side, fields);
+    let whole = input(&write.fields);
+    let part = |(place, writer): (u32, &Writer)| {
+        let part = writer.part(&write.fields);
+        (!part.is_empty() && writer.is_for(&whole)).then(|| (place, Arc::clone(&writer.function), input(&part)))
+    };
+    (0..).zip(writers).filter_map(part).collect()
+}
+
+/// The sides that get nothing of an object as it stands, or not these members, because no function says by its `when` that it is for
+/// them.
+pub(super) fn not_for(
+    pair: &Pair,
+    agreed: &Agreed,
+    synchronised: &Synchronised,
+    referring: &Referring,
+) -> IndexMap<ConnectionName, Vec<Arc<str>>> {
+    let mut sides = IndexMap::new();
+    for (name, writers) in &synchronised.writers {
+        let there = referring.there(name);
+        let input = |fields: &Fields| input(pair, agreed, synchronised, &there, name, fields);
+        if agreed.agreement.lacks(name) {
+            if writers.create.as_ref().is_some_and(|create| !create.is_for(&input(&Fields::default()))) {
+                sides.insert(name.clone(), Vec::new());
+            }
+            continue;
+        }
+        let Some(holding) = agreed.agreement.sides.get(name).filter(|_| reads_back(synchronised, name)) else {
+            continue;
+        };
+        let all = agreed.agreement.agreed.iter();
+        let open = all.filter(|(member, value)| {
+            let known = holding.reached.get(*member).unwrap_or(&Value::Null);
+            writers.update.iter().any(|writer| writer.members.contains(*member)) && !is_same(known, value)
+        });
+        let open: Fields = open.map(|(member, value)| (Arc::clone(member), value.clone())).collect();
+        let whole = input(&open);
+        let taken = |member: &Arc<str>| {
+            writers.update.iter().any(|writer| writer.members.contains(member) && writer.is_for(&whole))
+        };
+        let nobodys: Vec<Arc<str>> = open.keys().filter(|member| !taken(member)).cloned().collect();
+        if !nobodys.is_empty() {
+            sides.insert(name.clone(), nobodys);
+        }
+    }
+    sides
+}
+
+/// Whether what is written to a side depends on what it holds.
+pub(super) fn reads_back(synchronised: &Synchronised, side: &ConnectionName) -> bool {
+    synchronised.policy.sides.get(side).is_some_and(|side| side.reads_back)
+}
+
+/// What a function is given to write these values to a side. What only functions with conditions look at is not kept with every
+/// intent.
+fn input(
+    pair: &Pair,
+    agreed: &Agreed,
+    synchronised: &Synchronised,
+    there: &Fields,
+    side: &ConnectionName,
+    fields: &Fields,
+) -> Value {
+    let holding = agreed.agreement.sides.get(side);
+    let mut input = object_of(fields);
+    input.set(KEY, Arc::clone(&pair.1));
+    input.set("id", holding.and_then(|holding| holding.id.clone()));
+    input.set("current", holding.map(|holding| object_of(&holding.held)).unwrap_or_default());
+    if !synchronised.references.is_empty() {
+        input.set("there", object_of(there));
+    }
+    if reads_back(synchronised, side) {
+        input.set("agreed", object_of(&agreed.agreement.agreed));
+    }
+    input
+}
