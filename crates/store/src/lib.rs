@@ -5,8 +5,12 @@
 //! implementation on SQLite needs no set-up: one writer thread gathers the batches that are waiting into one commit, so that
 //! the cost of a disk flush is shared; it reads its durability settings back at start and refuses to run on weaker ones.
 
+#[cfg(test)]
+mod arbitrary;
 mod contract;
 mod error;
+mod log;
+mod overlay;
 mod rows;
 mod sqlite;
 
