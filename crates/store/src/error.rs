@@ -55,8 +55,8 @@ pub enum StoreError {
         /// What it has to be.
         wanted: &'static str,
     },
-    /// A log stands beside the database that another database wrote.
-    #[error("{file} is the log of another store")]
+    /// A log stands beside the database that is not its own.
+    #[error("{file} is the log of another store, or of a later state of this one")]
     OtherLog {
         /// The file of the log.
         file: String,
@@ -126,7 +126,7 @@ impl StoreError {
             }
             Self::OtherLog { .. } => (
                 "IL-STORE-010",
-                "Put the store back that it belongs to, or move the files `-log.*` away if that store is not needed",
+                "Put the store back that it belongs to, or move the files `-log.*` away if its last seconds are not needed",
             ),
             Self::Closed => ("IL-STORE-008", "Start Interlock again; what was acknowledged is safe"),
         };

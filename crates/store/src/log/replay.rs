@@ -13,7 +13,8 @@ use crate::rows::Mutation;
 /// being written when the process ended is not whole; as nothing behind it can be, it is the end.
 ///
 /// # Errors
-/// When a file cannot be read, is damaged before its end, is of another store or of a newer Interlock, or `take` fails.
+/// When a file cannot be read, is damaged before its end, is of another store, of a later state or of a newer Interlock, or
+/// `take` fails.
 pub(crate) fn replay(
     database: &Path,
     store: Uuid,
@@ -34,7 +35,10 @@ pub(crate) fn replay(
                 // Of what the file held before it was written over.
                 break;
             }
-            if found.number > last + 1 || before.is_some_and(|before| found.number != before + 1) {
+            if before.is_none() && found.number > last + 1 {
+                return Err(StoreError::OtherLog { file: path.display().to_string() });
+            }
+            if before.is_some_and(|before| found.number != before + 1) {
                 return Err(damaged(format!("record {} follows record {last}", found.number)));
             }
             if found.format != FORMAT {
