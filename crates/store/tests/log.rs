@@ -53,8 +53,8 @@ impl Left {
         }
         before(&store);
         let folder = tempfile::tempdir().expect("a folder");
-        for name in ["store.db", "store.db-wal", "store.db-log.1"] {
-            std::fs::copy(running.path().join(name), folder.path().join(name)).expect("a copy");
+        for file in std::fs::read_dir(running.path()).expect("a folder").flatten() {
+            std::fs::copy(file.path(), folder.path().join(file.file_name())).expect("a copy");
         }
         Self { database: folder.path().join("store.db"), _folder: folder, transaction }
     }
@@ -108,6 +108,32 @@ fn what_the_log_still_holds_of_what_is_in_the_tables_is_not_taken_in_again() {
     });
     assert_eq!(records(&left.bytes()).len() as u64, BATCHES);
     assert_eq!(left.batches(&left.open().expect("a store")), BATCHES);
+}
+
+#[test]
+fn files_of_the_log_are_written_over_and_only_what_is_new_in_them_counts() {
+    let large = |number: u64| {
+        let mut batch = batch(number, TransactionId::now());
+        let Mutation::PutRun(run) = &mut batch[0] else { unreachable!() };
+        run.state = vec![number as u8; 1_500_000];
+        batch
+    };
+    let left = Left::new(|store| {
+        for number in BATCHES..BATCHES + 10 {
+            store.commit(large(number)).durable_blocking().expect("durable");
+            store.live_runs().expect("a read that waits for the tables");
+        }
+        // This one is in the log only, in a file that held others before.
+        store.commit(large(99)).durable_blocking().expect("durable");
+    });
+    let folder = left.database.parent().expect("a folder");
+    let names = std::fs::read_dir(folder).expect("a folder").flatten().map(|file| file.file_name());
+    let logs = names.filter(|name| name.to_string_lossy().starts_with("store.db-log.")).count();
+    assert!((1..=3).contains(&logs), "{logs} files");
+    let store = left.open().expect("a store");
+    assert_eq!(store.live_runs().expect("runs").len() as u64, BATCHES + 11);
+    let last = store.run_of_key("w", "99").expect("a read").expect("the last run");
+    assert_eq!(store.run(last).expect("a read").expect("a run").state.len(), 1_500_000);
 }
 
 #[test]

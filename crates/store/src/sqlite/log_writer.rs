@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -93,8 +93,16 @@ impl LogWriter {
     }
 
     pub(super) fn take_reports(&self, state: &mut State) {
-        while let Ok(report) = self.reports.try_recv() {
-            state.take(report);
+        loop {
+            match self.reports.try_recv() {
+                Ok(report) => state.take(report),
+                Err(TryRecvError::Empty) => return,
+                // Who writes the tables is gone: there is nobody to take anything for.
+                Err(TryRecvError::Disconnected) => {
+                    state.refusing.get_or_insert(StoreError::Closed);
+                    return;
+                }
+            }
         }
     }
 
@@ -143,8 +151,10 @@ impl LogWriter {
 
     pub(super) fn write(&mut self, group: Vec<Waiting>, state: &mut State) {
         while state.is_moving && state.refusing.is_none() && self.filled() >= GENERATION_BYTES_MAX {
-            let Ok(report) = self.reports.recv() else { break };
-            state.take(report);
+            match self.reports.recv() {
+                Ok(report) => state.take(report),
+                Err(_) => state.refusing = Some(StoreError::Closed),
+            }
             self.move_what_is_due(state);
         }
         if let Some(error) = &state.refusing {

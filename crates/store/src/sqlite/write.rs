@@ -58,7 +58,7 @@ fn write_rows(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
         |id| run("delete from intents where id = ?1", &IntentId::uuid(*id).into_bytes()),
         |_, row| put_intent(connection, row),
     )?;
-    layer.journal.iter().try_for_each(|(row, _)| append_journal(connection, row))?;
+    append_journal(connection, layer)?;
     each(&layer.transactions, |_| Ok(()), |_, row| put_transaction(connection, row))?;
     each(
         &layer.references,
@@ -246,20 +246,23 @@ fn put_intent(connection: &Connection, row: &IntentRow) -> rusqlite::Result<()> 
     )
 }
 
-fn append_journal(connection: &Connection, row: &JournalRow) -> rusqlite::Result<()> {
-    execute(
-        connection,
-        "insert into journal values (?1, ?2,
-             (select coalesce(max(sequence), 0) + 1 from journal where transaction_id = ?1), ?3, ?4, ?5, ?6)",
-        params![
-            row.transaction.uuid().into_bytes(),
-            micros(row.at),
-            row.kind,
-            row.connection,
-            row.title,
-            json::to_string(&row.detail)
-        ],
-    )
+/// The lines of each matter in their order, behind those that it has.
+fn append_journal(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
+    let mut lines: Vec<&JournalRow> = layer.journal.iter().map(|(row, _)| row).collect();
+    lines.sort_by_key(|row| row.transaction);
+    for of_one in lines.chunk_by(|one, next| one.transaction == next.transaction) {
+        let transaction = of_one[0].transaction.uuid().into_bytes();
+        let last: i64 = connection
+            .prepare_cached("select coalesce(max(sequence), 0) from journal where transaction_id = ?1")?
+            .query_row(params![transaction], |row| row.get(0))?;
+        for (sequence, row) in (last + 1..).zip(of_one) {
+            let detail = json::to_string(&row.detail);
+            let sql = "insert into journal values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let values = params![transaction, micros(row.at), sequence, row.kind, row.connection, row.title, detail];
+            execute(connection, sql, values)?;
+        }
+    }
+    Ok(())
 }
 
 fn put_transaction(connection: &Connection, row: &TransactionRow) -> rusqlite::Result<()> {
