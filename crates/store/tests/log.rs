@@ -136,6 +136,42 @@ fn files_of_the_log_are_written_over_and_only_what_is_new_in_them_counts() {
     assert_eq!(store.run(last).expect("a read").expect("a run").state.len(), 1_500_000);
 }
 
+/// Keeps the tables from being written until this is dropped.
+fn hold(database: &Path) -> rusqlite::Connection {
+    let other = rusqlite::Connection::open(database).expect("the database");
+    other.busy_timeout(std::time::Duration::from_secs(10)).expect("a setting");
+    other.execute_batch("begin immediate").expect("the lock");
+    other
+}
+
+#[test]
+fn while_the_tables_cannot_be_written_nothing_new_is_taken_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file: &Path = &folder.path().join("store.db");
+    let store = SqliteStore::open(file).expect("a store");
+    let in_use = |error: StoreError| matches!(error, StoreError::InUse { .. });
+    let held = hold(file);
+    store.commit(batch(1, TransactionId::now())).durable_blocking().expect("the log can be written");
+    assert!(store.listening_runs(None, 1).is_err_and(in_use), "it waits for the tables");
+    assert!(store.live_runs().is_ok(), "people are shown what there is");
+    assert!(store.run_of_key("w", "1").is_ok_and(|run| run.is_some()), "it does not");
+    let refused = store.commit(batch(2, TransactionId::now())).durable_blocking();
+    assert!(refused.is_err_and(|error| error.heals() && in_use(error)));
+    drop(held);
+    while store.commit(batch(3, TransactionId::now())).durable_blocking().is_err() {
+        std::thread::yield_now();
+    }
+    assert_eq!(store.live_runs().map(|runs| runs.len()), Ok(2));
+
+    // Neither is it when the store is closed meanwhile.
+    let held = hold(file);
+    store.commit(batch(4, TransactionId::now())).durable_blocking().expect("the log can be written");
+    drop(store);
+    drop(held);
+    let store = SqliteStore::open(file).expect("a store");
+    assert_eq!(store.live_runs().map(|runs| runs.len()), Ok(3));
+}
+
 #[test]
 fn a_record_that_was_being_written_is_cut_off() {
     let left = Left::new(nothing);

@@ -78,6 +78,17 @@ impl SqliteStore {
 
     /// Asks the tables when everything that is durable now stands in them.
     fn settled<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.settle()?;
+        self.read(ask)
+    }
+
+    /// The same for people: while the tables cannot be written, they are shown what stands there.
+    fn shown<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.settle().or_else(|error| if error.heals() { Ok(()) } else { Err(error) })?;
+        self.read(ask)
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
         let is_settled = {
             let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
             overlay.filling.is_empty() && overlay.moving.is_none()
@@ -85,9 +96,9 @@ impl SqliteStore {
         if !is_settled {
             let (answer, waiting) = mpsc::channel();
             let _ = self.messages.send(Message::Settle(Settled(answer)));
-            waiting.recv().unwrap_or(Err(StoreError::Closed))?;
+            return waiting.recv().unwrap_or(Err(StoreError::Closed));
         }
-        self.read(ask)
+        Ok(())
     }
 
     fn first_timers(&self, until: Timestamp, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
@@ -214,23 +225,23 @@ impl Store for SqliteStore {
     }
 
     fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
-        self.settled(|tables| tables.runs(filter, page))
+        self.shown(|tables| tables.runs(filter, page))
     }
 
     fn live_runs(&self) -> Result<Vec<RunId>, StoreError> {
-        self.settled(|tables| tables.live_runs())
+        self.shown(|tables| tables.live_runs())
     }
 
     fn live_definitions(&self) -> Result<Vec<Arc<str>>, StoreError> {
-        self.settled(|tables| tables.live_definitions())
+        self.shown(|tables| tables.live_definitions())
     }
 
     fn intents(&self) -> Result<Vec<IntentRow>, StoreError> {
-        self.settled(|tables| tables.intents())
+        self.shown(|tables| tables.intents())
     }
 
     fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError> {
-        self.settled(|tables| tables.journal(transaction, page))
+        self.shown(|tables| tables.journal(transaction, page))
     }
 
     fn transaction(&self, id: TransactionId) -> Result<Option<TransactionRow>, StoreError> {
@@ -247,11 +258,11 @@ impl Store for SqliteStore {
     }
 
     fn transactions(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError> {
-        self.settled(|tables| tables.transactions(text, page))
+        self.shown(|tables| tables.transactions(text, page))
     }
 
     fn stage_totals(&self) -> Result<Vec<StageTotal>, StoreError> {
-        self.settled(|tables| tables.stage_totals())
+        self.shown(|tables| tables.stage_totals())
     }
 
     fn reference(&self, object: &str, key: &str, connection: &str) -> Result<Option<ReferenceRow>, StoreError> {
@@ -307,7 +318,7 @@ impl Store for SqliteStore {
 
     fn work_items(&self, filter: &WorkItemFilter, page: Page) -> Result<Vec<WorkItemRow>, StoreError> {
         let Some(transaction) = filter.transaction else {
-            return self.settled(|tables| tables.work_items(filter, page));
+            return self.shown(|tables| tables.work_items(filter, page));
         };
         self.merged(
             |tables| tables.work_items_of(transaction),
@@ -325,7 +336,7 @@ impl Store for SqliteStore {
     }
 
     fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError> {
-        self.settled(|tables| tables.queue_totals())
+        self.shown(|tables| tables.queue_totals())
     }
 
     fn events(&self, correlation: &[u8]) -> Result<Vec<EventRow>, StoreError> {
