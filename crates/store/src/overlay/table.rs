@@ -35,7 +35,7 @@ impl<K, V: Row<K>> Default for Table<K, V> {
 }
 
 /// What a row takes besides its content: keys, places and the trees they stand in.
-const ROW_BYTES: usize = 200;
+const ROW_BYTES: usize = 400;
 
 impl<K: Ord + Clone + 'static, V: Row<K>> Table<K, V> {
     /// Writes or removes a row; `bytes` is about what its content takes.

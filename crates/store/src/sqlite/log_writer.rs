@@ -23,7 +23,7 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 
 /// A generation goes to the tables when it takes so much memory, when so much was logged since it began, or when it is so old.
 /// The older it gets, the more rows are written over and removed in memory; but the more has to be read back after a crash.
-const GENERATION_BYTES: usize = 8 << 20;
+const GENERATION_BYTES: usize = 4 << 20;
 const GENERATION_LOG_BYTES: usize = 32 << 20;
 const GENERATION_AGE: Duration = Duration::from_secs(1);
 /// What the next one may take while the one before is still being written to the tables; then batches wait.
