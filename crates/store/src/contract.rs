@@ -67,7 +67,8 @@ pub struct RunFilter {
 }
 
 /// Durable state. All reads see every batch that was reported durable before they began; they block and belong on a thread that
-/// may.
+/// may. There is one exception: while the disk is full or fails and no batch is taken, lists that people look at (runs, intents,
+/// journals, matters, work items of a queue, totals) may lack what was committed in the last second or two before.
 pub trait Store: Send + Sync {
     /// Hands a batch over. It is applied whole or not at all, after the batches handed over before it.
     fn commit(&self, batch: Vec<Mutation>) -> Committed;

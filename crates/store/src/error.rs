@@ -55,6 +55,12 @@ pub enum StoreError {
         /// What it has to be.
         wanted: &'static str,
     },
+    /// A log stands beside the database that is not its own.
+    #[error("{file} is the log of another store, or of a later state of this one")]
+    OtherLog {
+        /// The file of the log.
+        file: String,
+    },
     /// What is stored cannot be read.
     #[error("a stored {what} cannot be read: {cause}")]
     Damaged {
@@ -118,6 +124,10 @@ impl StoreError {
             Self::Disk { .. } => {
                 ("IL-STORE-009", "Look at the disk: work goes on by itself when it can be written again")
             }
+            Self::OtherLog { .. } => (
+                "IL-STORE-010",
+                "Put the store back that it belongs to, or move the files `-log.*` away if its last seconds are not needed",
+            ),
             Self::Closed => ("IL-STORE-008", "Start Interlock again; what was acknowledged is safe"),
         };
         Problem::new(code, self.to_string(), remedy)

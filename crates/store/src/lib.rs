@@ -2,11 +2,16 @@
 //!
 //! Callers hand over batches of [`Mutation`]s and learn when they are durable; a batch is applied whole or not at all, and
 //! batches are applied in the order they were handed over. Nothing here knows what a row means to the business. The
-//! implementation on SQLite needs no set-up: one writer thread gathers the batches that are waiting into one commit, so that
-//! the cost of a disk flush is shared; it reads its durability settings back at start and refuses to run on weaker ones.
+//! implementation on SQLite needs no set-up: one thread appends the batches that are waiting to a log, so that the cost of a
+//! disk flush is shared, and another writes the last state of each row to the tables. The durability settings are read back at
+//! start, and weaker ones refused.
 
+#[cfg(test)]
+mod arbitrary;
 mod contract;
 mod error;
+mod log;
+mod overlay;
 mod rows;
 mod sqlite;
 

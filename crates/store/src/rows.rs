@@ -342,7 +342,8 @@ pub struct StageTotal {
 /// One change of durable state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mutation {
-    /// Writes a run's row whole.
+    /// Writes a run's row whole. Parts, timers, listeners, intents and what it heard are written with it or after it, and go
+    /// before it is removed.
     PutRun(RunRow),
     /// Removes a run's row, so that another can be started for its key.
     RemoveRun(RunId),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
 use model::{RunId, TransactionId, Value};
-use store::{InboxRow, Mutation, RunRow, RunStatus, SqliteStore, Store};
+use store::{InboxRow, JournalRow, Mutation, Page, RunRow, RunStatus, SqliteStore, Store};
 
 /// Tells the child which file to write; the test binary starts itself again as the child.
 const FILE: &str = "INTERLOCK_STORE_KILL_FILE";
@@ -30,7 +30,15 @@ fn batch(number: u64) -> Vec<Mutation> {
         in_doubt: false,
     };
     let note = InboxRow { connection: "kill".into(), id: number.to_string().into(), content: Value::Null, at };
-    vec![Mutation::PutRun(run), Mutation::PutInbox(note)]
+    let line = JournalRow {
+        transaction: run.transaction,
+        at,
+        kind: "sent".into(),
+        connection: None,
+        title: "once".into(),
+        detail: Value::Null,
+    };
+    vec![Mutation::PutRun(run), Mutation::PutInbox(note), Mutation::AppendJournal(line)]
 }
 
 /// Not a test of its own: the process that is killed. Without the variable it has nothing to do.
@@ -39,6 +47,14 @@ fn child_writes_until_it_is_killed() {
     let Ok(file) = std::env::var(FILE) else { return };
     let store = SqliteStore::open(Path::new(&file)).expect("a store");
     let first = store.live_runs().expect("runs").len() as u64 * 1_000_000;
+    std::thread::scope(|threads| {
+        // This read waits for the tables, so that they are being written all the time.
+        threads.spawn(|| while store.queue_totals().is_ok() {});
+        write(&store, first);
+    });
+}
+
+fn write(store: &SqliteStore, first: u64) {
     for number in first..first + 1_000_000 {
         let waiting: Vec<_> = (0..4).map(|part| (part, store.commit(batch(number * 4 + part)))).collect();
         for (part, committed) in waiting {
@@ -89,5 +105,11 @@ fn acknowledged_batches_survive_whole() {
         );
     }
     let notes = store.inbox().expect("notes");
-    assert_eq!(notes.len(), store.live_runs().expect("runs").len(), "a batch is there in part");
+    let runs = store.live_runs().expect("runs");
+    assert_eq!(notes.len(), runs.len(), "a batch is there in part");
+    for run in runs {
+        let row = store.run(run).expect("a read").expect("a run");
+        let lines = store.journal(row.transaction, Page { offset: 0, limit: 9 }).expect("lines");
+        assert_eq!(lines.len(), 1, "a line is there in part, or twice");
+    }
 }

@@ -3,15 +3,21 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use store::WorkItemStatus;
+use store::{Mutation, RecordVersionRow, WorkItemStatus};
 
 use crate::world::World;
 
-/// Keeps the store from being written until this is dropped.
-fn hold(world: &World) -> Connection {
+/// Keeps the tables of the store from being written until this is dropped. As the store notices when it wants to write them, it is
+/// given something to write.
+async fn hold(world: &World) -> Connection {
     let other = Connection::open(world.folder.path().join("data/test.db")).expect("the store");
     other.busy_timeout(Duration::from_secs(10)).expect("a setting");
     other.execute_batch("begin immediate").expect("the lock");
+    let store = world.runtime.store();
+    let row = RecordVersionRow { connection: "x".into(), record: "x".into(), id: "x".into(), version: "1".into() };
+    while store.listening_runs(None, 1).is_ok() {
+        let _ = store.commit(vec![Mutation::PutRecordVersion(row.clone())]).durable().await;
+    }
     other
 }
 
@@ -20,7 +26,7 @@ async fn a_decision_that_cannot_be_stored_is_refused_soon_and_nothing_is_done() 
     let world = World::new().await;
     world.system.quote("1", 5000, "accepted");
     let item = world.item("credit").await;
-    let held = hold(&world);
+    let held = hold(&world).await;
     let begun = Instant::now();
     let refused = world.decide(item.id, "release", None, None).await.expect_err("refused");
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
@@ -49,7 +55,7 @@ async fn a_stop_does_not_wait_for_the_store_and_loses_nothing() {
     let world = World::new().await;
     world.system.quote("1", 50, "accepted");
     world.matter("1", "ordered").await;
-    let held = hold(&world);
+    let held = hold(&world).await;
     world.system.quote("2", 50, "accepted");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let begun = Instant::now();

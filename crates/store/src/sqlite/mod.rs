@@ -1,85 +1,149 @@
-//! The store on SQLite: write-ahead log, every commit synced, one writer thread with group commit.
+//! The store on SQLite, with a log in front of it.
 //!
 //! | thread | does |
 //! |---|---|
 //! | caller | hands a batch over ([`SqliteStore::commit`](crate::Store::commit)) and waits for its answer |
-//! | writer | takes all waiting batches, writes them in one transaction, syncs once, answers each |
-//! | readers | use a few read-only connections of their own and never block the writer |
+//! | log writer | takes all waiting batches, appends them to the log, syncs once, answers each |
+//! | table writer | writes what has gathered in memory to the tables, the last state of each row, and lets the log go |
+//! | readers | look into memory, and into the tables through a few read-only connections; they never block a writer for long |
+//!
+//! What is answered is in the log and in memory, later in the tables. A row that came and went meanwhile never reaches them.
 
+mod decode;
+#[cfg(test)]
+mod direct;
+mod log_writer;
 mod open;
 mod read;
 mod schema;
-mod synced;
+mod table_writer;
+mod tables;
+mod trouble;
 mod write;
+#[cfg(test)]
+mod written_directly;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub(crate) use tables::Tables;
+
+use crate::log::{Encoded, Log, Spare, encode};
+use crate::overlay::Overlay;
 use crate::{Committed, Mutation, StoreError};
+use log_writer::LogWriter;
+use table_writer::TableWriter;
 
 /// How many batches may wait for the writer before callers are held back.
 const WAITING_BATCHES_MAX: usize = 4_096;
 /// How many idle read connections are kept.
 const READERS_MAX: usize = 16;
 
-pub(crate) struct Waiting {
+/// What the log writer is told.
+enum Message {
+    Batch(Waiting),
+    /// Somebody waits until everything durable stands in the tables.
+    Settle(Settled),
+    /// There is a report.
+    Look,
+    /// Nothing comes after this.
+    Close,
+}
+
+struct Waiting {
     batch: Vec<Mutation>,
+    encoded: Encoded,
     answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Who waits for the tables.
+struct Settled(mpsc::Sender<Result<(), StoreError>>);
+
+impl Settled {
+    fn answer(self, result: Result<(), StoreError>) {
+        // Who went away does not need it.
+        let _ = self.0.send(result);
+    }
 }
 
 /// Durable state in one SQLite file.
 pub struct SqliteStore {
     file: Arc<Path>,
-    writer: Option<mpsc::SyncSender<Waiting>>,
+    name: String,
+    messages: mpsc::SyncSender<Message>,
     thread: Option<thread::JoinHandle<()>>,
+    overlay: Arc<RwLock<Overlay>>,
     readers: Mutex<Vec<Connection>>,
     _lock: File,
 }
 
 impl SqliteStore {
-    /// Opens the file, making it and its folder when they are not there, and brings its schema up to date.
+    /// Opens the file, making it and its folder when they are not there, brings its schema up to date, and takes in what a
+    /// process that was ended left in the log.
     ///
     /// # Errors
-    /// When it cannot be opened, is in use by another process, was written by a newer Interlock, or does not sync.
+    /// When it cannot be opened, is in use by another process, was written by a newer Interlock, does not sync, or has a log that
+    /// is damaged or of another store.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
         let lock = open::lock(file)?;
-        let connection = open::writer(file)?;
-        let (sender, receiver) = mpsc::sync_channel(WAITING_BATCHES_MAX);
         let name = file.display().to_string();
-        let thread = thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || write::run(connection, &receiver, &name))
-            .map_err(|error| StoreError::Open { file: file.display().to_string(), cause: error.to_string() })?;
-        Ok(Self {
-            file: file.into(),
-            writer: Some(sender),
-            thread: Some(thread),
-            readers: Mutex::default(),
-            _lock: lock,
-        })
+        let mut connection = open::writer(file)?;
+        let (store, last) = open::take_in_log(&mut connection, file)?;
+        let reader = open::reader(file)?;
+
+        let overlay = Arc::new(RwLock::new(Overlay::default()));
+        let closing = Arc::new(AtomicBool::new(false));
+        let spare = Spare::default();
+        let (messages, waiting) = mpsc::sync_channel(WAITING_BATCHES_MAX);
+        let (generations, complete) = mpsc::channel();
+        let (reports, tried) = mpsc::channel();
+        let table_writer = TableWriter {
+            connection,
+            file: name.clone(),
+            overlay: Arc::clone(&overlay),
+            spare: spare.clone(),
+            reports,
+            wake: messages.clone(),
+            closing: Arc::clone(&closing),
+        };
+        let log_writer = LogWriter {
+            log: Log::new(file, store, last, spare),
+            overlay: Arc::clone(&overlay),
+            reader,
+            file: name.clone(),
+            generations,
+            reports: tried,
+            table_writer: spawn("store-tables", file, move || table_writer.run(&complete))?,
+            closing,
+        };
+        let thread = spawn("store-log", file, move || log_writer.run(&waiting))?;
+        let (file, readers) = (file.into(), Mutex::default());
+        Ok(Self { file, name, messages, thread: Some(thread), overlay, readers, _lock: lock })
     }
 
     fn hand_over(&self, batch: Vec<Mutation>) -> Committed {
         let (answer, receiver) = oneshot::channel();
-        if let Some(writer) = &self.writer {
-            // A writer that is gone drops the answer's sender, which the caller sees as a closed store.
-            let _ = writer.send(Waiting { batch, answer });
-        }
+        // By the caller, of whom there are many.
+        let encoded = encode(&batch);
+        // A writer that is gone drops the answer's sender, which the caller sees as a closed store.
+        let _ = self.messages.send(Message::Batch(Waiting { batch, encoded, answer }));
         Committed(receiver)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Asks the tables.
+    fn read<T>(&self, read: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => open::reader(&self.file)?,
         };
-        let result = read(&connection);
+        let result = read(Tables::new(&connection, &self.name));
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < READERS_MAX {
             readers.push(connection);
@@ -88,12 +152,17 @@ impl SqliteStore {
     }
 }
 
+fn spawn(name: &str, file: &Path, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, StoreError> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map_err(|error| StoreError::Open { file: file.display().to_string(), cause: error.to_string() })
+}
+
 impl Drop for SqliteStore {
     /// Waits until everything handed over is written.
     fn drop(&mut self) {
-        // The writer is the last to close, as only it can move the log into the database and remove it.
+        // The writer is the last to close, as only it can move SQLite's log into the database and remove it.
         self.readers.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
-        self.writer = None;
+        let _ = self.messages.send(Message::Close);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

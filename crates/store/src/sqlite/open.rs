@@ -6,9 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use uuid::Uuid;
 
 use super::schema::MIGRATIONS;
+use super::tables::Tables;
+use super::write::write_layer;
 use crate::StoreError;
+use crate::log;
+use crate::overlay::{Layer, Resolver};
 
 /// `synchronous = FULL`: every commit is synced before it is acknowledged.
 const SYNCHRONOUS_FULL: i64 = 2;
@@ -70,6 +75,39 @@ pub(super) fn reader(file: &Path) -> Result<Connection, StoreError> {
     connection.busy_timeout(Duration::from_secs(5)).map_err(|error| database_error(&name, &error))?;
     keep_plans(&connection, &name)?;
     Ok(connection)
+}
+
+/// How much memory is used at most for what is read back from a log before it is written to the tables.
+const TAKEN_IN_BYTES: usize = 16 << 20;
+
+/// Writes what a process left in the log to the tables and removes its files. Tells which store this is, and up to which record its
+/// log is in the tables.
+pub(super) fn take_in_log(connection: &mut Connection, file: &Path) -> Result<(Uuid, u64), StoreError> {
+    let name = file.display().to_string();
+    let failed = |error: rusqlite::Error| database_error(&name, &error);
+    let sql = "select store, sequence from log_applied";
+    let (store, applied) = connection
+        .query_row(sql, [], |row| Ok((Uuid::from_bytes(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())))
+        .map_err(failed)?;
+    let mut layer = Layer::default();
+    let last = log::replay(file, store, applied, |number, mutations| {
+        let below = [&layer];
+        let mut resolver = Resolver::new(&below, Tables::new(connection, &name));
+        mutations.iter().try_for_each(|(mutation, bytes)| resolver.apply(mutation, *bytes))?;
+        let newer = resolver.into_layer();
+        layer.absorb(newer);
+        if layer.bytes() > TAKEN_IN_BYTES {
+            write_layer(connection, &std::mem::take(&mut layer), number).map_err(failed)?;
+        }
+        Ok(())
+    })?;
+    if last > applied {
+        write_layer(connection, &layer, last).map_err(failed)?;
+    }
+    for (_, file) in log::files(file).map_err(|error| log::io_error(file, &error))? {
+        std::fs::remove_file(&file).map_err(|error| log::io_error(&file, &error))?;
+    }
+    Ok((store, last))
 }
 
 fn check_durability(connection: &Connection, name: &str) -> Result<(), StoreError> {

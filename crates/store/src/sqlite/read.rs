@@ -1,260 +1,223 @@
-//! Reads, and the store's contract.
+//! Reads, and the store's contract. Where memory knows a row, it is answered from there; otherwise the tables are asked, and
+//! what memory knows counts more than what they say. Long lists for people wait until the tables say everything.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, mpsc};
 
 use jiff::Timestamp;
-use model::{Currency, EventId, IntentId, Money, RunId, TransactionId, Value, WorkItemId, json};
-use rusqlite::{Connection, Row, params};
+use model::{EventId, RunId, TransactionId, WorkItemId};
+use uuid::Uuid;
 
-use super::SqliteStore;
-use super::open::database_error;
+use super::{Message, Settled, SqliteStore, Tables};
+use crate::overlay::{Bytes, Layer, Layers, Row, Table, Text, to_microseconds};
 use crate::rows::{
-    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,
-    QueueTotal, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, StageTotal, SyncedRow, TimerRow,
-    TransactionRow, WorkItemRow, WorkItemStatus,
+    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
+    RecordVersionRow, ReferenceRow, RunPart, RunRow, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
 };
 use crate::{Committed, Page, RunFilter, Store, StoreError, WorkItemFilter};
 
-pub(super) type Decoded<T> = Result<T, StoreError>;
-/// A group's name, how many rows it has, and their sums per currency.
-type Total = (Arc<str>, u64, Vec<Money>);
-
 impl SqliteStore {
-    pub(super) fn list<T>(
+    fn memory<T>(&self, look: impl FnOnce(Layers<'_>) -> T) -> T {
+        self.overlay.read().unwrap_or_else(PoisonError::into_inner).with(look)
+    }
+
+    /// Asks the tables, then adds what memory knows. When a generation moved into the tables between the two, it could have been
+    /// missed by both: then once more.
+    fn merged<R, T>(
         &self,
-        sql: &str,
-        values: impl rusqlite::Params,
-        decode: impl Fn(&Row<'_>) -> Decoded<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        self.read(|connection| {
-            let name = self.file.display().to_string();
-            rows(connection, sql, values, decode, &name)
+        ask: impl Fn(Tables<'_>) -> Result<R, StoreError>,
+        merge: impl Fn(Layers<'_>, R) -> T,
+    ) -> Result<T, StoreError> {
+        let mut moved = self.overlay.read().unwrap_or_else(PoisonError::into_inner).moved;
+        loop {
+            let found = self.read(&ask)?;
+            let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
+            if overlay.moved == moved {
+                return Ok(overlay.with(|layers| merge(layers, found)));
+            }
+            moved = overlay.moved;
+        }
+    }
+
+    /// A row by its key.
+    fn point<K: Ord + Clone + 'static, V: Row<K>, T>(
+        &self,
+        table: fn(&Layer) -> &Table<K, V>,
+        key: &K,
+        row: impl Fn(&V) -> T,
+        ask: impl Fn(Tables<'_>) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        if let Some(known) = self.memory(|layers| layers.held(table, key).map(|known| known.map(&row))) {
+            return Ok(known);
+        }
+        self.merged(ask, |layers, found| match layers.held(table, key) {
+            Some(known) => known.map(&row),
+            None => found,
         })
     }
 
-    pub(super) fn one<T>(
+    /// The first rows of a list. The tables are asked for so many; `merge` makes the list of them and of what memory knows, and
+    /// tells how many of the tables' rows still count. Where too few do, more are asked for.
+    fn first<R, T>(
         &self,
-        sql: &str,
-        values: impl rusqlite::Params,
-        decode: impl Fn(&Row<'_>) -> Decoded<T>,
-    ) -> Result<Option<T>, StoreError> {
-        Ok(self.list(sql, values, decode)?.into_iter().next())
-    }
-}
-
-fn rows<T>(
-    connection: &Connection,
-    sql: &str,
-    values: impl rusqlite::Params,
-    decode: impl Fn(&Row<'_>) -> Decoded<T>,
-    file: &str,
-) -> Result<Vec<T>, StoreError> {
-    let failed = |error: rusqlite::Error| database_error(file, &error);
-    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    let mut found = statement.query(values).map_err(failed)?;
-    let mut list = Vec::new();
-    while let Some(row) = found.next().map_err(failed)? {
-        list.push(decode(row)?);
-    }
-    Ok(list)
-}
-
-/// Reads columns of one kind of row, naming it when one cannot be read.
-pub(super) struct Columns<'a, 'r> {
-    pub(super) row: &'a Row<'r>,
-    pub(super) what: &'static str,
-}
-
-impl Columns<'_, '_> {
-    fn damaged(&self, cause: impl ToString) -> StoreError {
-        StoreError::Damaged { what: self.what, cause: cause.to_string() }
-    }
-
-    pub(super) fn get<T: rusqlite::types::FromSql>(&self, column: usize) -> Decoded<T> {
-        self.row.get(column).map_err(|error| self.damaged(error))
-    }
-
-    pub(super) fn uuid(&self, column: usize) -> Decoded<uuid::Uuid> {
-        self.get::<[u8; 16]>(column).map(uuid::Uuid::from_bytes)
-    }
-
-    pub(super) fn instant(&self, column: usize) -> Decoded<Timestamp> {
-        Timestamp::from_microsecond(self.get(column)?).map_err(|error| self.damaged(error))
-    }
-
-    pub(super) fn value(&self, column: usize) -> Decoded<Value> {
-        json::parse(self.get::<String>(column)?.as_bytes()).map_err(|error| self.damaged(error))
-    }
-
-    fn state<T>(&self, column: usize, from_code: impl Fn(i64) -> Option<T>) -> Decoded<T> {
-        let code = self.get(column)?;
-        from_code(code).ok_or_else(|| self.damaged(format!("unknown state {code}")))
-    }
-
-    fn money(&self, amount: usize, currency: usize) -> Decoded<Option<Money>> {
-        let (Some(amount), Some(currency)) =
-            (self.get::<Option<String>>(amount)?, self.get::<Option<String>>(currency)?)
-        else {
-            return Ok(None);
-        };
-        let amount = amount.parse().map_err(|error| self.damaged(error))?;
-        let currency: Currency = currency.parse().map_err(|error| self.damaged(error))?;
-        Ok(Some(Money { amount, currency }))
-    }
-}
-
-fn run(row: &Row<'_>) -> Decoded<RunRow> {
-    let columns = Columns { row, what: "run" };
-    Ok(RunRow {
-        id: RunId::new(columns.uuid(0)?),
-        workflow: columns.get(1)?,
-        definition: columns.get(2)?,
-        key: columns.get(3)?,
-        transaction: TransactionId::new(columns.uuid(4)?),
-        status: columns.state(5, RunStatus::from_code)?,
-        state: columns.get(6)?,
-        parts: Vec::new(),
-        removed_parts: Vec::new(),
-        started_at: columns.instant(7)?,
-        updated_at: columns.instant(8)?,
-        in_doubt: columns.get(9)?,
-    })
-}
-
-fn run_part(row: &Row<'_>) -> Decoded<RunPart> {
-    let columns = Columns { row, what: "part of a run" };
-    Ok(RunPart { number: columns.get(0)?, content: columns.get(1)? })
-}
-
-fn intent(row: &Row<'_>) -> Decoded<IntentRow> {
-    let columns = Columns { row, what: "intent" };
-    Ok(IntentRow {
-        id: IntentId::new(columns.uuid(0)?),
-        run: RunId::new(columns.uuid(1)?),
-        position: columns.get(2)?,
-        connection: columns.get(3)?,
-        function: columns.get(4)?,
-        business_key: columns.get(5)?,
-        request: columns.value(6)?,
-        state: columns.state(7, IntentState::from_code)?,
-        attempts: columns.get(8)?,
-        last_error: columns.get(9)?,
-        created_at: columns.instant(10)?,
-    })
-}
-
-fn journal_line(row: &Row<'_>) -> Decoded<JournalRow> {
-    let columns = Columns { row, what: "journal line" };
-    Ok(JournalRow {
-        transaction: TransactionId::new(columns.uuid(0)?),
-        at: columns.instant(1)?,
-        kind: columns.get(2)?,
-        connection: columns.get(3)?,
-        title: columns.get(4)?,
-        detail: columns.value(5)?,
-    })
-}
-
-fn transaction(row: &Row<'_>) -> Decoded<TransactionRow> {
-    let columns = Columns { row, what: "transaction" };
-    Ok(TransactionRow {
-        id: TransactionId::new(columns.uuid(0)?),
-        object: columns.get(1)?,
-        key: columns.get(2)?,
-        title: columns.get(3)?,
-        stage: columns.get(4)?,
-        closed: columns.get(5)?,
-        amount: columns.money(6, 7)?,
-        opened_at: columns.instant(8)?,
-        updated_at: columns.instant(9)?,
-    })
-}
-
-fn reference(row: &Row<'_>) -> Decoded<ReferenceRow> {
-    let columns = Columns { row, what: "cross-reference" };
-    Ok(ReferenceRow {
-        object: columns.get(0)?,
-        key: columns.get(1)?,
-        connection: columns.get(2)?,
-        record_id: columns.get(3)?,
-    })
-}
-
-fn work_item(row: &Row<'_>) -> Decoded<WorkItemRow> {
-    let columns = Columns { row, what: "work item" };
-    let run = columns.get::<Option<[u8; 16]>>(3)?.zip(columns.get::<Option<Vec<u8>>>(4)?);
-    Ok(WorkItemRow {
-        id: WorkItemId::new(columns.uuid(0)?),
-        queue: columns.get(1)?,
-        transaction: TransactionId::new(columns.uuid(2)?),
-        run: run.map(|(run, position)| (RunId::new(uuid::Uuid::from_bytes(run)), position)),
-        status: columns.state(5, WorkItemStatus::from_code)?,
-        title: columns.get(6)?,
-        reason: columns.get(7)?,
-        amount: columns.money(8, 9)?,
-        content: columns.value(10)?,
-        opened_at: columns.instant(11)?,
-        due_at: columns.instant(12)?,
-        resolution: columns.value(13)?,
-    })
-}
-
-fn event(row: &Row<'_>) -> Decoded<EventRow> {
-    let columns = Columns { row, what: "event" };
-    Ok(EventRow {
-        correlation: columns.get(0)?,
-        id: EventId::new(columns.uuid(1)?),
-        envelope: columns.value(2)?,
-        at: columns.instant(3)?,
-    })
-}
-
-fn listener(row: &Row<'_>) -> Decoded<ListenerRow> {
-    let columns = Columns { row, what: "listener" };
-    Ok(ListenerRow { run: RunId::new(columns.uuid(0)?), position: columns.get(1)?, correlation: columns.get(2)? })
-}
-
-fn inbox_row(row: &Row<'_>) -> Decoded<InboxRow> {
-    let columns = Columns { row, what: "inbox entry" };
-    Ok(InboxRow {
-        connection: columns.get(0)?,
-        id: columns.get(1)?,
-        content: columns.value(2)?,
-        at: columns.instant(3)?,
-    })
-}
-
-fn timer(row: &Row<'_>) -> Decoded<TimerRow> {
-    let columns = Columns { row, what: "timer" };
-    Ok(TimerRow { run: RunId::new(columns.uuid(0)?), position: columns.get(1)?, due_at: columns.instant(2)? })
-}
-
-/// One group of a total: its name, how many rows, and the amount of one row or none.
-fn total_part(row: &Row<'_>) -> Decoded<(Arc<str>, u64, Option<Money>)> {
-    let columns = Columns { row, what: "total" };
-    Ok((columns.get(0)?, 1, columns.money(1, 2)?))
-}
-
-/// Adds rows up exactly: SQLite itself would add amounts as binary floats.
-fn totals(parts: Vec<(Arc<str>, u64, Option<Money>)>) -> Result<Vec<Total>, StoreError> {
-    let mut totals: Vec<Total> = Vec::new();
-    for (name, count, money) in parts {
-        if totals.last().is_none_or(|(last, ..)| *last != name) {
-            totals.push((name, 0, Vec::new()));
-        }
-        let Some((_, number, amounts)) = totals.last_mut() else { continue };
-        *number += count;
-        let Some(money) = money else { continue };
-        match amounts.iter_mut().find(|amount| amount.currency == money.currency) {
-            Some(amount) => {
-                *amount = amount
-                    .add(money)
-                    .map_err(|error| StoreError::Damaged { what: "amount", cause: error.to_string() })?;
+        limit: usize,
+        ask: impl Fn(Tables<'_>, usize) -> Result<Vec<R>, StoreError>,
+        merge: impl Fn(Layers<'_>, Vec<R>) -> (Vec<T>, usize),
+    ) -> Result<Vec<T>, StoreError> {
+        let mut asked = limit;
+        loop {
+            let look = |layers: Layers<'_>, rows: Vec<R>| (rows.len() < asked, merge(layers, rows));
+            let (is_all, (mut list, count)) = self.merged(|tables| ask(tables, asked), look)?;
+            if is_all || count >= limit {
+                list.truncate(limit);
+                return Ok(list);
             }
-            None => amounts.push(money),
+            asked = asked.saturating_mul(4);
         }
     }
-    Ok(totals)
+
+    /// Asks the tables when everything that is durable now stands in them.
+    fn settled<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.settle()?;
+        self.read(ask)
+    }
+
+    /// The same for people: while the tables cannot be written, they are shown what stands there.
+    fn shown<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.settle().or_else(|error| if error.heals() { Ok(()) } else { Err(error) })?;
+        self.read(ask)
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        let is_settled = {
+            let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
+            overlay.filling.is_empty() && overlay.moving.is_none()
+        };
+        if !is_settled {
+            let (answer, waiting) = mpsc::channel();
+            let _ = self.messages.send(Message::Settle(Settled(answer)));
+            return waiting.recv().unwrap_or(Err(StoreError::Closed));
+        }
+        Ok(())
+    }
+
+    fn first_timers(&self, until: Timestamp, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
+        let until = to_microseconds(until);
+        let ask = |tables: Tables<'_>, asked| tables.timers_due(until, asked);
+        self.first(limit, ask, |layers, mut rows| {
+            rows.retain(|row| layers.held(|layer| &layer.timers, &(row.run, row.position.clone())).is_none());
+            let count = rows.len();
+            for key in layers.each().flat_map(|layer| layer.timers.up_to(&until)) {
+                let due = layers.there(|layer| &layer.timers, key).filter(|due| due.0 <= until);
+                rows.extend(due.map(|due| TimerRow { due_at: due.0, run: key.0, position: key.1.clone() }));
+            }
+            rows.sort_unstable_by(|a, b| (a.due_at, a.run, &a.position).cmp(&(b.due_at, b.run, &b.position)));
+            rows.dedup();
+            (rows, count)
+        })
+    }
+}
+
+/// The events of a correlation, of those that the tables know and of those in memory.
+fn events_of(layers: Layers<'_>, correlation: &Bytes, stored: Vec<EventRow>) -> BTreeMap<EventId, EventRow> {
+    let of_stored = stored
+        .into_iter()
+        .filter(|row| layers.held(|layer| &layer.events, &(row.id, row.correlation.clone())).is_none());
+    let of_memory = layers.at(|layer| &layer.events, correlation).into_values().cloned();
+    of_stored.chain(of_memory).map(|row| (row.id, row)).collect()
+}
+
+/// What a run waits for and has not heard, each with its place. The tables are asked for what memory does not say.
+fn unheard(layers: Layers<'_>, tables: Tables<'_>, run: RunId) -> Result<Vec<(Bytes, EventRow)>, StoreError> {
+    let started_at = match layers.held(|layer| &layer.runs, &run) {
+        Some(row) => row.map(|row| row.started_at),
+        None => tables.started_at(run)?,
+    };
+    let Some(started_at) = started_at else { return Ok(Vec::new()) };
+    let is_born = layers.is_born(run);
+    let mut places: BTreeSet<(Bytes, Bytes)> = BTreeSet::new();
+    if !is_born {
+        let gone = |place: &(Bytes, Bytes)| {
+            layers.held(|layer| &layer.listeners, &(run, place.0.clone(), place.1.clone())).is_some()
+        };
+        places.extend(tables.listeners_of_run(run)?.into_iter().filter(|place| !gone(place)));
+    }
+    for key in layers.from(|layer| &layer.listeners, &(run, Bytes::new(), Bytes::new()), |key| key.0 == run) {
+        places.extend(layers.there(|layer| &layer.listeners, key).map(|_| (key.1.clone(), key.2.clone())));
+    }
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut heard: BTreeSet<EventId> = BTreeSet::new();
+    if !is_born {
+        heard.extend(tables.heard_of_run(run)?);
+    }
+    for key in layers.from(|layer| &layer.heard, &(run, EventId::new(Uuid::nil())), |key| key.0 == run) {
+        match layers.there(|layer| &layer.heard, key) {
+            Some(_) => heard.insert(key.1),
+            None => heard.remove(&key.1),
+        };
+    }
+    let mut events: BTreeMap<Bytes, Vec<EventRow>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (position, correlation) in places {
+        if !events.contains_key(&correlation) {
+            let stored = tables.events_since(&correlation, started_at)?;
+            let mut rows: Vec<EventRow> = events_of(layers, &correlation, stored).into_values().collect();
+            rows.retain(|row| row.at >= started_at && !heard.contains(&row.id));
+            events.insert(correlation.clone(), rows);
+        }
+        found.extend(events[&correlation].iter().map(|event| (position.clone(), event.clone())));
+    }
+    found.sort_by_key(|(_, event)| (event.at, event.id));
+    Ok(found)
+}
+
+/// Keys of the objects that are recognised by a value and have no record in a connection, in their order.
+fn keys_lacking(
+    layers: Layers<'_>,
+    tables: Tables<'_>,
+    (object, value, connection): &(Text, Text, Text),
+    limit: usize,
+) -> Result<Vec<Text>, StoreError> {
+    let match_key = |key: &Text| (object.clone(), value.clone(), key.clone());
+    let is_linked = |key: &Text| {
+        let place = (object.clone(), key.clone(), connection.clone());
+        layers.held(|layer| &layer.references, &place).map(|record| record.is_some())
+    };
+    let mut keys: BTreeSet<Text> = BTreeSet::new();
+    let belongs = |key: &(Text, Text, Text)| key.0 == *object && key.1 == *value;
+    for key in layers.from(|layer| &layer.match_keys, &match_key(&"".into()), belongs) {
+        let is_there = layers.there(|layer| &layer.match_keys, key).is_some();
+        let linked = |key: &Text| match is_linked(key) {
+            Some(known) => Ok(known),
+            None => tables.reference(object, key, connection).map(|found| found.is_some()),
+        };
+        if is_there && !linked(&key.2)? {
+            keys.insert(key.2.clone());
+        }
+    }
+    // Of what the tables say, links that were removed since are not known there.
+    for (object_of, key, side) in layers.each().flat_map(|layer| layer.references.rows()).map(|(key, _)| key) {
+        let is_unlinked = object_of == object && side == connection && is_linked(key) == Some(false);
+        let is_held = layers.held(|layer| &layer.match_keys, &match_key(key)).is_some();
+        if is_unlinked && !is_held && tables.is_matched(object, value, key)? {
+            keys.insert(key.clone());
+        }
+    }
+    let mut asked = limit;
+    loop {
+        let stored = tables.keys_lacking(object, value, connection, asked)?;
+        let is_all = stored.len() < asked;
+        let is_unchanged =
+            |key: &Text| is_linked(key).is_none() && layers.held(|layer| &layer.match_keys, &match_key(key)).is_none();
+        let counting: Vec<Text> = stored.into_iter().filter(is_unchanged).collect();
+        if is_all || counting.len() >= limit {
+            keys.extend(counting);
+            return Ok(keys.into_iter().take(limit).collect());
+        }
+        asked = asked.saturating_mul(4);
+    }
 }
 
 impl Store for SqliteStore {
@@ -263,94 +226,104 @@ impl Store for SqliteStore {
     }
 
     fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
-        let name = self.file.display().to_string();
-        let failed = |error: rusqlite::Error| database_error(&name, &error);
-        self.read(|connection| {
-            // Both are read as they were at one moment.
-            let snapshot = connection.unchecked_transaction().map_err(failed)?;
-            let id = params![id.uuid().into_bytes()];
-            let Some(mut row) = rows(&snapshot, "select * from runs where id = ?1", id, run, &name)?.pop() else {
-                return Ok(None);
+        let in_memory = |layers: Layers<'_>, stored: Option<RunRow>| {
+            let mut parts: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+            let (known, stored) = match (layers.held(|layer| &layer.runs, &id), stored) {
+                (Some(known), stored) => (known?.clone(), stored),
+                (None, Some(stored)) => (RunRow { parts: Vec::new(), ..stored.clone() }, Some(stored)),
+                (None, None) => return None,
             };
-            if !row.state.is_empty() {
-                let parts = "select number, content from run_parts where run_id = ?1 order by number";
-                row.parts = rows(&snapshot, parts, id, run_part, &name)?;
+            if known.state.is_empty() {
+                return Some(known);
             }
-            snapshot.commit().map_err(failed)?;
-            Ok(Some(row))
-        })
+            parts.extend(stored.into_iter().flat_map(|row| row.parts).map(|part| (part.number, part.content)));
+            for key in layers.from(|layer| &layer.parts, &(id, 0), |key| key.0 == id) {
+                match layers.there(|layer| &layer.parts, key) {
+                    Some(part) => parts.insert(key.1, part.0.clone()),
+                    None => parts.remove(&key.1),
+                };
+            }
+            let parts = parts.into_iter().map(|(number, content)| RunPart { number, content }).collect();
+            Some(RunRow { parts, ..known })
+        };
+        let known = self.memory(|layers| {
+            let is_enough = layers.is_born(id)
+                || layers.held(|layer| &layer.runs, &id).is_some_and(|row| row.is_none_or(|row| row.state.is_empty()));
+            is_enough.then(|| in_memory(layers, None))
+        });
+        match known {
+            Some(known) => Ok(known),
+            None => self.merged(|tables| tables.run(id), in_memory),
+        }
     }
 
     fn run_of_key(&self, workflow: &str, key: &str) -> Result<Option<RunId>, StoreError> {
-        self.one("select id from runs where workflow = ?1 and key = ?2", params![workflow, key], |row| {
-            Columns { row, what: "run" }.uuid(0).map(RunId::new)
-        })
+        let place: (Text, Text) = (workflow.into(), key.into());
+        let known = |layers: Layers<'_>| layers.at(|layer| &layer.runs, &place).into_keys().next().copied();
+        if let Some(run) = self.memory(known) {
+            return Ok(Some(run));
+        }
+        self.merged(
+            |tables| tables.run_of_key(workflow, key),
+            |layers, stored| {
+                known(layers).or_else(|| stored.filter(|run| layers.held(|layer| &layer.runs, run).is_none()))
+            },
+        )
     }
 
     fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
-        let after = filter.after.map(|run| run.uuid().into_bytes().to_vec()).unwrap_or_default();
-        self.list(
-            "select id, workflow, definition, key, transaction_id, status, x'', started_at, updated_at, in_doubt from runs
-             where (?1 is null or workflow = ?1) and (?2 is null or status = ?2) and id > ?5 order by id limit ?3 offset ?4",
-            // No bytes come before all ids.
-            params![filter.workflow, filter.status.map(RunStatus::code), page.limit, page.offset, after],
-            run,
-        )
+        self.shown(|tables| tables.runs(filter, page))
     }
 
     fn live_runs(&self) -> Result<Vec<RunId>, StoreError> {
-        self.list("select id from runs indexed by runs_live where (status < 2 or status = 3) order by id", [], |row| {
-            Columns { row, what: "run" }.uuid(0).map(RunId::new)
-        })
+        self.shown(|tables| tables.live_runs())
     }
 
     fn live_definitions(&self) -> Result<Vec<Arc<str>>, StoreError> {
-        self.list("select distinct definition from runs where (status < 2 or status = 3)", [], |row| {
-            Columns { row, what: "run" }.get(0)
-        })
+        self.shown(|tables| tables.live_definitions())
     }
 
     fn intents(&self) -> Result<Vec<IntentRow>, StoreError> {
-        self.list("select * from intents order by id", [], intent)
+        self.shown(|tables| tables.intents())
     }
 
     fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError> {
-        self.list(
-            "select transaction_id, at, kind, connection, title, detail from journal where transaction_id = ?1
-             order by sequence limit ?2 offset ?3",
-            params![transaction.uuid().into_bytes(), page.limit, page.offset],
-            journal_line,
-        )
+        self.shown(|tables| tables.journal(transaction, page))
     }
 
     fn transaction(&self, id: TransactionId) -> Result<Option<TransactionRow>, StoreError> {
-        self.one("select * from transactions where id = ?1", params![id.uuid().into_bytes()], transaction)
+        self.point(|layer| &layer.transactions, &id, TransactionRow::clone, |tables| tables.transaction(id))
     }
 
     fn transaction_of_key(&self, object: &str, key: &str) -> Result<Option<TransactionRow>, StoreError> {
-        self.one("select * from transactions where object = ?1 and key = ?2", params![object, key], transaction)
+        let place: (Text, Text) = (object.into(), key.into());
+        let known = |layers: Layers<'_>| layers.at(|layer| &layer.transactions, &place).into_values().next().cloned();
+        if let Some(row) = self.memory(known) {
+            return Ok(Some(row));
+        }
+        self.merged(|tables| tables.transaction_of_key(object, key), |layers, stored| known(layers).or(stored))
     }
 
     fn transactions(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError> {
-        self.list(
-            "select * from transactions where ?1 = '' or instr(lower(key), ?1) > 0 or instr(lower(title), ?1) > 0
-             order by updated_at desc, id desc limit ?2 offset ?3",
-            params![text.to_lowercase(), page.limit, page.offset],
-            transaction,
-        )
+        self.shown(|tables| tables.transactions(text, page))
     }
 
     fn stage_totals(&self) -> Result<Vec<StageTotal>, StoreError> {
-        let parts = self.list("select stage, amount, currency from transactions order by stage", [], total_part)?;
-        let stages = totals(parts)?.into_iter();
-        Ok(stages.map(|(stage, count, amounts)| StageTotal { stage, count, amounts }).collect())
+        self.shown(|tables| tables.stage_totals())
     }
 
     fn reference(&self, object: &str, key: &str, connection: &str) -> Result<Option<ReferenceRow>, StoreError> {
-        self.one(
-            "select * from record_references where object = ?1 and key = ?2 and connection = ?3",
-            params![object, key, connection],
-            reference,
+        let of: (Text, Text, Text) = (object.into(), key.into(), connection.into());
+        self.point(
+            |layer| &layer.references,
+            &of,
+            |record| ReferenceRow {
+                object: of.0.clone(),
+                key: of.1.clone(),
+                connection: of.2.clone(),
+                record_id: record.0.clone(),
+            },
+            |tables| tables.reference(object, key, connection),
         )
     }
 
@@ -360,10 +333,19 @@ impl Store for SqliteStore {
         connection: &str,
         record_id: &str,
     ) -> Result<Option<ReferenceRow>, StoreError> {
-        self.one(
-            "select * from record_references where object = ?1 and connection = ?2 and record_id = ?3 order by key",
-            params![object, connection, record_id],
-            reference,
+        let place: (Text, Text, Text) = (connection.into(), record_id.into(), object.into());
+        self.merged(
+            |tables| tables.references_of_record(object, connection, record_id),
+            |layers, stored| {
+                let key = |row: &ReferenceRow| (row.object.clone(), row.key.clone(), row.connection.clone());
+                let of_stored =
+                    stored.into_iter().filter(|row| layers.held(|layer| &layer.references, &key(row)).is_none());
+                let of_memory = layers.at(|layer| &layer.references, &place).into_iter().map(|(key, record)| {
+                    let (object, key, connection) = key.clone();
+                    ReferenceRow { object, key, connection, record_id: record.0.clone() }
+                });
+                of_stored.chain(of_memory).min_by(|a, b| a.key.cmp(&b.key))
+            },
         )
     }
 
@@ -374,123 +356,141 @@ impl Store for SqliteStore {
         after: &str,
         limit: u32,
     ) -> Result<Vec<ReferenceRow>, StoreError> {
-        self.list(
-            "select * from record_references where object = ?1 and key > ?3 and connection = ?2 order by key limit ?4",
-            params![object, connection, after, limit],
-            reference,
-        )
+        self.settled(|tables| tables.references_after(object, connection, after, limit))
     }
 
     fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError> {
-        self.one("select * from work_items where id = ?1", params![id.uuid().into_bytes()], work_item)
+        self.point(|layer| &layer.work_items, &id, WorkItemRow::clone, |tables| tables.work_item(id))
     }
 
     fn work_items(&self, filter: &WorkItemFilter, page: Page) -> Result<Vec<WorkItemRow>, StoreError> {
-        self.list(
-            "select * from work_items where (?1 is null or queue = ?1) and (?2 is null or transaction_id = ?2)
-                 and (?3 is null or status = ?3)
-             order by due_at, id limit ?4 offset ?5",
-            params![
-                filter.queue,
-                filter.transaction.map(|id| id.uuid().into_bytes()),
-                filter.status.map(WorkItemStatus::code),
-                page.limit,
-                page.offset
-            ],
-            work_item,
-        )
-    }
-
-    fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError> {
-        let parts = self.list(
-            "select queue, amount, currency from work_items where status = 0 order by queue",
-            [],
-            total_part,
-        )?;
-        let queues = totals(parts)?.into_iter();
-        Ok(queues.map(|(queue, count, amounts)| QueueTotal { queue, count, amounts }).collect())
-    }
-
-    fn events(&self, correlation: &[u8]) -> Result<Vec<EventRow>, StoreError> {
-        self.list("select * from events where correlation = ?1 order by id", params![correlation], event)
-    }
-
-    fn listeners(&self, correlation: &[u8]) -> Result<Vec<ListenerRow>, StoreError> {
-        self.list("select * from listeners where correlation = ?1", params![correlation], listener)
-    }
-
-    fn listening_runs(&self, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>, StoreError> {
-        let after = after.map(|run| run.uuid().into_bytes());
-        self.list(
-            "select distinct run_id from listeners where ?1 is null or run_id > ?1 order by run_id limit ?2",
-            params![after, limit],
-            |row| Columns { row, what: "listener" }.uuid(0).map(RunId::new),
-        )
-    }
-
-    fn unheard(&self, run: RunId, limit: u32) -> Result<Vec<(Vec<u8>, EventRow)>, StoreError> {
-        self.list(
-            "select events.*, listeners.position from runs
-             join listeners on listeners.run_id = runs.id
-             join events on events.correlation = listeners.correlation and events.at >= runs.started_at
-             where runs.id = ?1
-                 and not exists (select 1 from heard where heard.run_id = ?1 and heard.event_id = events.id)
-             order by events.at, events.id limit ?2",
-            params![run.uuid().into_bytes(), limit],
-            |row| Ok((Columns { row, what: "listener" }.get(4)?, event(row)?)),
-        )
-    }
-
-    fn oldest_event(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.one("select at from events order by at limit 1", [], |row| Columns { row, what: "event" }.instant(0))
-    }
-
-    fn feed_position(&self, connection: &str, feed: &str) -> Result<Option<FeedPositionRow>, StoreError> {
-        self.one("select * from feed_positions where connection = ?1 and feed = ?2", params![connection, feed], |row| {
-            let columns = Columns { row, what: "feed position" };
-            Ok(FeedPositionRow {
-                connection: columns.get(0)?,
-                feed: columns.get(1)?,
-                position: columns.get(2)?,
-                at: columns.instant(3)?,
-            })
-        })
-    }
-
-    fn inbox(&self) -> Result<Vec<InboxRow>, StoreError> {
-        self.list("select * from inbox order by at, connection, id", [], inbox_row)
-    }
-
-    fn inbox_row(&self, connection: &str, id: &str) -> Result<Option<InboxRow>, StoreError> {
-        self.one("select * from inbox where connection = ?1 and id = ?2", params![connection, id], inbox_row)
-    }
-
-    fn record_version(&self, connection: &str, record: &str, id: &str) -> Result<Option<RecordVersionRow>, StoreError> {
-        self.one(
-            "select * from record_versions where connection = ?1 and record = ?2 and id = ?3",
-            params![connection, record, id],
-            |row| {
-                let columns = Columns { row, what: "record version" };
-                Ok(RecordVersionRow {
-                    connection: columns.get(0)?,
-                    record: columns.get(1)?,
-                    id: columns.get(2)?,
-                    version: columns.get(3)?,
-                })
+        let Some(transaction) = filter.transaction else {
+            return self.shown(|tables| tables.work_items(filter, page));
+        };
+        self.merged(
+            |tables| tables.work_items_of(transaction),
+            |layers, mut rows| {
+                rows.retain(|row| layers.held(|layer| &layer.work_items, &row.id).is_none());
+                rows.extend(layers.at(|layer| &layer.work_items, &transaction).into_values().cloned());
+                rows.retain(|row| {
+                    filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
+                        && filter.status.is_none_or(|status| row.status == status)
+                });
+                rows.sort_unstable_by_key(|row| (row.due_at, row.id));
+                rows.into_iter().skip(page.offset as usize).take(page.limit as usize).collect()
             },
         )
     }
 
+    fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError> {
+        self.shown(|tables| tables.queue_totals())
+    }
+
+    fn events(&self, correlation: &[u8]) -> Result<Vec<EventRow>, StoreError> {
+        let place = correlation.to_vec();
+        self.merged(
+            |tables| tables.events(correlation),
+            |layers, stored| events_of(layers, &place, stored).into_values().collect(),
+        )
+    }
+
+    fn listeners(&self, correlation: &[u8]) -> Result<Vec<ListenerRow>, StoreError> {
+        let place = correlation.to_vec();
+        self.merged(
+            |tables| tables.listeners(correlation),
+            |layers, stored| {
+                let is_held = |(run, position): &(RunId, Bytes)| {
+                    layers.held(|layer| &layer.listeners, &(*run, position.clone(), place.clone())).is_some()
+                };
+                let mut found: BTreeSet<(RunId, Bytes)> = stored.into_iter().filter(|key| !is_held(key)).collect();
+                let held = layers.at(|layer| &layer.listeners, &place).into_keys();
+                found.extend(held.map(|(run, position, _)| (*run, position.clone())));
+                let row = |(run, position)| ListenerRow { correlation: place.clone(), run, position };
+                found.into_iter().map(row).collect()
+            },
+        )
+    }
+
+    fn listening_runs(&self, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>, StoreError> {
+        self.settled(|tables| tables.listening_runs(after, limit))
+    }
+
+    fn unheard(&self, run: RunId, limit: u32) -> Result<Vec<(Vec<u8>, EventRow)>, StoreError> {
+        // Under one look at memory, as what is asked of the tables depends on it. They are small questions.
+        let mut found = self.memory(|layers| self.read(|tables| unheard(layers, tables, run)))?;
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    fn oldest_event(&self) -> Result<Option<Timestamp>, StoreError> {
+        let found = self.first(
+            1,
+            |tables, asked| tables.events_before(Timestamp::MAX, asked),
+            |layers, mut rows| {
+                rows.retain(|(_, key)| layers.held(|layer| &layer.events, key).is_none());
+                let count = rows.len();
+                let in_memory = layers.each().flat_map(|layer| layer.events.rows());
+                let in_memory = in_memory.filter_map(|(key, _)| layers.there(|layer| &layer.events, key));
+                let oldest = rows.into_iter().map(|(at, _)| at).chain(in_memory.map(|row| row.at)).min();
+                (oldest.into_iter().collect(), count)
+            },
+        )?;
+        Ok(found.first().copied())
+    }
+
+    fn feed_position(&self, connection: &str, feed: &str) -> Result<Option<FeedPositionRow>, StoreError> {
+        let key: (Text, Text) = (connection.into(), feed.into());
+        let ask = |tables: Tables<'_>| tables.feed_position(connection, feed);
+        self.point(|layer| &layer.feed_positions, &key, FeedPositionRow::clone, ask)
+    }
+
+    fn inbox(&self) -> Result<Vec<InboxRow>, StoreError> {
+        self.merged(
+            |tables| tables.inbox(),
+            |layers, mut rows| {
+                let key = |row: &InboxRow| (row.connection.clone(), row.id.clone());
+                rows.retain(|row| layers.held(|layer| &layer.inbox, &key(row)).is_none());
+                let held: BTreeSet<&(Text, Text)> =
+                    layers.each().flat_map(|layer| layer.inbox.rows().map(|(key, _)| key)).collect();
+                rows.extend(held.into_iter().filter_map(|key| layers.there(|layer| &layer.inbox, key)).cloned());
+                rows.sort_by(|a, b| (a.at, &a.connection, &a.id).cmp(&(b.at, &b.connection, &b.id)));
+                rows
+            },
+        )
+    }
+
+    fn inbox_row(&self, connection: &str, id: &str) -> Result<Option<InboxRow>, StoreError> {
+        let key: (Text, Text) = (connection.into(), id.into());
+        self.point(|layer| &layer.inbox, &key, InboxRow::clone, |tables| tables.inbox_row(connection, id))
+    }
+
+    fn record_version(&self, connection: &str, record: &str, id: &str) -> Result<Option<RecordVersionRow>, StoreError> {
+        let key: (Text, Text, Text) = (connection.into(), record.into(), id.into());
+        self.point(
+            |layer| &layer.record_versions,
+            &key,
+            |version| RecordVersionRow {
+                connection: key.0.clone(),
+                record: key.1.clone(),
+                id: key.2.clone(),
+                version: version.0.clone(),
+            },
+            |tables| tables.record_version(connection, record, id),
+        )
+    }
+
     fn synced(&self, object: &str, key: &str) -> Result<Option<SyncedRow>, StoreError> {
-        self.synced_of_key(object, key)
+        let of: (Text, Text) = (object.into(), key.into());
+        let read = |row: &SyncedRow| SyncedRow { links: Vec::new(), ..row.clone() };
+        self.point(|layer| &layer.synced, &of, read, |tables| tables.synced(object, key))
     }
 
     fn synced_after(&self, object: &str, after: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.synced_page(object, after, limit)
+        self.settled(|tables| tables.synced_after(object, after, limit))
     }
 
     fn synced_beginning(&self, object: &str, beginning: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.synced_of_beginning(object, beginning, limit)
+        self.shown(|tables| tables.synced_beginning(object, beginning, limit))
     }
 
     fn synced_titled(
@@ -500,11 +500,11 @@ impl Store for SqliteStore {
         after: (&str, &str),
         limit: u32,
     ) -> Result<Vec<SyncedRow>, StoreError> {
-        self.synced_of_title(object, text, after, limit)
+        self.shown(|tables| tables.synced_titled(object, text, after, limit))
     }
 
     fn synced_linked(&self, object: &str, member: &str, value: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.synced_of_link(object, member, value, limit)
+        self.shown(|tables| tables.synced_linked(object, member, value, limit))
     }
 
     fn matches(
@@ -514,38 +514,44 @@ impl Store for SqliteStore {
         lacking: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Arc<str>>, StoreError> {
-        self.keys_of_match(object, value, lacking, limit)
-    }
-
-    fn timers_due(&self, now: Timestamp, limit: u32) -> Result<Vec<TimerRow>, StoreError> {
-        self.list(
-            "select * from timers where due_at <= ?1 order by due_at limit ?2",
-            params![now.as_microsecond(), limit],
-            timer,
+        if let Some(connection) = lacking {
+            // Under one look at memory, as what is asked of the tables depends on it. They are small questions.
+            let of: (Text, Text, Text) = (object.into(), value.into(), connection.into());
+            return self.memory(|layers| self.read(|tables| keys_lacking(layers, tables, &of, limit as usize)));
+        }
+        let (object, value): (Text, Text) = (object.into(), value.into());
+        self.first(
+            limit as usize,
+            |tables, asked| tables.keys_of_match(&object, &value, asked),
+            |layers, stored| {
+                let of = |key: Text| (object.clone(), value.clone(), key);
+                let is_held = |key: &Text| layers.held(|layer| &layer.match_keys, &of(key.clone())).is_some();
+                let mut keys: BTreeSet<Text> = stored.into_iter().filter(|key| !is_held(key)).collect();
+                let count = keys.len();
+                let belongs = |key: &(Text, Text, Text)| key.0 == object && key.1 == value;
+                let held = layers.from(|layer| &layer.match_keys, &of("".into()), belongs);
+                let there = held.into_iter().filter(|&key| layers.there(|layer| &layer.match_keys, key).is_some());
+                keys.extend(there.map(|key| key.2.clone()));
+                (keys.into_iter().collect(), count)
+            },
         )
     }
 
+    fn timers_due(&self, now: Timestamp, limit: u32) -> Result<Vec<TimerRow>, StoreError> {
+        self.first_timers(now, limit as usize)
+    }
+
     fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.one("select due_at from timers order by due_at limit 1", [], |row| {
-            Columns { row, what: "timer" }.instant(0)
-        })
+        Ok(self.first_timers(Timestamp::MAX, 1)?.first().map(|timer| timer.due_at))
     }
 
     fn answer(&self, api: &str, key: &str) -> Result<Option<CachedAnswer>, StoreError> {
-        self.one("select * from answers where api = ?1 and key = ?2", params![api, key], |row| {
-            let columns = Columns { row, what: "answer" };
-            Ok(CachedAnswer {
-                api: columns.get(0)?,
-                key: columns.get(1)?,
-                answer: columns.value(2)?,
-                at: columns.instant(3)?,
-            })
-        })
+        let of: (Text, Text) = (api.into(), key.into());
+        self.point(|layer| &layer.answers, &of, CachedAnswer::clone, |tables| tables.answer(api, key))
     }
 
     fn definition(&self, hash: &str) -> Result<Option<Arc<str>>, StoreError> {
-        self.one("select text from definitions where hash = ?1", params![hash], |row| {
-            Columns { row, what: "definition" }.get(0)
-        })
+        let key: Text = hash.into();
+        self.point(|layer| &layer.definitions, &key, |text| text.0.clone(), |tables| tables.definition(hash))
     }
 }

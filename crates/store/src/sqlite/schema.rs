@@ -1,7 +1,7 @@
 //! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
 
 /// Each entry brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: [&str; 5] = [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED, FOUND_BY_PEOPLE];
+pub(crate) const MIGRATIONS: [&str; 6] = [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED, FOUND_BY_PEOPLE, LOG_APPLIED];
 
 const FIRST: &str = "
 create table runs (
@@ -127,4 +127,10 @@ create table synced_links (
     primary key (object, member, value, key)
 ) strict, without rowid;
 create index synced_links_by_key on synced_links (object, key);
+";
+
+/// One row: which store this is, so that its log is known, and up to which record the log is in the tables.
+const LOG_APPLIED: &str = "
+create table log_applied (store blob not null, sequence integer not null) strict;
+insert into log_applied values (randomblob(16), 0);
 ";

@@ -1,126 +1,19 @@
-//! The writer thread.
+//! Writing a generation into the tables: the last state of each row, in one transaction with how far the log is read by then.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use model::{Money, json};
+use model::{EventId, IntentId, Money, RunId, WorkItemId, json};
 use rusqlite::{Connection, params};
 
-use super::Waiting;
-use super::open::database_error;
-use crate::StoreError;
-use crate::rows::{Mutation, RunRow, WorkItemStatus};
+use crate::overlay::{Layer, Row, Table};
+use crate::rows::{IntentRow, JournalRow, RunRow, SyncedRow, TransactionRow, WorkItemRow};
 
-/// How many mutations one commit gathers at most: beyond it a sync is no longer the cost, and waiting is.
-const GROUP_MUTATIONS_MAX: usize = 8_192;
-
-/// A failing disk may take one batch and refuse the next: it counts as mended when it has refused none for so long.
-const MENDED_AFTER: Duration = Duration::from_secs(3);
-
-/// What keeps batches from being written. Who handed them over tries again and again; the log is told when it begins
-/// and when it is over.
-struct Trouble<'a> {
-    file: &'a str,
-    /// Its code, while there is some.
-    code: Option<&'static str>,
-    /// Since when batches are written and none is refused.
-    writes_since: Option<Instant>,
-}
-
-impl<'a> Trouble<'a> {
-    const fn new(file: &'a str) -> Self {
-        Self { file, code: None, writes_since: None }
-    }
-
-    /// A batch was refused. Whether that was worth a line.
-    fn refused(&mut self, error: &StoreError) -> bool {
-        let problem = error.problem();
-        if error.heals() {
-            self.writes_since = None;
-            if self.code.replace(problem.code) == Some(problem.code) {
-                return false;
-            }
-            tracing::error!("{problem}");
-        } else {
-            tracing::error!("a batch could not be written: {problem}");
-        }
-        true
-    }
-
-    fn written(&mut self) {
-        if self.code.is_some() {
-            self.writes_since.get_or_insert_with(Instant::now);
-        }
-    }
-
-    /// When it may be over.
-    fn may_end(&self) -> Option<Instant> {
-        self.writes_since.map(|since| since + MENDED_AFTER)
-    }
-
-    fn over(&mut self) {
-        tracing::warn!("{} can be written again; what waited goes on", self.file);
-        (self.code, self.writes_since) = (None, None);
-    }
-}
-
-/// The next batch; `None` when every sender is gone.
-fn next(waiting: &mpsc::Receiver<Waiting>, trouble: &mut Trouble<'_>) -> Option<Waiting> {
-    loop {
-        let Some(end) = trouble.may_end() else { return waiting.recv().ok() };
-        match waiting.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(batch) => return Some(batch),
-            Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => trouble.over(),
-        }
-    }
-}
-
-/// Works until every sender is gone and everything handed over is answered.
-pub(super) fn run(mut connection: Connection, waiting: &mpsc::Receiver<Waiting>, file: &str) {
-    let mut trouble = Trouble::new(file);
-    while let Some(first) = next(waiting, &mut trouble) {
-        let mut mutations = first.batch.len();
-        let mut group = vec![first];
-        while mutations < GROUP_MUTATIONS_MAX {
-            let Ok(next) = waiting.try_recv() else { break };
-            mutations += next.batch.len();
-            group.push(next);
-        }
-        match write_group(&mut connection, &group) {
-            Ok(()) => group.into_iter().for_each(|batch| answer(batch, Ok(()), &mut trouble)),
-            // One batch must not fail for another: each is tried alone, and only the one at fault is refused.
-            Err(error) if group.len() == 1 => {
-                let error = database_error(file, &error);
-                group.into_iter().for_each(|batch| answer(batch, Err(error.clone()), &mut trouble));
-            }
-            Err(_) => {
-                for batch in group {
-                    let result = write_group(&mut connection, std::slice::from_ref(&batch));
-                    answer(batch, result.map_err(|error| database_error(file, &error)), &mut trouble);
-                }
-            }
-        }
-    }
-}
-
-fn answer(batch: Waiting, result: Result<(), StoreError>, trouble: &mut Trouble<'_>) {
-    match &result {
-        Ok(()) => trouble.written(),
-        Err(error) => {
-            trouble.refused(error);
-        }
-    }
-    // A caller that went away does not need its answer.
-    let _ = batch.answer.send(result);
-}
-
-fn write_group(connection: &mut Connection, group: &[Waiting]) -> rusqlite::Result<()> {
+/// Writes all of it, and that the log counts up to this record.
+pub(super) fn write_layer(connection: &mut Connection, layer: &Layer, sequence: u64) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for mutation in group.iter().flat_map(|waiting| &waiting.batch) {
-        write(&transaction, mutation)?;
-    }
+    write_rows(&transaction, layer)?;
+    execute(&transaction, "update log_applied set sequence = ?1", params![sequence.cast_signed()])?;
     transaction.commit()
 }
 
@@ -136,59 +29,178 @@ pub(super) fn execute(connection: &Connection, sql: &str, values: impl rusqlite:
     connection.prepare_cached(sql)?.execute(values).map(|_| ())
 }
 
-/// Deletes the rows of a run one by one: a statement that deletes several of a table without row ids builds a table of its own
-/// for them first, which costs more than the rows, of which there are few or none.
-fn delete_of_run(connection: &Connection, table: OfRun, run: &[u8; 16]) -> rusqlite::Result<()> {
-    let (find, delete) = match table {
-        OfRun::Parts => (
-            "select number from run_parts where run_id = ?1",
-            "delete from run_parts where run_id = ?1 and number = ?2",
-        ),
-        OfRun::Timers => {
-            ("select position from timers where run_id = ?1", "delete from timers where run_id = ?1 and position = ?2")
-        }
-        OfRun::Heard => {
-            ("select event_id from heard where run_id = ?1", "delete from heard where run_id = ?1 and event_id = ?2")
-        }
-    };
-    let keys: Vec<rusqlite::types::Value> =
-        connection.prepare_cached(find)?.query_map(params![run], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    keys.into_iter().try_for_each(|key| execute(connection, delete, params![run, key]))
+/// Removes first: a row that is written may have the key of one that goes.
+fn each<K: Ord + Clone + 'static, V: Row<K>>(
+    table: &Table<K, V>,
+    remove: impl Fn(&K) -> rusqlite::Result<()>,
+    put: impl Fn(&K, &V) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    table.rows().filter(|(_, row)| row.is_none()).try_for_each(|(key, _)| remove(key))?;
+    table.rows().filter_map(|(key, row)| Some((key, row?))).try_for_each(|(key, row)| put(key, row))
 }
 
-/// Tables whose rows go with their run.
-#[derive(Clone, Copy)]
-enum OfRun {
-    Parts,
-    Timers,
-    Heard,
+fn write_rows(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
+    let run = |sql, values: &dyn rusqlite::ToSql| execute(connection, sql, params![values]);
+    each(&layer.runs, |id| run("delete from runs where id = ?1", &bytes(*id)), |_, row| put_run(connection, row))?;
+    each(
+        &layer.parts,
+        |(id, number)| {
+            execute(connection, "delete from run_parts where run_id = ?1 and number = ?2", params![bytes(*id), number])
+        },
+        |(id, number), part| {
+            let sql =
+                "insert into run_parts values (?1, ?2, ?3) on conflict (run_id, number) do update set content = ?3";
+            execute(connection, sql, params![bytes(*id), number, part.0])
+        },
+    )?;
+    each(
+        &layer.intents,
+        |id| run("delete from intents where id = ?1", &IntentId::uuid(*id).into_bytes()),
+        |_, row| put_intent(connection, row),
+    )?;
+    append_journal(connection, layer)?;
+    each(&layer.transactions, |_| Ok(()), |_, row| put_transaction(connection, row))?;
+    each(
+        &layer.references,
+        |(object, key, side)| {
+            let sql = "delete from record_references where object = ?1 and key = ?2 and connection = ?3";
+            execute(connection, sql, params![object, key, side])
+        },
+        |(object, key, side), record| {
+            let sql = "insert into record_references values (?1, ?2, ?3, ?4)
+                 on conflict (object, key, connection) do update set record_id = ?4";
+            execute(connection, sql, params![object, key, side, record.0])
+        },
+    )?;
+    each(&layer.work_items, |_| Ok(()), |_, row| put_work_item(connection, row))?;
+    write_rows_of_events(connection, layer)?;
+    write_rows_of_feeds(connection, layer)?;
+    write_rows_of_objects(connection, layer)
 }
 
-/// The same for the listeners of a run, at one place or at all.
-fn delete_listeners(connection: &Connection, run: &[u8; 16], place: Option<&[u8]>) -> rusqlite::Result<()> {
-    let key = |row: &rusqlite::Row<'_>| Ok::<(Vec<u8>, Vec<u8>), _>((row.get(0)?, row.get(1)?));
-    let found: Vec<(Vec<u8>, Vec<u8>)> = match place {
-        Some(place) => connection
-            .prepare_cached("select position, correlation from listeners where run_id = ?1 and position = ?2")?
-            .query_map(params![run, place], key)?
-            .collect::<Result<_, _>>()?,
-        None => connection
-            .prepare_cached("select position, correlation from listeners where run_id = ?1")?
-            .query_map(params![run], key)?
-            .collect::<Result<_, _>>()?,
-    };
-    let delete = "delete from listeners where run_id = ?1 and position = ?2 and correlation = ?3";
-    found.iter().try_for_each(|(place, correlation)| execute(connection, delete, params![run, place, correlation]))
+fn bytes(run: RunId) -> [u8; 16] {
+    run.uuid().into_bytes()
 }
 
+fn write_rows_of_events(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
+    let id_of = |event: &EventId| event.uuid().into_bytes();
+    each(
+        &layer.events,
+        |(id, correlation)| {
+            let sql = "delete from events where correlation = ?1 and id = ?2";
+            execute(connection, sql, params![correlation, id_of(id)])
+        },
+        |(id, correlation), row| {
+            let sql = "insert into events values (?1, ?2, ?3, ?4)
+                 on conflict (id, correlation) do update set envelope = ?3, at = ?4";
+            execute(connection, sql, params![correlation, id_of(id), json::to_string(&row.envelope), micros(row.at)])
+        },
+    )?;
+    each(
+        &layer.listeners,
+        |(run, position, correlation)| {
+            let sql = "delete from listeners where run_id = ?1 and position = ?2 and correlation = ?3";
+            execute(connection, sql, params![bytes(*run), position, correlation])
+        },
+        |(run, position, correlation), _| {
+            let sql = "insert into listeners values (?1, ?2, ?3) on conflict do nothing";
+            execute(connection, sql, params![bytes(*run), position, correlation])
+        },
+    )?;
+    each(
+        &layer.heard,
+        |(run, event)| {
+            let sql = "delete from heard where run_id = ?1 and event_id = ?2";
+            execute(connection, sql, params![bytes(*run), id_of(event)])
+        },
+        |(run, event), _| {
+            let sql = "insert into heard values (?1, ?2) on conflict do nothing";
+            execute(connection, sql, params![bytes(*run), id_of(event)])
+        },
+    )?;
+    each(
+        &layer.timers,
+        |(run, position)| {
+            let sql = "delete from timers where run_id = ?1 and position = ?2";
+            execute(connection, sql, params![bytes(*run), position])
+        },
+        |(run, position), due| {
+            let sql = "insert into timers values (?1, ?2, ?3) on conflict (run_id, position) do update set due_at = ?3";
+            execute(connection, sql, params![bytes(*run), position, micros(due.0)])
+        },
+    )
+}
+
+fn write_rows_of_feeds(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
+    each(
+        &layer.feed_positions,
+        |_| Ok(()),
+        |(from, feed), row| {
+            let sql = "insert into feed_positions values (?1, ?2, ?3, ?4)
+                 on conflict (connection, feed) do update set position = ?3, at = ?4";
+            execute(connection, sql, params![from, feed, row.position, micros(row.at)])
+        },
+    )?;
+    each(
+        &layer.inbox,
+        |(from, id)| execute(connection, "delete from inbox where connection = ?1 and id = ?2", params![from, id]),
+        |(from, id), row| {
+            let sql = "insert into inbox values (?1, ?2, ?3, ?4)
+                 on conflict (connection, id) do update set content = ?3, at = ?4";
+            execute(connection, sql, params![from, id, json::to_string(&row.content), micros(row.at)])
+        },
+    )?;
+    each(
+        &layer.record_versions,
+        |_| Ok(()),
+        |(from, record, id), version| {
+            let sql = "insert into record_versions values (?1, ?2, ?3, ?4)
+                 on conflict (connection, record, id) do update set version = ?4";
+            execute(connection, sql, params![from, record, id, version.0])
+        },
+    )
+}
+
+fn write_rows_of_objects(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
+    each(&layer.synced, |_| Ok(()), |_, row| put_synced(connection, row))?;
+    each(
+        &layer.match_keys,
+        |(object, value, key)| {
+            let sql = "delete from match_keys where object = ?1 and value = ?2 and key = ?3";
+            execute(connection, sql, params![object, value, key])
+        },
+        |(object, value, key), _| {
+            let sql = "insert into match_keys values (?1, ?2, ?3) on conflict do nothing";
+            execute(connection, sql, params![object, value, key])
+        },
+    )?;
+    each(
+        &layer.answers,
+        |_| Ok(()),
+        |(api, key), row| {
+            let sql = "insert into answers values (?1, ?2, ?3, ?4)
+                 on conflict (api, key) do update set answer = ?3, at = ?4";
+            execute(connection, sql, params![api, key, json::to_string(&row.answer), micros(row.at)])
+        },
+    )?;
+    each(
+        &layer.definitions,
+        |_| Ok(()),
+        |hash: &Arc<str>, text| {
+            execute(connection, "insert into definitions values (?1, ?2) on conflict do nothing", params![hash, text.0])
+        },
+    )
+}
+
+/// The workflow and key of a run never change, here and in the rows below what a unique index is of: so none is touched.
 fn put_run(connection: &Connection, row: &RunRow) -> rusqlite::Result<()> {
-    let id = row.id.uuid().into_bytes();
     execute(
         connection,
         "insert into runs values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         on conflict (id) do update set definition = ?3, status = ?6, state = ?7, updated_at = ?9, in_doubt = ?10",
+         on conflict (id) do update set definition = ?3, transaction_id = ?5, status = ?6, state = ?7, started_at = ?8,
+             updated_at = ?9, in_doubt = ?10",
         params![
-            id,
+            bytes(row.id),
             row.workflow,
             row.definition,
             row.key,
@@ -199,257 +211,117 @@ fn put_run(connection: &Connection, row: &RunRow) -> rusqlite::Result<()> {
             micros(row.updated_at),
             row.in_doubt
         ],
-    )?;
-    if row.state.is_empty() {
-        return delete_of_run(connection, OfRun::Parts, &id);
-    }
-    for part in &row.parts {
-        execute(connection, "insert into run_parts values (?1, ?2, ?3)", params![id, part.number, part.content])?;
-    }
-    for number in &row.removed_parts {
-        execute(connection, "delete from run_parts where run_id = ?1 and number = ?2", params![id, number])?;
+    )
+}
+
+fn put_intent(connection: &Connection, row: &IntentRow) -> rusqlite::Result<()> {
+    execute(
+        connection,
+        "insert into intents values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         on conflict (id) do update set run_id = ?2, position = ?3, request = ?7, state = ?8, attempts = ?9,
+             last_error = ?10, created_at = ?11",
+        params![
+            row.id.uuid().into_bytes(),
+            bytes(row.run),
+            row.position,
+            row.connection,
+            row.function,
+            row.business_key,
+            json::to_string(&row.request),
+            row.state.code(),
+            row.attempts,
+            row.last_error,
+            micros(row.created_at)
+        ],
+    )
+}
+
+/// The lines of each matter in their order, behind those that it has.
+fn append_journal(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
+    let mut lines: Vec<&JournalRow> = layer.journal.iter().map(|(row, _)| row).collect();
+    lines.sort_by_key(|row| row.transaction);
+    for of_one in lines.chunk_by(|one, next| one.transaction == next.transaction) {
+        let transaction = of_one[0].transaction.uuid().into_bytes();
+        let last: i64 = connection
+            .prepare_cached("select coalesce(max(sequence), 0) from journal where transaction_id = ?1")?
+            .query_row(params![transaction], |row| row.get(0))?;
+        for (sequence, row) in (last + 1..).zip(of_one) {
+            let detail = json::to_string(&row.detail);
+            let sql = "insert into journal values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let values = params![transaction, micros(row.at), sequence, row.kind, row.connection, row.title, detail];
+            execute(connection, sql, values)?;
+        }
     }
     Ok(())
 }
 
-fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::Result<()> {
-    match mutation {
-        Mutation::PutRun(row) => put_run(connection, row),
-        Mutation::RemoveRun(id) => {
-            let id = id.uuid().into_bytes();
-            delete_of_run(connection, OfRun::Parts, &id)?;
-            execute(connection, "delete from runs where id = ?1", params![id])
-        }
-        Mutation::ForgetRun(id) => {
-            let id = id.uuid().into_bytes();
-            delete_of_run(connection, OfRun::Timers, &id)?;
-            delete_listeners(connection, &id, None)?;
-            delete_of_run(connection, OfRun::Heard, &id)
-        }
-        Mutation::PutIntent(row) => execute(
-            connection,
-            "insert into intents values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             on conflict (id) do update set state = ?8, attempts = ?9, last_error = ?10",
-            params![
-                row.id.uuid().into_bytes(),
-                row.run.uuid().into_bytes(),
-                row.position,
-                row.connection,
-                row.function,
-                row.business_key,
-                json::to_string(&row.request),
-                row.state.code(),
-                row.attempts,
-                row.last_error,
-                micros(row.created_at)
-            ],
-        ),
-        Mutation::RemoveIntent(id) => {
-            execute(connection, "delete from intents where id = ?1", params![id.uuid().into_bytes()])
-        }
-        Mutation::AppendJournal(row) => execute(
-            connection,
-            "insert into journal values (?1, ?2,
-                 (select coalesce(max(sequence), 0) + 1 from journal where transaction_id = ?1), ?3, ?4, ?5, ?6)",
-            params![
-                row.transaction.uuid().into_bytes(),
-                micros(row.at),
-                row.kind,
-                row.connection,
-                row.title,
-                json::to_string(&row.detail)
-            ],
-        ),
-        Mutation::PutTransaction(row) => {
-            let (amount, currency) = amount(row.amount.as_ref());
-            execute(
-                connection,
-                "insert into transactions values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 on conflict (id) do update set title = ?4, stage = ?5, closed = ?6, amount = ?7, currency = ?8,
-                     updated_at = ?10",
-                params![
-                    row.id.uuid().into_bytes(),
-                    row.object,
-                    row.key,
-                    row.title,
-                    row.stage,
-                    row.closed,
-                    amount,
-                    currency,
-                    micros(row.opened_at),
-                    micros(row.updated_at)
-                ],
-            )
-        }
-        Mutation::PutReference(row) => execute(
-            connection,
-            "insert into record_references values (?1, ?2, ?3, ?4)
-             on conflict (object, key, connection) do update set record_id = ?4",
-            params![row.object, row.key, row.connection, row.record_id],
-        ),
-        Mutation::RemoveReference { object, key, connection: side } => execute(
-            connection,
-            "delete from record_references where object = ?1 and key = ?2 and connection = ?3",
-            params![object, key, side],
-        ),
-        Mutation::PutWorkItem(row) => {
-            let (amount, currency) = amount(row.amount.as_ref());
-            let (run, position) = row.run.as_ref().map(|(run, position)| (run.uuid().into_bytes(), position)).unzip();
-            execute(
-                connection,
-                "insert into work_items values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-                 on conflict (id) do update set queue = ?2, status = ?6, title = ?7, reason = ?8, amount = ?9,
-                     currency = ?10, content = ?11, due_at = ?13, resolution = ?14",
-                params![
-                    row.id.uuid().into_bytes(),
-                    row.queue,
-                    row.transaction.uuid().into_bytes(),
-                    run,
-                    position,
-                    row.status.code(),
-                    row.title,
-                    row.reason,
-                    amount,
-                    currency,
-                    json::to_string(&row.content),
-                    micros(row.opened_at),
-                    micros(row.due_at),
-                    json::to_string(&row.resolution)
-                ],
-            )
-        }
-        Mutation::WithdrawWorkItems { transaction, run, position, resolution } => execute(
-            connection,
-            "update work_items set status = ?4, resolution = ?5
-             where transaction_id = ?1 and run_id = ?2 and position = ?3 and status = ?6",
-            params![
-                transaction.uuid().into_bytes(),
-                run.uuid().into_bytes(),
-                position,
-                WorkItemStatus::Withdrawn.code(),
-                json::to_string(resolution),
-                WorkItemStatus::Open.code()
-            ],
-        ),
-        Mutation::AppendEvent(row) => execute(
-            connection,
-            "insert into events values (?1, ?2, ?3, ?4) on conflict do nothing",
-            params![row.correlation, row.id.uuid().into_bytes(), json::to_string(&row.envelope), micros(row.at)],
-        ),
-        Mutation::RemoveEvent { correlation, id } => execute(
-            connection,
-            "delete from events where correlation = ?1 and id = ?2",
-            params![correlation, id.uuid().into_bytes()],
-        ),
-        Mutation::RemoveEventsBefore { before, limit } => execute(
-            connection,
-            "delete from events where (correlation, id) in
-                 (select correlation, id from events where at < ?1 order by at limit ?2)",
-            params![micros(*before), limit],
-        ),
-        Mutation::PutListener(row) => execute(
-            connection,
-            "insert into listeners values (?1, ?2, ?3) on conflict do nothing",
-            params![row.run.uuid().into_bytes(), row.position, row.correlation],
-        ),
-        Mutation::RemoveListeners { run, position } => {
-            delete_listeners(connection, &run.uuid().into_bytes(), Some(position))
-        }
-        Mutation::PutHeard { run, event } => execute(
-            connection,
-            "insert into heard values (?1, ?2) on conflict do nothing",
-            params![run.uuid().into_bytes(), event.uuid().into_bytes()],
-        ),
-        Mutation::PutFeedPosition(row) => execute(
-            connection,
-            "insert into feed_positions values (?1, ?2, ?3, ?4)
-             on conflict (connection, feed) do update set position = ?3, at = ?4",
-            params![row.connection, row.feed, row.position, micros(row.at)],
-        ),
-        Mutation::PutInbox(row) => execute(
-            connection,
-            "insert into inbox values (?1, ?2, ?3, ?4) on conflict do nothing",
-            params![row.connection, row.id, json::to_string(&row.content), micros(row.at)],
-        ),
-        Mutation::RemoveInbox { connection: from, id } => {
-            execute(connection, "delete from inbox where connection = ?1 and id = ?2", params![from, id])
-        }
-        Mutation::PutRecordVersion(row) => execute(
-            connection,
-            "insert into record_versions values (?1, ?2, ?3, ?4)
-             on conflict (connection, record, id) do update set version = ?4",
-            params![row.connection, row.record, row.id, row.version],
-        ),
-        Mutation::PutSynced(row) => super::synced::put_synced(connection, row),
-        Mutation::PutMatchKeys { object, key, values } => {
-            execute(connection, "delete from match_keys where object = ?1 and key = ?2", params![object, key])?;
-            values.iter().try_for_each(|value| {
-                execute(
-                    connection,
-                    "insert into match_keys values (?1, ?2, ?3) on conflict do nothing",
-                    params![object, value, key],
-                )
-            })
-        }
-        Mutation::PutTimer(row) => execute(
-            connection,
-            "insert into timers values (?1, ?2, ?3) on conflict (run_id, position) do update set due_at = ?3",
-            params![row.run.uuid().into_bytes(), row.position, micros(row.due_at)],
-        ),
-        Mutation::RemoveTimer { run, position } => execute(
-            connection,
-            "delete from timers where run_id = ?1 and position = ?2",
-            params![run.uuid().into_bytes(), position],
-        ),
-        Mutation::PutAnswer(row) => execute(
-            connection,
-            "insert into answers values (?1, ?2, ?3, ?4)
-             on conflict (api, key) do update set answer = ?3, at = ?4",
-            params![row.api, row.key, json::to_string(&row.answer), micros(row.at)],
-        ),
-        Mutation::PutDefinition { hash, text } => {
-            execute(connection, "insert into definitions values (?1, ?2) on conflict do nothing", params![hash, text])
-        }
-    }
+fn put_transaction(connection: &Connection, row: &TransactionRow) -> rusqlite::Result<()> {
+    let (amount, currency) = amount(row.amount.as_ref());
+    execute(
+        connection,
+        "insert into transactions values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         on conflict (id) do update set title = ?4, stage = ?5, closed = ?6, amount = ?7, currency = ?8,
+             opened_at = ?9, updated_at = ?10",
+        params![
+            row.id.uuid().into_bytes(),
+            row.object,
+            row.key,
+            row.title,
+            row.stage,
+            row.closed,
+            amount,
+            currency,
+            micros(row.opened_at),
+            micros(row.updated_at)
+        ],
+    )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn put_work_item(connection: &Connection, row: &WorkItemRow) -> rusqlite::Result<()> {
+    let (amount, currency) = amount(row.amount.as_ref());
+    let (run, position) = row.run.as_ref().map(|(run, position)| (bytes(*run), position)).unzip();
+    execute(
+        connection,
+        "insert into work_items values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         on conflict (id) do update set queue = ?2, run_id = ?4, position = ?5, status = ?6, title = ?7, reason = ?8,
+             amount = ?9, currency = ?10, content = ?11, opened_at = ?12, due_at = ?13, resolution = ?14",
+        params![
+            WorkItemId::uuid(row.id).into_bytes(),
+            row.queue,
+            row.transaction.uuid().into_bytes(),
+            run,
+            position,
+            row.status.code(),
+            row.title,
+            row.reason,
+            amount,
+            currency,
+            json::to_string(&row.content),
+            micros(row.opened_at),
+            micros(row.due_at),
+            json::to_string(&row.resolution)
+        ],
+    )
+}
 
-    fn full() -> StoreError {
-        StoreError::DiskFull { file: "store.db".into() }
-    }
-
-    #[test]
-    fn a_full_disk_is_told_once_however_often_it_refuses() {
-        let mut trouble = Trouble::new("store.db");
-        assert!(trouble.refused(&full()) && !trouble.refused(&full()));
-        // It took a small batch meanwhile.
-        trouble.written();
-        assert!(trouble.may_end().is_some());
-        assert!(!trouble.refused(&full()) && trouble.may_end().is_none());
-        let busy = StoreError::InUse { file: "store.db".into() };
-        assert!(trouble.refused(&busy), "something else");
-        trouble.written();
-        trouble.over();
-        assert!(trouble.may_end().is_none() && trouble.refused(&full()), "another time");
-        let refused = StoreError::Database("no".into());
-        assert!(trouble.refused(&refused) && trouble.refused(&refused), "each batch that is at fault itself");
-    }
-
-    #[test]
-    fn that_it_is_over_is_noticed_without_work() {
-        let (sender, waiting) = mpsc::sync_channel(1);
-        let mut trouble = Trouble::new("store.db");
-        trouble.refused(&full());
-        trouble.writes_since = Instant::now().checked_sub(MENDED_AFTER);
-        let idle = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(300));
-            drop(sender);
-        });
-        assert!(next(&waiting, &mut trouble).is_none());
-        idle.join().expect("no panic");
-        assert_eq!((trouble.code, trouble.writes_since), (None, None));
-    }
+/// With the members of it that name other objects.
+pub(super) fn put_synced(connection: &Connection, row: &SyncedRow) -> rusqlite::Result<()> {
+    execute(
+        connection,
+        "insert into synced values (?1, ?2, ?3, ?4, ?5, ?6)
+         on conflict (object, key) do update set transaction_id = ?3, state = ?4, updated_at = ?5, title = ?6",
+        params![
+            row.object,
+            row.key,
+            row.transaction.uuid().into_bytes(),
+            json::to_string(&row.state),
+            micros(row.updated_at),
+            row.title
+        ],
+    )?;
+    execute(connection, "delete from synced_links where object = ?1 and key = ?2", params![row.object, row.key])?;
+    row.links.iter().try_for_each(|(member, value)| {
+        let sql = "insert into synced_links values (?1, ?2, ?3, ?4) on conflict do nothing";
+        execute(connection, sql, params![row.object, member, value, row.key])
+    })
 }

@@ -1,0 +1,204 @@
+//! The log: every batch is appended to it and synced before it is answered; what it holds goes to the tables later.
+//!
+//! It is a row of files beside the database, `<database>-log.<number>`. A file is begun when the one before holds enough
+//! (`SEGMENT_BYTES`), and goes when everything in it stands in the tables and these are synced. One is kept to be written over,
+//! because a file that does not grow is synced in less time.
+
+mod encoding;
+mod record;
+mod replay;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use uuid::Uuid;
+
+pub(crate) use encoding::{Encoded, encode};
+pub(crate) use replay::replay;
+
+use crate::StoreError;
+
+/// What a file holds before another one is begun.
+const SEGMENT_BYTES: u64 = 4 << 20;
+
+/// Where the next batches are appended.
+pub(crate) struct Log {
+    database: PathBuf,
+    store: Uuid,
+    /// The number of the next record.
+    next: u64,
+    /// The number of the file that was begun last.
+    last_file: u64,
+    current: Option<Segment>,
+    spare: Spare,
+    /// Bytes of a record, used again and again.
+    buffer: Vec<u8>,
+}
+
+struct Segment {
+    path: PathBuf,
+    file: File,
+    /// Where the next record begins.
+    end: u64,
+    /// Something that was refused may stand behind the end.
+    to_cut: bool,
+}
+
+/// A file that is not needed and may be written over.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spare(Arc<Mutex<Option<PathBuf>>>);
+
+impl Spare {
+    /// Takes files whose records all stand in the tables: one is kept, the others go.
+    pub(crate) fn take_over(&self, files: Vec<PathBuf>) {
+        for file in files {
+            let surplus = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(file);
+            // One that cannot be removed is looked at again at the next start.
+            surplus.map(std::fs::remove_file);
+        }
+    }
+
+    fn get(&self) -> Option<PathBuf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The start of the names of all files of a log.
+fn file_name(database: &Path, number: impl std::fmt::Display) -> OsString {
+    let mut name = database.file_name().unwrap_or_default().to_owned();
+    name.push(format!("-log.{number}"));
+    name
+}
+
+fn folder(database: &Path) -> &Path {
+    database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+/// The files of a log that are there, in the order of their numbers.
+pub(crate) fn files(database: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let start = file_name(database, "");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder(database))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.as_encoded_bytes().strip_prefix(start.as_encoded_bytes());
+        let number = number.and_then(|number| std::str::from_utf8(number).ok()?.parse::<u64>().ok());
+        found.extend(number.map(|number| (number, entry.path())));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+pub(crate) fn io_error(database: &Path, error: &io::Error) -> StoreError {
+    let file = database.display().to_string();
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull { file },
+        _ => StoreError::Disk { file, cause: error.to_string() },
+    }
+}
+
+impl Log {
+    /// A log that begins behind this record, whose files that are there were read and removed. Nothing is written before it has to be.
+    pub(crate) fn new(database: &Path, store: Uuid, last: u64, spare: Spare) -> Self {
+        Self {
+            database: database.into(),
+            store,
+            next: last + 1,
+            last_file: 0,
+            current: None,
+            spare,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The number of the record that was appended last.
+    pub(crate) const fn last(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Appends the batches of a group and returns when they are durable, with how many bytes they take.
+    ///
+    /// # Errors
+    /// When they could not be written: nothing of them is in the log then.
+    pub(crate) fn append(&mut self, batches: &[&[u8]]) -> Result<usize, StoreError> {
+        self.buffer.clear();
+        if record::write(&mut self.buffer, self.store, self.next, batches).is_none() {
+            return Err(StoreError::Database("a batch is larger than 4 GB".to_owned()));
+        }
+        let failed = |error: &io::Error| io_error(&self.database, error);
+        let mut segment = match self.current.take() {
+            Some(segment) => segment,
+            None => {
+                let path = folder(&self.database).join(file_name(&self.database, self.last_file + 1));
+                let segment = Segment::begin(path, self.spare.get()).map_err(|error| failed(&error))?;
+                self.last_file += 1;
+                segment
+            }
+        };
+        let appended = segment.append(&self.buffer).map_err(|error| failed(&error));
+        self.current = Some(segment);
+        appended?;
+        self.next += 1;
+        Ok(self.buffer.len())
+    }
+
+    /// Whether there is any file.
+    pub(crate) const fn is_used(&self) -> bool {
+        self.last_file > 0
+    }
+
+    /// Ends the current file when it holds enough, and tells which it is.
+    pub(crate) fn end_file(&mut self) -> Option<PathBuf> {
+        self.current.take_if(|segment| segment.end >= SEGMENT_BYTES).map(|segment| segment.path)
+    }
+
+    /// Removes all files: everything in them stands in the tables.
+    pub(crate) fn remove(mut self) {
+        self.current = None;
+        // What cannot be removed is removed at the next start.
+        for (_, file) in files(&self.database).unwrap_or_default() {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+impl Segment {
+    fn begin(path: PathBuf, spare: Option<PathBuf>) -> io::Result<Self> {
+        let renamed = spare.filter(|spare| std::fs::rename(spare, &path).is_ok());
+        let file = File::options().create(true).truncate(renamed.is_none()).write(true).open(&path)?;
+        File::open(folder(&path))?.sync_all()?;
+        Ok(Self { path, file, end: 0, to_cut: false })
+    }
+
+    fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        if self.to_cut {
+            self.cut()?;
+        }
+        let written = self.write(record);
+        match written {
+            Ok(()) => self.end += record.len() as u64,
+            Err(_) => {
+                // What is refused must not be found at the next start. If this fails as well, nothing is appended before it works.
+                self.to_cut = true;
+                let _ = self.cut();
+            }
+        }
+        written
+    }
+
+    fn write(&mut self, record: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.file.write_all(record)?;
+        self.file.sync_data()
+    }
+
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.end)?;
+        self.file.sync_data()?;
+        self.to_cut = false;
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! What is durable in the log and not in the tables yet, in memory: two generations of rows, the one that is being filled and
+//! the one that is being written to the tables.
+
+use std::sync::Arc;
+
+mod layer;
+mod resolve;
+mod table;
+
+pub(crate) use layer::{Bytes, Layer, Layers, Text};
+pub(crate) use resolve::{Resolver, to_microseconds};
+pub(crate) use table::{Row, Table};
+
+/// Both generations.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay {
+    /// What came last.
+    pub(crate) filling: Layer,
+    /// What is being written to the tables.
+    pub(crate) moving: Option<Arc<Layer>>,
+    /// How many generations are in the tables and gone from here. Who asks the tables first and looks here then has seen
+    /// everything if this has not changed meanwhile.
+    pub(crate) moved: u64,
+}
+
+impl Overlay {
+    pub(crate) fn with<T>(&self, look: impl FnOnce(Layers<'_>) -> T) -> T {
+        match &self.moving {
+            Some(moving) => look(Layers::new(&self.filling, &[moving])),
+            None => look(Layers::new(&self.filling, &[])),
+        }
+    }
+}
