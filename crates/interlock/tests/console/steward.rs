@@ -160,6 +160,7 @@ fn looks(runtime: &tokio::runtime::Runtime, browser: &Browser) {
         browser.screenshot("steward-queue").await;
         // From the list to the record by keyboard, and from there to what waits.
         browser.press(None, ['g', 'r']).await;
+        browser.click("//main//a[@href='/records/customer']").await;
         browser.is_at("/records/customer").await;
         browser.screenshot("steward-records").await;
         browser.press(None, ['/']).await;
