@@ -53,7 +53,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 use connect::Secrets;
-use definitions::User;
+use definitions::{ProjectSettings, User};
 use jiff::Timestamp;
 use model::Problem;
 
@@ -75,6 +75,14 @@ pub(crate) struct Console {
     pub(crate) sessions: Sessions,
     pub(crate) samples: Samples,
     pub(crate) boards: Boards,
+}
+
+/// Whether everybody who may come in has a token that can be used, before anything begins to work.
+///
+/// # Errors
+/// `IL-CON-001` and `IL-CON-002` when a user's access token cannot be had or is too short.
+pub fn check(settings: &ProjectSettings, secrets: &dyn Secrets) -> Result<(), Problem> {
+    Sessions::new(&settings.users, None, secrets).map(|_| ())
 }
 
 /// All pages and the ops API. Call it inside an async runtime: the counters are sampled for as long as the router lives.

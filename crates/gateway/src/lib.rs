@@ -19,6 +19,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use axum::routing::{get, post};
 use connect::Secrets;
+use definitions::ProjectSettings;
 use model::{Problem, Value};
 use runtime::Runtime;
 
@@ -34,6 +35,14 @@ pub(crate) struct Gateway {
     pub(crate) runtime: Runtime,
     pub(crate) callers: Callers,
     pub(crate) answers: Answers,
+}
+
+/// Whether everybody who may call has a key that can be read, before anything begins to work.
+///
+/// # Errors
+/// `IL-API-001` when the key of a client, or the token for events, cannot be read.
+pub fn check(settings: &ProjectSettings, secrets: &dyn Secrets) -> Result<(), Problem> {
+    Callers::new(settings, secrets).map(|_| ())
 }
 
 /// All routes. Secrets are looked up once, here.

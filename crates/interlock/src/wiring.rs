@@ -144,6 +144,13 @@ impl Interlock {
         // Ports first: what cannot be reached should not begin to work.
         let api = bound("the API listener", "listeners.api", settings.api).await?;
         let console = bound("the console", "listeners.console", settings.console).await?;
+        // And who may come in, for the same reason.
+        if api.is_some() {
+            gateway::check(settings, &project.secrets)?;
+        }
+        if console.is_some() {
+            console::check(settings, &project.secrets)?;
+        }
         let file = store.map_or_else(|| project.store_file(), Path::to_owned);
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&file)).await;
         let store = opened

@@ -74,3 +74,11 @@ fn an_order_waits_while_salesforce_refuses_the_client_secret() {
 fn an_order_waits_while_the_erp_refuses_the_password() {
     waits_for_the_right_secret("erp", "ERP_PASSWORD", "401");
 }
+
+#[test]
+fn nothing_begins_to_work_while_nobody_could_come_in() {
+    let world = World::new();
+    let ended = world.ends("run", &[("OSCAR_TOKEN", "short")], &[]);
+    ended.refused(1, &["oscar", "fewer than 8 characters", "IL-CON-002"]);
+    assert!(!world.project.join("data").exists(), "a store was made");
+}
