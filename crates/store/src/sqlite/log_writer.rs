@@ -86,6 +86,8 @@ impl LogWriter {
                 }
             }
             if !group.is_empty() {
+                // A report may have come while nobody said anything.
+                self.take_reports(&mut state);
                 self.write(group, &mut state);
             }
         }

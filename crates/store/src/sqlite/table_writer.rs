@@ -46,8 +46,9 @@ impl TableWriter {
     pub(super) fn run(mut self, generations: &mpsc::Receiver<Generation>) {
         while let Ok(mut generation) = generations.recv() {
             while let Err(error) = self.write(&generation) {
+                // Who is told that it cannot be written finds it refused from then on.
+                self.report(Err(error.clone()));
                 generation.asked.drain(..).for_each(|asked| asked.answer(Err(error.clone())));
-                self.report(Err(error));
                 if self.closing.load(Ordering::Acquire) {
                     return;
                 }
