@@ -226,10 +226,10 @@ mod tests {
     #[test]
     fn an_outage_is_one_window_that_grows_and_is_closed_by_one_reading() {
         let mut ledger = swept();
-        for now in [20, 30] {
-            ledger.begin(at(now), SignedDuration::ZERO);
+        for second in [20, 30] {
+            ledger.begin(at(second), SignedDuration::ZERO);
             ledger.abandon();
-            ledger.failed(at(now));
+            ledger.failed(at(second));
         }
         assert_eq!(gaps(&ledger, 35), [(10, 35, GapReason::Outage)]);
         let since = ledger.begin(at(40), SignedDuration::from_secs(2));
