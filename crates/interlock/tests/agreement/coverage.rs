@@ -36,7 +36,7 @@ impl Interlock<'_> {
 
 impl World {
     fn outage(&self, seconds: u32) {
-        self.does("outage", &json!({"seconds": seconds}));
+        self.outage_of(&self.crm, seconds);
     }
 }
 

@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::SOON;
+use crate::pages::Visitor;
 use crate::program::until;
 use crate::systems::Interlock;
 use crate::world::World;
@@ -45,7 +46,17 @@ fn what_is_like_a_known_customer_is_linked_or_asked_about_and_never_made_twice()
         world.create_partner("Dunmore Home Supplies", "Leeds", "LS5 3EF"),
         world.create_partner("Dunmore Hotel Supplies", "Leeds", "LS5 3EF"),
     ];
+    // Who comes second is asked about: the ERP, which does not answer before the accounts are known.
+    world.outage_of(&world.erp, 600);
     let mut interlock = world.interlock();
+    let visitor = Visitor::of(&interlock);
+    for account in [&same, &typed, &kept, &other, &twice] {
+        until(SOON, || {
+            let page = visitor.sees(&format!("/records/customer?q={account}"));
+            if page.contains("data-record") { Ok(()) } else { Err(page) }
+        });
+    }
+    world.outage_of(&world.erp, 0);
     assert_eq!(number(&world, &interlock, &same), partners[0]);
     assert_eq!(number(&world, &interlock, &typed), partners[1]);
     let item = interlock.item(&format!("{} of erp: which customer is it?", partners[2]));

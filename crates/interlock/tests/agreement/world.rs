@@ -69,6 +69,12 @@ impl World {
         self.control(system, "faults", &Value::from(rates));
     }
 
+    /// A system does not answer for so long; 0 ends that.
+    pub(crate) fn outage_of(&self, system: &str, seconds: u32) {
+        let request = self.http.request(Method::POST, &format!("{system}/_sandbox/outage"));
+        self.http.done(request.json(&json!({"seconds": seconds})));
+    }
+
     // ---- Salesforce
 
     pub(crate) fn create_account(&self, fields: &Value) -> String {
