@@ -8,7 +8,7 @@ use model::ConnectionName;
 use crate::Dispatcher;
 
 /// So many writes may wait for a connection before more is made of what was there for years.
-const WAITING_MAX: u64 = 2_000;
+const WAITING_MAX: u64 = 1_000;
 /// How often it is looked whether they have become fewer.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 

@@ -142,12 +142,13 @@ impl Core {
         if batch.is_empty() {
             return Ok(());
         }
+        let batch = Arc::new(batch);
         let begun = Instant::now();
         let mut refused = 0;
         let mut waits = None;
         loop {
             let began = Instant::now();
-            let error = match self.store.commit(batch.clone()).durable().await {
+            let error = match self.store.commit_shared(Arc::clone(&batch)).durable().await {
                 Ok(()) => {
                     self.counters.committed(began.elapsed());
                     self.changed.notify_one();

@@ -33,6 +33,7 @@ mod first_records;
 mod functions;
 mod identity;
 mod journal;
+mod kept;
 mod lane;
 mod lane_id;
 mod launching;

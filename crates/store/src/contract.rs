@@ -71,7 +71,12 @@ pub struct RunFilter {
 /// journals, matters, work items of a queue, totals) may lack what was committed in the last second or two before.
 pub trait Store: Send + Sync {
     /// Hands a batch over. It is applied whole or not at all, after the batches handed over before it.
-    fn commit(&self, batch: Vec<Mutation>) -> Committed;
+    fn commit(&self, batch: Vec<Mutation>) -> Committed {
+        self.commit_shared(Arc::new(batch))
+    }
+
+    /// The same, for who may have to hand it over once more.
+    fn commit_shared(&self, batch: Arc<Vec<Mutation>>) -> Committed;
 
     /// A run.
     ///

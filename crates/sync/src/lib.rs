@@ -53,7 +53,7 @@ pub use explain::{Explanation, Reach, SideExplanation, Standing};
 pub use fields::{Fields, fields_of, is_empty, is_same, object_of};
 pub use lists::ListKey;
 pub use owners::{Owner, Owners};
-pub use plan::{Normal, Plan, Write};
+pub use plan::{Creating, Normal, Plan, Write};
 pub use policy::{Conflict, Policy, Side};
 pub use presence::Presence;
 pub use retire::Retired;

@@ -31,6 +31,17 @@ pub struct Plan {
     pub checks: Vec<(ConnectionName, Arc<str>)>,
 }
 
+/// Whether a record may be made on a side that has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creating {
+    /// It may.
+    Now,
+    /// It is not known yet whether the side has one. It is planned again when it is.
+    Later,
+    /// It may not, as things stand.
+    Never,
+}
+
 impl Agreement {
     /// What has to be written, and is under way from now on. A side has one write under way at the most.
     ///
@@ -38,7 +49,7 @@ impl Agreement {
     /// a say, its record has to be read first, after the change that is to be written came. What was deleted somewhere is made
     /// nowhere.
     pub fn plan(&mut self, policy: &Policy, normal: &Normal<'_>) -> Plan {
-        self.plan_creating(policy, normal, |_| true, |_, _| true)
+        self.plan_creating(policy, normal, |_| Creating::Now, |_, _| true)
     }
 
     /// Whether a side has no record yet.
@@ -56,23 +67,25 @@ impl Agreement {
         !self.is_lost() && policy.sides.iter().any(lacks)
     }
 
-    /// The same, but a record is made only where that is allowed, as it may not be known yet whether a side has one, and of a
-    /// record that there is only those fields are written that may be.
+    /// The same, but a record is made only where that is allowed, and of a record that there is only those fields are written that
+    /// may be.
     pub fn plan_creating(
         &mut self,
         policy: &Policy,
         normal: &Normal<'_>,
-        may_create: impl Fn(&ConnectionName) -> bool,
+        creating: impl Fn(&ConnectionName) -> Creating,
         may_write: impl Fn(&ConnectionName, &Arc<str>) -> bool,
     ) -> Plan {
         let mut plan = Plan::default();
         let is_lost = self.is_lost();
-        for (name, side) in &policy.sides {
+        // What is made comes first, as other writes may wait for it.
+        let (making, having): (Vec<_>, Vec<_>) = policy.sides.iter().partition(|(name, _)| self.lacks(name));
+        for (name, side) in making.into_iter().chain(having) {
             let holding = self.sides.entry(name.clone()).or_default();
             let creates = holding.id.is_none();
             if holding.waiting.is_some()
                 || holding.retired.is_some()
-                || (creates && (is_lost || !may_create(name)))
+                || (creates && (is_lost || creating(name) != Creating::Now))
                 || (side.reads_back && holding.checking)
             {
                 continue;
@@ -81,6 +94,11 @@ impl Agreement {
             if !creates {
                 fields.retain(|field, _| may_write(name, field));
                 expected.retain(|field, _| fields.contains_key(field));
+                if fields.keys().all(|field| policy.key.as_ref() == Some(field))
+                    && self.is_being_made(policy, &creating)
+                {
+                    continue;
+                }
             }
             let Some(holding) = self.sides.get_mut(name) else { continue };
             let unseen = |field: &Arc<str>| {
@@ -113,6 +131,18 @@ impl Agreement {
             plan.writes.push(Write { side: name.clone(), id: holding.id.clone(), fields });
         }
         plan
+    }
+
+    /// Whether some side gets its record now, or as soon as it is known that it has none.
+    fn is_being_made(&self, policy: &Policy, creating: impl Fn(&ConnectionName) -> Creating) -> bool {
+        policy.sides.iter().filter(|(name, _)| self.lacks(name)).any(|(name, side)| {
+            let holding = self.sides.get(name);
+            holding.is_some_and(|holding| holding.waiting.is_some())
+                || (creating(name) == Creating::Later
+                    && !side.creates.is_empty()
+                    && !self.is_lost()
+                    && holding.is_none_or(|holding| holding.refused.is_none() && holding.retired.is_none()))
+        })
     }
 
     /// What is agreed and has not reached a side, and what it would hold of it. What it holds already in its own form has

@@ -47,4 +47,7 @@ pub struct Policy {
     pub lists: IndexMap<Arc<str>, ListKey>,
     /// The sides, in the order of the definition.
     pub sides: IndexMap<ConnectionName, Side>,
+    /// The field with the key that every object is given. While a record of the object is being made somewhere it is no reason to
+    /// write by itself, as what that record brings has to be written as well.
+    pub key: Option<Arc<str>>,
 }

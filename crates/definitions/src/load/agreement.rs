@@ -16,6 +16,9 @@ use crate::agreement::{Synchronised, Writer, Writers};
 use crate::connection::{ConnectionDefinition, Feed, Function};
 use crate::object::ObjectDefinition;
 
+/// The member with the key that every object is given.
+const KEY: &str = "key";
+
 /// The members of an object's file that are about agreement.
 pub(super) const MEMBERS: [&str; 12] = [
     "sides",
@@ -68,7 +71,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
     let feeds = known.connections.values().flat_map(|connection| connection.feeds.values());
     let read_anywhere = feeds.filter(|feed| feed.object == object.name).flat_map(|feed| members_of(feed)).collect();
     let reading = Sides { loader, known, reader, object, read_anywhere };
-    let (mut policy, mut writers) = (Policy::default(), IndexMap::new());
+    let (mut policy, mut writers) = (Policy { key: Some(KEY.into()), ..Policy::default() }, IndexMap::new());
     for (key, node) in reader.entries(node, "`sides`") {
         let Some(connection) = reading.connection(&key.name, key.span) else { continue };
         if let Some((side, writer)) = reading.side(connection, node, key.span) {

@@ -190,17 +190,17 @@ fn what_is_deleted_before_its_partner_is_made_does_not_live_on_there_in_silence(
     world.weather_of(&world.erp, 1.0);
     let account =
         world.create_account(&json!({"Name": "Umbrella", "BillingPostalCode": "LS1", "BillingCountry": "Ireland"}));
-    until(SOON, || {
-        let found = world.account(&account);
-        found["Interlock_Key__c"].as_str().map(str::to_owned).ok_or_else(|| found.to_string())
-    });
+    let is_at = |stage: &str| {
+        until(SOON, || {
+            let (_, found) = interlock.ops(Method::GET, "transactions?q=Umbrella", None);
+            let all = found["transactions"].as_array();
+            let is_known = all.is_some_and(|all| all.iter().any(|one| one["stage"] == *stage));
+            if is_known { Ok(()) } else { Err(format!("{found}")) }
+        });
+    };
+    is_at("being written");
     world.delete_account(&account);
-    until(SOON, || {
-        let (_, found) = interlock.ops(Method::GET, "transactions?q=Umbrella", None);
-        let is_known =
-            found["transactions"].as_array().is_some_and(|all| all.iter().any(|one| one["stage"] == "deleted"));
-        if is_known { Ok(()) } else { Err(format!("{found}")) }
-    });
+    is_at("deleted");
     world.weather_of(&world.erp, 0.0);
     let item = interlock.item("is gone from crm");
     let partners = world.partners();

@@ -7,7 +7,9 @@ use definitions::Synchronised;
 use intake::CanonicalEvent;
 use model::{ConnectionName, Problem, RunId, TransactionId, Value};
 use store::{Mutation, SyncedRow};
-use sync::{Agreement, Cause, Fields, Finding, Holding, Reading, Retired, Rule, Taken, Verdict, fields_of, object_of};
+use sync::{
+    Agreement, Cause, Creating, Fields, Finding, Holding, Reading, Retired, Rule, Taken, Verdict, fields_of, object_of,
+};
 use workflow::Position;
 
 use super::LaneTask;
@@ -63,7 +65,7 @@ impl LaneTask {
             return Err(problem.clone());
         }
         let known = round.loaded.matters.get(&pair).ok_or_else(unread)?.clone();
-        let mut agreed = self.agreements.swap_remove(&pair).ok_or_else(unread)?;
+        let mut agreed = self.agreements.remove(&pair).ok_or_else(unread)?;
         let matter = match known {
             Some(row) => row,
             None => matter::new(LaneId::of_matter(&pair.0, &pair.1).matter(), &pair.0, &pair.1, round.now),
@@ -126,9 +128,9 @@ impl LaneTask {
             return Err(problem.clone());
         }
         let row = round.loaded.matters.get(pair).cloned().flatten().ok_or_else(unread)?;
-        let mut agreed = self.agreements.swap_remove(pair).ok_or_else(unread)?;
+        let mut agreed = self.agreements.remove(pair).ok_or_else(unread)?;
         agreed.matter = row.id;
-        self.matters.entry(row.id).or_insert(row);
+        self.matters.insert_read(row.id, row);
         let before = agreed.agreement.clone();
         self.go_on(round, pair, &mut agreed, &synchronised, &before, Vec::new());
         self.agreements.insert(pair.clone(), agreed);
@@ -145,13 +147,21 @@ impl LaneTask {
         before: &Agreement,
         findings: Vec<Finding>,
     ) {
-        let object = object_of(&agreed.agreement.agreed);
-        agreed.agreement.stage = synchronised.stage_of(&object);
-        let matcher = &synchronised.matcher;
-        let matches = matcher.keys(&matcher.know(&object));
-        if matches != matcher.keys(&matcher.know(&object_of(&before.agreed))) {
-            let (object, key) = (Arc::clone(&pair.0), Arc::clone(&pair.1));
-            round.mutations.push(Mutation::PutMatchKeys { object, key, values: matches });
+        let changed = agreed.agreement.agreed != before.agreed;
+        if changed || synchronised.stage.is_some() {
+            agreed.agreement.stage = synchronised.stage_of(&object_of(&agreed.agreement.agreed));
+        }
+        if changed {
+            let object = object_of(&agreed.agreement.agreed);
+            if let (Some(title), Some(row)) = (synchronised.title_of(&object), self.matters.get_mut(&agreed.matter)) {
+                row.title = title;
+            }
+            let matcher = &synchronised.matcher;
+            let matches = matcher.keys(&matcher.know(&object));
+            if matches != matcher.keys(&matcher.know(&object_of(&before.agreed))) {
+                let (object, key) = (Arc::clone(&pair.0), Arc::clone(&pair.1));
+                round.mutations.push(Mutation::PutMatchKeys { object, key, values: matches });
+            }
         }
         let normal = normal(synchronised, &agreed.agreement);
         let loading = self.core.loading.is_loading(&pair.0);
@@ -162,12 +172,19 @@ impl LaneTask {
         if let (None, Some(side)) = (&agreed.stands, elsewhere.keys().next()) {
             agreed.stands = Some(format!("{ONLY_ELSEWHERE}{side}").into());
         }
-        let may_create =
-            |side: &ConnectionName| !loading && !asked.is_about(pair, side.as_str()) && !elsewhere.contains_key(side);
+        let creating = |side: &ConnectionName| {
+            if asked.is_about(pair, side.as_str()) || elsewhere.contains_key(side) {
+                Creating::Never
+            } else if loading {
+                Creating::Later
+            } else {
+                Creating::Now
+            }
+        };
         let may_write = |side: &ConnectionName, member: &Arc<str>| {
             referring.may_write(side, member) && elsewhere.get(side).is_none_or(|members| !members.contains(member))
         };
-        let plan = agreed.agreement.plan_creating(&synchronised.policy, &normal, may_create, may_write);
+        let plan = agreed.agreement.plan_creating(&synchronised.policy, &normal, creating, may_write);
         for (side, id) in &plan.checks {
             reread(round, synchronised, &self.core.release, side, id);
         }
@@ -186,7 +203,7 @@ impl LaneTask {
         for field in before.conflicts.keys().filter(|field| !agreed.agreement.conflicts.contains_key(*field)) {
             round.mutations.push(withdrawn(agreed.matter, &format!("{CONFLICT_PLACE}{field}")));
         }
-        self.mark(round, agreed, synchronised, &object);
+        self.mark(round, agreed, synchronised);
         round.touched_agreements.insert(pair.clone());
     }
 
@@ -324,7 +341,7 @@ impl LaneTask {
     }
 
     /// The matter says how it stands.
-    pub(super) fn mark(&mut self, round: &mut Round, agreed: &Agreed, synchronised: &Synchronised, object: &Value) {
+    pub(super) fn mark(&mut self, round: &mut Round, agreed: &Agreed, synchronised: &Synchronised) {
         let Some(row) = self.matters.get_mut(&agreed.matter) else { return };
         let sides = agreed.agreement.sides.values();
         let asked = |holding: &Holding| holding.retired == Some(Retired::Asked);
@@ -347,9 +364,6 @@ impl LaneTask {
         } else {
             agreed.stands.as_deref().unwrap_or("in agreement")
         };
-        if let Some(title) = synchronised.title_of(object) {
-            row.title = title;
-        }
         row.stage = stage.into();
         row.closed = matches!(stage, "in agreement" | "deleted") || stage.starts_with(ONLY_ELSEWHERE);
         row.updated_at = round.now;

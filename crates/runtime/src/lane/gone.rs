@@ -60,9 +60,9 @@ impl LaneTask {
             return Err(problem.clone());
         }
         let Some(row) = round.loaded.matters.get(&pair).ok_or_else(unread)?.clone() else { return Ok(()) };
-        let mut agreed = self.agreements.swap_remove(&pair).ok_or_else(unread)?;
+        let mut agreed = self.agreements.remove(&pair).ok_or_else(unread)?;
         agreed.matter = row.id;
-        self.matters.entry(row.id).or_insert(row);
+        self.matters.insert_read(row.id, row);
         let side = lost.gone.feed.connection.clone();
         if agreed.agreement.lost(&side, &lost.gone.record) {
             let what = match &lost.happened {
@@ -435,8 +435,7 @@ impl LaneTask {
 
     /// The state is stored and the matter says how it stands.
     fn stand(&mut self, round: &mut Round, pair: &Pair, agreed: &Agreed, synchronised: &Synchronised) {
-        let object = sync::object_of(&agreed.agreement.agreed);
-        self.mark(round, agreed, synchronised, &object);
+        self.mark(round, agreed, synchronised);
         round.touched_agreements.insert(pair.clone());
     }
 }

@@ -215,7 +215,7 @@ impl LaneTask {
                     Ok(Some(run)) => {
                         self.parents(&run.key, &mut needs.runs);
                         if let Some(matter) = matter {
-                            self.matters.entry(matter.id).or_insert(matter);
+                            self.matters.insert_read(matter.id, matter);
                         }
                         self.runs.insert(id, run);
                     }
@@ -243,7 +243,7 @@ impl LaneTask {
         }
         for matter in found.matters_by_id {
             let id = matter.id;
-            self.matters.entry(id).or_insert(matter);
+            self.matters.insert_read(id, matter);
             // What concerns the matter of such an object concerns the object.
             needs.agreements.extend(self.pair_of(id));
         }
@@ -311,7 +311,7 @@ impl LaneTask {
         };
         match agreed {
             Ok(agreed) => {
-                self.agreements.entry(pair).or_insert(agreed);
+                self.agreements.insert_read(pair, agreed);
             }
             Err(problem) => {
                 round.loaded.damaged.insert(pair, problem);

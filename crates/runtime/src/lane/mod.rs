@@ -27,7 +27,6 @@ use std::sync::Arc;
 
 use definitions::Function;
 use dispatch::Dispatcher;
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use model::{ConnectionName, IntentId, RunId, TransactionId, Value};
 use store::{IntentRow, TransactionRow};
@@ -36,6 +35,7 @@ use tokio::task::AbortHandle;
 use workflow::{Parts, Position, RunState};
 
 use crate::core::Core;
+use crate::kept::Kept;
 use crate::lane_id::LaneId;
 use crate::once::BusinessKey;
 use crate::work::{Pinned, Work};
@@ -51,8 +51,8 @@ pub(crate) use unreadable::LINKED;
 
 /// How many things one round takes on.
 const ROUND_MAX: usize = 256;
-/// How many runs and matters a task keeps in memory between rounds, about: those that came last.
-const RUNS_KEPT: usize = 1_024;
+/// So many to twice as many runs, matters and objects each a task keeps in memory between rounds: those that were used last.
+const RUNS_KEPT: usize = 640;
 
 /// A run in memory.
 pub(crate) struct Run {
@@ -98,10 +98,10 @@ impl Held {
 pub(crate) struct LaneTask {
     core: Arc<Core>,
     dispatchers: HashMap<ConnectionName, Dispatcher>,
-    runs: IndexMap<RunId, Run, foldhash::fast::RandomState>,
-    matters: IndexMap<TransactionId, TransactionRow, foldhash::fast::RandomState>,
+    runs: Kept<RunId, Run>,
+    matters: Kept<TransactionId, TransactionRow>,
     /// The objects that systems are kept in agreement about.
-    agreements: IndexMap<agreement::Pair, agreement::Agreed, foldhash::fast::RandomState>,
+    agreements: Kept<agreement::Pair, agreement::Agreed>,
     intents: HashMap<IntentId, Held, foldhash::fast::RandomState>,
     /// The intents by the waiting point that they answer.
     waiting: HashMap<(RunId, u32), IntentId, foldhash::fast::RandomState>,
@@ -116,9 +116,9 @@ impl LaneTask {
         Self {
             core,
             dispatchers,
-            runs: IndexMap::default(),
-            matters: IndexMap::default(),
-            agreements: IndexMap::default(),
+            runs: Kept::default(),
+            matters: Kept::default(),
+            agreements: Kept::default(),
             intents: HashMap::default(),
             waiting: HashMap::default(),
             performing: HashMap::default(),
@@ -265,15 +265,8 @@ impl LaneTask {
 
     /// Forgets what has not been used for a while.
     fn evict(&mut self) {
-        const MORE: usize = RUNS_KEPT / 4;
-        if self.runs.len() > RUNS_KEPT + MORE {
-            self.runs.drain(..self.runs.len() - RUNS_KEPT);
-        }
-        if self.matters.len() > RUNS_KEPT + MORE {
-            self.matters.drain(..self.matters.len() - RUNS_KEPT);
-        }
-        if self.agreements.len() > RUNS_KEPT + MORE {
-            self.agreements.drain(..self.agreements.len() - RUNS_KEPT);
-        }
+        self.runs.age(RUNS_KEPT);
+        self.matters.age(RUNS_KEPT);
+        self.agreements.age(RUNS_KEPT);
     }
 }

@@ -241,7 +241,7 @@ impl LaneTask {
         self.step(round, id, Input::End { reason: Value::from("restarted") })?;
         // Its key is for the new one.
         round.touched.shift_remove(&id);
-        self.runs.swap_remove(&id);
+        self.runs.remove(&id);
         round.mutations.push(Mutation::RemoveRun(id));
         if let Some(row) = self.matters.get_mut(&matter) {
             row.closed = false;

@@ -235,14 +235,14 @@ impl LaneTask {
                 tracing::error!(code = problem.code, %problem, "a round was refused by the store");
             }
             for id in &round.touched {
-                self.runs.swap_remove(id);
+                self.runs.remove(id);
             }
             for pair in &round.touched_agreements {
-                self.agreements.swap_remove(pair);
+                self.agreements.remove(pair);
             }
             for id in &round.marked {
                 // Its item is still open.
-                if let Some(matter) = self.matters.swap_remove(id).filter(|matter| &*matter.object == RECORD) {
+                if let Some(matter) = self.matters.remove(id).filter(|matter| &*matter.object == RECORD) {
                     self.core.unreadable().insert(matter.key);
                 }
             }
@@ -336,7 +336,7 @@ impl LaneTask {
         self.look_up(again);
         for id in &round.touched {
             if self.runs.get(id).is_some_and(|run| run.state.status().is_over()) {
-                self.runs.swap_remove(id);
+                self.runs.remove(id);
             }
         }
         self.evict();

@@ -121,7 +121,7 @@ impl LaneTask {
         let row = self.matters.get(&matter)?;
         let pair: Pair = (Arc::clone(&row.object), Arc::clone(&row.key));
         let synchronised = self.core.release.synchronised.get(&*pair.0).cloned()?;
-        let mut agreed = self.agreements.swap_remove(&pair)?;
+        let mut agreed = self.agreements.remove(&pair)?;
         agreed.matter = matter;
         Some((pair, agreed, synchronised))
     }

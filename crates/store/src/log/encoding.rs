@@ -4,6 +4,7 @@
 //! Numbers are written in groups of seven bits, instants as microseconds, values as JSON text, enumerations by the code they
 //! have in the tables.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -27,29 +28,61 @@ pub(crate) struct Unreadable(pub(crate) String);
 #[derive(Debug)]
 pub(crate) struct Encoded {
     /// Its mutations, one after the other.
-    pub(crate) bytes: Vec<u8>,
-    /// How many bytes each of them takes.
-    pub(crate) sizes: Vec<usize>,
+    bytes: Vec<u8>,
+    /// How many bytes each of them takes, and where the text of its JSON stands, or of the last one of several.
+    places: Vec<(usize, Range<usize>)>,
+}
+
+/// A mutation in the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Logged<'a> {
+    /// How many bytes it takes.
+    pub(crate) size: usize,
+    /// The text of its JSON, or of the last one of several.
+    pub(crate) text: &'a str,
+}
+
+impl Encoded {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What there is to know of each mutation.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Logged<'_>> {
+        self.places.iter().map(|(size, text)| {
+            // It was written from a text.
+            let text = self.bytes.get(text.clone()).and_then(|text| std::str::from_utf8(text).ok());
+            Logged { size: *size, text: text.unwrap_or_default() }
+        })
+    }
+}
+
+/// Where mutations are written to.
+#[derive(Debug, Default)]
+struct Out {
+    bytes: Vec<u8>,
+    /// Where the last JSON stands.
+    text: Range<usize>,
 }
 
 pub(crate) fn encode(batch: &[Mutation]) -> Encoded {
-    let mut encoded = Encoded { bytes: Vec::with_capacity(batch.len() * 128), sizes: Vec::with_capacity(batch.len()) };
+    let mut out = Out { bytes: Vec::with_capacity(batch.len() * 128), text: 0..0 };
+    let mut places = Vec::with_capacity(batch.len());
     for mutation in batch {
-        let begin = encoded.bytes.len();
-        mutation.write(&mut encoded.bytes);
-        encoded.sizes.push(encoded.bytes.len() - begin);
+        let begin = out.bytes.len();
+        out.text = 0..0;
+        mutation.write(&mut out);
+        places.push((out.bytes.len() - begin, out.text.clone()));
     }
-    encoded
+    Encoded { bytes: out.bytes, places }
 }
 
-/// All mutations of a record, each with the number of its bytes.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(Mutation, usize)>, Unreadable> {
+/// All mutations of a record.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Mutation>, Unreadable> {
     let mut left = Bytes(bytes);
     let mut list = Vec::new();
     while !left.0.is_empty() {
-        let before = left.0.len();
-        let mutation = Mutation::read(&mut left)?;
-        list.push((mutation, before - left.0.len()));
+        list.push(Mutation::read(&mut left)?);
     }
     Ok(list)
 }
@@ -71,13 +104,13 @@ impl<'a> Bytes<'a> {
 }
 
 trait Stored: Sized {
-    fn write(&self, out: &mut Vec<u8>);
+    fn write(&self, out: &mut Out);
     fn read(from: &mut Bytes<'_>) -> Result<Self, Unreadable>;
 }
 
 impl Stored for u8 {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.push(*self);
+    fn write(&self, out: &mut Out) {
+        out.bytes.push(*self);
     }
 
     fn read(from: &mut Bytes<'_>) -> Result<Self, Unreadable> {
@@ -86,13 +119,13 @@ impl Stored for u8 {
 }
 
 impl Stored for u64 {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Out) {
         let mut left = *self;
         while left >= 0x80 {
-            out.push((left & 0x7f) as u8 | 0x80);
+            out.bytes.push((left & 0x7f) as u8 | 0x80);
             left >>= 7;
         }
-        out.push(left as u8);
+        out.bytes.push(left as u8);
     }
 
     fn read(from: &mut Bytes<'_>) -> Result<Self, Unreadable> {
@@ -109,7 +142,7 @@ impl Stored for u64 {
 }
 
 impl Stored for u32 {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Out) {
         u64::from(*self).write(out);
     }
 
@@ -119,8 +152,8 @@ impl Stored for u32 {
 }
 
 impl Stored for bool {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(*self));
+    fn write(&self, out: &mut Out) {
+        out.bytes.push(u8::from(*self));
     }
 
     fn read(from: &mut Bytes<'_>) -> Result<Self, Unreadable> {
@@ -128,9 +161,9 @@ impl Stored for bool {
     }
 }
 
-fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+fn write_bytes(bytes: &[u8], out: &mut Out) {
     (bytes.len() as u64).write(out);
-    out.extend_from_slice(bytes);
+    out.bytes.extend_from_slice(bytes);
 }
 
 fn read_bytes<'a>(from: &mut Bytes<'a>) -> Result<&'a [u8], Unreadable> {
@@ -139,7 +172,7 @@ fn read_bytes<'a>(from: &mut Bytes<'a>) -> Result<&'a [u8], Unreadable> {
 }
 
 impl Stored for Vec<u8> {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Out) {
         write_bytes(self, out);
     }
 
@@ -149,7 +182,7 @@ impl Stored for Vec<u8> {
 }
 
 impl Stored for Arc<str> {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Out) {
         write_bytes(self.as_bytes(), out);
     }
 
@@ -159,8 +192,11 @@ impl Stored for Arc<str> {
 }
 
 impl Stored for Value {
-    fn write(&self, out: &mut Vec<u8>) {
-        write_bytes(json::to_string(self).as_bytes(), out);
+    fn write(&self, out: &mut Out) {
+        let text = json::to_string(self);
+        write_bytes(text.as_bytes(), out);
+        let end = out.bytes.len();
+        out.text = end - text.len()..end;
     }
 
     fn read(from: &mut Bytes<'_>) -> Result<Self, Unreadable> {
@@ -169,8 +205,8 @@ impl Stored for Value {
 }
 
 impl Stored for Timestamp {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.as_microsecond().to_le_bytes());
+    fn write(&self, out: &mut Out) {
+        out.bytes.extend_from_slice(&self.as_microsecond().to_le_bytes());
     }
 
     fn read(from: &mut Bytes<'_>) -> Result<Self, Unreadable> {
@@ -179,7 +215,7 @@ impl Stored for Timestamp {
 }
 
 impl Stored for Money {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Out) {
         write_bytes(self.amount.to_string().as_bytes(), out);
         write_bytes(self.currency.as_str().as_bytes(), out);
     }
@@ -195,7 +231,7 @@ impl Stored for Money {
 }
 
 impl<T: Stored> Stored for Option<T> {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Out) {
         self.is_some().write(out);
         if let Some(value) = self {
             value.write(out);
@@ -208,7 +244,7 @@ impl<T: Stored> Stored for Option<T> {
 }
 
 impl<A: Stored, B: Stored> Stored for (A, B) {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Out) {
         self.0.write(out);
         self.1.write(out);
     }
@@ -221,7 +257,7 @@ impl<A: Stored, B: Stored> Stored for (A, B) {
 macro_rules! lists {
     ($($item:ty),*) => {$(
         impl Stored for Vec<$item> {
-            fn write(&self, out: &mut Vec<u8>) {
+            fn write(&self, out: &mut Out) {
                 (self.len() as u64).write(out);
                 self.iter().for_each(|item| item.write(out));
             }
@@ -237,8 +273,8 @@ macro_rules! lists {
 macro_rules! ids {
     ($($id:ty),*) => {$(
         impl Stored for $id {
-            fn write(&self, out: &mut Vec<u8>) {
-                out.extend_from_slice(self.uuid().as_bytes());
+            fn write(&self, out: &mut Out) {
+                out.bytes.extend_from_slice(self.uuid().as_bytes());
             }
 
             fn read(from: &mut Bytes<'_>) -> Result<Self, Unreadable> {
@@ -251,7 +287,7 @@ macro_rules! ids {
 macro_rules! enumerations {
     ($($kind:ty),*) => {$(
         impl Stored for $kind {
-            fn write(&self, out: &mut Vec<u8>) {
+            fn write(&self, out: &mut Out) {
                 self.code().unsigned_abs().write(out);
             }
 
@@ -266,7 +302,7 @@ macro_rules! enumerations {
 macro_rules! rows {
     ($($row:ident { $($field:ident),* })*) => {$(
         impl Stored for $row {
-            fn write(&self, out: &mut Vec<u8>) {
+            fn write(&self, out: &mut Out) {
                 $(self.$field.write(out);)*
             }
 
@@ -281,14 +317,14 @@ macro_rules! rows {
 macro_rules! mutations {
     (rows { $($row_tag:literal $row:ident,)* } fields { $($tag:literal $name:ident { $($field:ident),* },)* }) => {
         impl Stored for Mutation {
-            fn write(&self, out: &mut Vec<u8>) {
+            fn write(&self, out: &mut Out) {
                 match self {
                     $(Self::$row(row) => {
-                        out.push($row_tag);
+                        out.bytes.push($row_tag);
                         row.write(out);
                     })*
                     $(Self::$name { $($field),* } => {
-                        out.push($tag);
+                        out.bytes.push($tag);
                         $($field.write(out);)*
                     })*
                 }
@@ -362,7 +398,7 @@ mod tests {
 
     /// What is kept is exact to the microsecond; a mutation that was kept once does not change any more.
     fn once(mutation: &Mutation) -> Mutation {
-        decode(&encode(std::slice::from_ref(mutation)).bytes).expect("a mutation").remove(0).0
+        decode(encode(std::slice::from_ref(mutation)).bytes()).expect("a mutation").remove(0)
     }
 
     proptest! {
@@ -372,9 +408,8 @@ mod tests {
         fn what_was_written_is_read_back(batch in prop::collection::vec(arbitrary::mutation(), 0..5)) {
             let batch: Vec<Mutation> = batch.iter().map(once).collect();
             let encoded = encode(&batch);
-            let (read, sizes): (Vec<Mutation>, Vec<usize>) = decode(&encoded.bytes).expect("mutations").into_iter().unzip();
-            prop_assert_eq!(read, batch);
-            prop_assert_eq!(sizes, encoded.sizes);
+            prop_assert_eq!(&decode(encoded.bytes()).expect("mutations"), &batch);
+            prop_assert_eq!(encoded.each().map(|logged| logged.size).sum::<usize>(), encoded.bytes().len());
         }
 
         #[test]

@@ -19,7 +19,7 @@ pub(crate) fn replay(
     database: &Path,
     store: Uuid,
     last: u64,
-    mut take: impl FnMut(u64, Vec<(Mutation, usize)>) -> Result<(), StoreError>,
+    mut take: impl FnMut(u64, Vec<Mutation>) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
     let mut last = last;
     for (_, path) in files(database).map_err(|error| io_error(database, &error))? {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use model::{EventId, IntentId, RunId, TransactionId, WorkItemId};
 
+use super::packed::Packed;
 use super::table::{Row, Table};
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, RunRow, SyncedRow, TransactionRow,
@@ -23,7 +24,7 @@ macro_rules! layer {
         pub(crate) struct Layer {
             $($(#[$doc])* pub(crate) $table: Table<$key, $row>,)*
             /// Lines of timelines, in their order, with what they take.
-            pub(crate) journal: Vec<(JournalRow, usize)>,
+            pub(crate) journal: Vec<(Packed<JournalRow>, usize)>,
             journal_bytes: usize,
             /// Runs that began in this generation. What belongs to a run is written with its row or later, so the database knows nothing
             /// of them.
@@ -48,23 +49,23 @@ layer! {
     /// Without their parts.
     runs: RunId => RunRow,
     parts: (RunId, u32) => Part,
-    intents: IntentId => IntentRow,
+    intents: IntentId => Packed<IntentRow>,
     transactions: TransactionId => TransactionRow,
     /// By object, key and connection: the record's id.
     references: (Text, Text, Text) => RecordId,
     work_items: WorkItemId => WorkItemRow,
-    events: (EventId, Bytes) => EventRow,
+    events: (EventId, Bytes) => Packed<EventRow>,
     /// By run, position and correlation.
     listeners: (RunId, Bytes, Bytes) => Listening,
     heard: (RunId, EventId) => Heard,
     /// By connection and feed.
     feed_positions: (Text, Text) => FeedPositionRow,
     /// By connection and id.
-    inbox: (Text, Text) => InboxRow,
+    inbox: (Text, Text) => Packed<InboxRow>,
     /// By connection, kind of record and id: the version.
     record_versions: (Text, Text, Text) => Version,
     /// By object and key.
-    synced: (Text, Text) => SyncedRow,
+    synced: (Text, Text) => Packed<SyncedRow>,
     /// By object, value and key.
     match_keys: (Text, Text, Text) => Recognised,
     /// By run and position.
@@ -115,29 +116,31 @@ macro_rules! places {
 places! {
     RunRow, RunId, (Text, Text): |self, _key| Some((self.workflow.clone(), self.key.clone()));
     Part, (RunId, u32), (): |self, _key| None;
-    IntentRow, IntentId, (Text, Text, Text): |self, _key| {
+    Packed<IntentRow>, IntentId, (Text, Text, Text): |self, _key| {
         self.business_key.clone().map(|key| (self.connection.clone(), self.function.clone(), key))
     };
     TransactionRow, TransactionId, (Text, Text): |self, _key| Some((self.object.clone(), self.key.clone()));
     RecordId, (Text, Text, Text), (Text, Text, Text): |self, key| Some((key.2.clone(), self.0.clone(), key.0.clone()));
     WorkItemRow, WorkItemId, TransactionId: |self, _key| Some(self.transaction);
-    EventRow, (EventId, Bytes), Bytes: |self, key| Some(key.1.clone());
+    Packed<EventRow>, (EventId, Bytes), Bytes: |self, key| Some(key.1.clone());
     Listening, (RunId, Bytes, Bytes), Bytes: |self, key| Some(key.2.clone());
     Heard, (RunId, EventId), (): |self, _key| None;
     FeedPositionRow, (Text, Text), (): |self, _key| None;
-    InboxRow, (Text, Text), (): |self, _key| None;
+    Packed<InboxRow>, (Text, Text), (): |self, _key| None;
     Version, (Text, Text, Text), (): |self, _key| None;
-    SyncedRow, (Text, Text), (): |self, _key| None;
+    Packed<SyncedRow>, (Text, Text), (): |self, _key| None;
     Recognised, (Text, Text, Text), (Text, Text): |self, key| Some((key.0.clone(), key.2.clone()));
     Due, (RunId, Bytes), Timestamp: |self, _key| Some(self.0);
     CachedAnswer, (Text, Text), (): |self, _key| None;
     DefinitionText, Text, (): |self, _key| None;
 }
 
+/// What a line of a timeline takes besides its content.
+const LINE_BYTES: usize = 200;
+
 impl Layer {
-    pub(crate) fn append_journal(&mut self, row: JournalRow, bytes: usize) {
-        // A line is kept as it came: its texts and its detail are about three times what they take as bytes.
-        self.journal_bytes += 3 * bytes + size_of::<JournalRow>();
+    pub(crate) fn append_journal(&mut self, row: Packed<JournalRow>, bytes: usize) {
+        self.journal_bytes += bytes + LINE_BYTES;
         self.journal.push((row, bytes));
     }
 

@@ -11,8 +11,10 @@ use uuid::Uuid;
 use super::layer::{
     Bytes, DefinitionText, Due, Heard, Layer, Layers, Listening, Part, Recognised, RecordId, Text, Version,
 };
+use super::packed::Packed;
 use super::table::{Row, Table};
 use crate::StoreError;
+use crate::log::Logged;
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, Mutation, RunRow, SyncedRow,
     TransactionRow, WorkItemRow, WorkItemStatus,
@@ -50,11 +52,12 @@ impl<'a> Resolver<'a> {
         Layers::new(&self.group, self.below)
     }
 
-    /// Works one in; `bytes` is what it takes in the log.
+    /// Works one in, as it stands in the log.
     ///
     /// # Errors
     /// When it is refused, or the tables cannot be read. What was worked in before it of the same batch has to be given up then.
-    pub(crate) fn apply(&mut self, mutation: &Mutation, bytes: usize) -> Result<(), StoreError> {
+    pub(crate) fn apply(&mut self, mutation: &Mutation, logged: Logged<'_>) -> Result<(), StoreError> {
+        let Logged { size: bytes, text } = logged;
         match mutation {
             Mutation::PutRun(row) => self.put_run(row, bytes)?,
             Mutation::RemoveRun(id) => {
@@ -62,10 +65,11 @@ impl<'a> Resolver<'a> {
                 self.remove_of_run(*id, |layer| &mut layer.runs, *id);
             }
             Mutation::ForgetRun(id) => self.forget_run(*id)?,
-            Mutation::PutIntent(row) => self.put_intent(row, bytes)?,
+            Mutation::PutIntent(row) => self.put_intent(row, logged)?,
             Mutation::RemoveIntent(id) => self.group.intents.set(*id, None, 0),
             Mutation::AppendJournal(row) => {
-                self.group.append_journal(JournalRow { at: to_microseconds(row.at), ..row.clone() }, bytes);
+                let row = JournalRow { at: to_microseconds(row.at), ..row.clone() };
+                self.group.append_journal(Packed::new(row, text), bytes);
             }
             Mutation::PutTransaction(row) => self.put_transaction(row, bytes)?,
             Mutation::PutReference(row) => {
@@ -87,7 +91,7 @@ impl<'a> Resolver<'a> {
                     self.group.work_items.set(item.id, Some(item), bytes);
                 }
             }
-            Mutation::AppendEvent(row) => self.append_event(row, bytes)?,
+            Mutation::AppendEvent(row) => self.append_event(row, logged)?,
             Mutation::RemoveEvent { correlation, id } => {
                 self.group.events.set((*id, correlation.clone()), None, bytes);
             }
@@ -107,7 +111,7 @@ impl<'a> Resolver<'a> {
                 let key = (row.connection.clone(), row.id.clone());
                 if !self.is_there(|layer| &layer.inbox, &key, |tables| tables.has_inbox(&key.0, &key.1))? {
                     let row = InboxRow { at: to_microseconds(row.at), ..row.clone() };
-                    self.group.inbox.set(key, Some(row), bytes);
+                    self.group.inbox.set(key, Some(Packed::new(row, text)), bytes);
                 }
             }
             Mutation::RemoveInbox { connection, id } => {
@@ -120,7 +124,7 @@ impl<'a> Resolver<'a> {
             Mutation::PutSynced(row) => {
                 let key = (row.object.clone(), row.key.clone());
                 let row = SyncedRow { updated_at: to_microseconds(row.updated_at), ..row.clone() };
-                self.group.synced.set(key, Some(row), bytes);
+                self.group.synced.set(key, Some(Packed::new(row, text)), bytes);
             }
             Mutation::PutMatchKeys { object, key, values } => self.put_match_keys(object, key, values, bytes)?,
             Mutation::PutTimer(row) => {
@@ -272,7 +276,7 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    fn put_intent(&mut self, row: &IntentRow, bytes: usize) -> Result<(), StoreError> {
+    fn put_intent(&mut self, row: &IntentRow, logged: Logged<'_>) -> Result<(), StoreError> {
         let layers = self.layers();
         if let (Some(key), None | Some(None)) = (&row.business_key, layers.held(|layer| &layer.intents, &row.id)) {
             let place = (row.connection.clone(), row.function.clone(), key.clone());
@@ -284,7 +288,7 @@ impl<'a> Resolver<'a> {
             }
         }
         let row = IntentRow { created_at: to_microseconds(row.created_at), ..row.clone() };
-        self.group.intents.set(row.id, Some(row), bytes);
+        self.group.intents.set(row.id, Some(Packed::new(row, logged.text)), logged.size);
         Ok(())
     }
 
@@ -321,10 +325,11 @@ impl<'a> Resolver<'a> {
         Ok(items)
     }
 
-    fn append_event(&mut self, row: &EventRow, bytes: usize) -> Result<(), StoreError> {
+    fn append_event(&mut self, row: &EventRow, logged: Logged<'_>) -> Result<(), StoreError> {
         let key = (row.id, row.correlation.clone());
         if !self.is_there(|layer| &layer.events, &key, |tables| tables.has_event(row.id, &row.correlation))? {
-            self.group.events.set(key, Some(EventRow { at: to_microseconds(row.at), ..row.clone() }), bytes);
+            let row = EventRow { at: to_microseconds(row.at), ..row.clone() };
+            self.group.events.set(key, Some(Packed::new(row, logged.text)), logged.size);
         }
         Ok(())
     }

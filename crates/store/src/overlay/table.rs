@@ -20,17 +20,57 @@ pub(crate) struct Held<V> {
     bytes: usize,
 }
 
+/// The keys of the rows at one place. At most places there is one.
+#[derive(Debug)]
+enum Keys<K> {
+    One(K),
+    Many(BTreeSet<K>),
+}
+
+impl<K: Ord + Clone> Keys<K> {
+    fn add(&mut self, key: K) {
+        match self {
+            Self::One(only) if *only == key => {}
+            Self::One(only) => *self = Self::Many(BTreeSet::from([only.clone(), key])),
+            Self::Many(keys) => {
+                keys.insert(key);
+            }
+        }
+    }
+
+    /// Gives whether none is left.
+    fn remove(&mut self, key: &K) -> bool {
+        match self {
+            Self::One(only) => only == key,
+            Self::Many(keys) => {
+                keys.remove(key);
+                keys.is_empty()
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &K> {
+        let (one, many) = match self {
+            Self::One(only) => (Some(only), None),
+            Self::Many(keys) => (None, Some(keys)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+}
+
 /// Rows that were written or removed and are not in the database yet.
 #[derive(Debug)]
 pub(crate) struct Table<K, V: Row<K>> {
     rows: BTreeMap<K, Held<V>>,
-    places: BTreeMap<V::Place, BTreeSet<K>>,
+    places: BTreeMap<V::Place, Keys<K>>,
+    /// How many of the rows are removed.
+    removed: usize,
     bytes: usize,
 }
 
 impl<K, V: Row<K>> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), places: BTreeMap::new(), bytes: 0 }
+        Self { rows: BTreeMap::new(), places: BTreeMap::new(), removed: 0, bytes: 0 }
     }
 }
 
@@ -42,12 +82,19 @@ impl<K: Ord + Clone + 'static, V: Row<K>> Table<K, V> {
     pub(crate) fn set(&mut self, key: K, row: Option<V>, bytes: usize) {
         let place = row.as_ref().and_then(|row| row.place(&key));
         if let Some(place) = &place {
-            self.places.entry(place.clone()).or_default().insert(key.clone());
+            match self.places.get_mut(place) {
+                Some(keys) => keys.add(key.clone()),
+                None => {
+                    self.places.insert(place.clone(), Keys::One(key.clone()));
+                }
+            }
         }
         let bytes = bytes + ROW_BYTES;
         self.bytes += bytes;
+        self.removed += usize::from(row.is_none());
         let Some(before) = self.rows.insert(key.clone(), Held { row, bytes }) else { return };
         self.bytes -= before.bytes;
+        self.removed -= usize::from(before.row.is_none());
         let left = before.row.and_then(|row| row.place(&key)).filter(|left| Some(left) != place.as_ref());
         self.leave(&key, left);
     }
@@ -56,17 +103,15 @@ impl<K: Ord + Clone + 'static, V: Row<K>> Table<K, V> {
     pub(crate) fn erase(&mut self, key: &K) {
         let Some(before) = self.rows.remove(key) else { return };
         self.bytes -= before.bytes;
+        self.removed -= usize::from(before.row.is_none());
         let left = before.row.and_then(|row| row.place(key));
         self.leave(key, left);
     }
 
     fn leave(&mut self, key: &K, place: Option<V::Place>) {
         let Some(place) = place else { return };
-        if let Some(keys) = self.places.get_mut(&place) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.places.remove(&place);
-            }
+        if self.places.get_mut(&place).is_some_and(|keys| keys.remove(key)) {
+            self.places.remove(&place);
         }
     }
 
@@ -77,12 +122,12 @@ impl<K: Ord + Clone + 'static, V: Row<K>> Table<K, V> {
 
     /// Keys of the rows that stand at a place.
     pub(crate) fn at(&self, place: &V::Place) -> impl Iterator<Item = &K> {
-        self.places.get(place).into_iter().flatten()
+        self.places.get(place).into_iter().flat_map(Keys::iter)
     }
 
     /// Keys of the rows that stand at places up to this one, in their order.
     pub(crate) fn up_to(&self, place: &V::Place) -> impl Iterator<Item = &K> {
-        self.places.range(..=place).flat_map(|(_, keys)| keys)
+        self.places.range(..=place).flat_map(|(_, keys)| keys.iter())
     }
 
     /// Keys that are written or removed, from this one on.
@@ -93,6 +138,13 @@ impl<K: Ord + Clone + 'static, V: Row<K>> Table<K, V> {
     /// All rows, in the order of their keys.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&K, Option<&V>)> {
         self.rows.iter().map(|(key, held)| (key, held.row.as_ref()))
+    }
+
+    /// Keys of the rows that are removed, in their order.
+    pub(crate) fn removed(&self) -> impl Iterator<Item = &K> {
+        // Of most tables nothing is removed, and who asks may ask often.
+        let some = (self.removed > 0).then_some(&self.rows);
+        some.into_iter().flatten().filter(|(_, held)| held.row.is_none()).map(|(key, _)| key)
     }
 
     /// All rows with what they take, which [`Self::set`] takes.

@@ -263,7 +263,7 @@ pub(super) fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::R
              on conflict (connection, record, id) do update set version = ?4",
             params![row.connection, row.record, row.id, row.version],
         ),
-        Mutation::PutSynced(row) => super::write::put_synced(connection, row),
+        Mutation::PutSynced(row) => super::write::put_synced(connection, row, &json::to_string(&row.state)),
         Mutation::PutMatchKeys { object, key, values } => {
             execute(connection, "delete from match_keys where object = ?1 and key = ?2", params![object, key])?;
             values.iter().try_for_each(|value| {

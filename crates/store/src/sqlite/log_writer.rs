@@ -23,7 +23,7 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 
 /// A generation goes to the tables when it takes so much memory, when so much was logged since it began, or when it is so old.
 /// The older it gets, the more rows are written over and removed in memory; but the more has to be read back after a crash.
-const GENERATION_BYTES: usize = 4 << 20;
+const GENERATION_BYTES: usize = 8 << 20;
 const GENERATION_LOG_BYTES: usize = 32 << 20;
 const GENERATION_AGE: Duration = Duration::from_secs(1);
 /// What the next one may take while the one before is still being written to the tables; then batches wait.
@@ -74,7 +74,7 @@ impl LogWriter {
                 match next {
                     Message::Batch(waiting) => {
                         mutations += waiting.batch.len();
-                        bytes += waiting.encoded.bytes.len();
+                        bytes += waiting.encoded.bytes().len();
                         group.push(waiting);
                     }
                     Message::Settle(asked) => state.asked.push(asked),
@@ -183,7 +183,7 @@ impl LogWriter {
     fn append(&mut self, group: &[Waiting], state: &mut State) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let (layer, results) = self.resolve(group);
         let accepted = group.iter().zip(&results).filter(|(_, result)| result.is_ok());
-        let bytes: Vec<&[u8]> = accepted.map(|(waiting, _)| &*waiting.encoded.bytes).collect();
+        let bytes: Vec<&[u8]> = accepted.map(|(waiting, _)| waiting.encoded.bytes()).collect();
         if bytes.iter().any(|bytes| !bytes.is_empty()) {
             state.logged += self.log.append(&bytes)?;
             state.began.get_or_insert_with(Instant::now);
@@ -201,8 +201,8 @@ impl LogWriter {
         'anew: loop {
             let mut resolver = Resolver::new(&below, Tables::new(&self.reader, &self.file));
             for (waiting, result) in group.iter().zip(&mut results).filter(|(_, result)| result.is_ok()) {
-                for (mutation, bytes) in waiting.batch.iter().zip(&waiting.encoded.sizes) {
-                    if let Err(error) = resolver.apply(mutation, *bytes) {
+                for (mutation, logged) in waiting.batch.iter().zip(waiting.encoded.each()) {
+                    if let Err(error) = resolver.apply(mutation, logged) {
                         *result = Err(error);
                         continue 'anew;
                     }
@@ -291,6 +291,8 @@ impl State {
                 self.trouble.refused(error);
             }
         }
+        // Before the answer: what the batch holds is let go of by who handed it over, and not by this thread.
+        drop(batch.batch);
         // A caller that went away does not need its answer.
         let _ = batch.answer.send(result);
     }

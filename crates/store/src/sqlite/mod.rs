@@ -18,6 +18,7 @@ mod read;
 mod schema;
 mod table_writer;
 mod tables;
+mod together;
 mod trouble;
 mod write;
 #[cfg(test)]
@@ -57,9 +58,16 @@ enum Message {
 }
 
 struct Waiting {
-    batch: Vec<Mutation>,
+    batch: Arc<Vec<Mutation>>,
     encoded: Encoded,
     answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl Waiting {
+    fn new(batch: Arc<Vec<Mutation>>, answer: oneshot::Sender<Result<(), StoreError>>) -> Self {
+        let encoded = encode(&batch);
+        Self { batch, encoded, answer }
+    }
 }
 
 /// Who waits for the tables.
@@ -127,12 +135,12 @@ impl SqliteStore {
         Ok(Self { file, name, messages, thread: Some(thread), overlay, readers, _lock: lock })
     }
 
-    fn hand_over(&self, batch: Vec<Mutation>) -> Committed {
+    fn hand_over(&self, batch: Arc<Vec<Mutation>>) -> Committed {
         let (answer, receiver) = oneshot::channel();
-        // By the caller, of whom there are many.
-        let encoded = encode(&batch);
+        // Encoded by the caller, of whom there are many.
+        let waiting = Waiting::new(batch, answer);
         // A writer that is gone drops the answer's sender, which the caller sees as a closed store.
-        let _ = self.messages.send(Message::Batch(Waiting { batch, encoded, answer }));
+        let _ = self.messages.send(Message::Batch(waiting));
         Committed(receiver)
     }
 

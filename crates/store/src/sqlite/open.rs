@@ -22,6 +22,11 @@ const STATEMENTS_KEPT: usize = 64;
 /// Pages in the log before they are moved into the database: 64 MB. A page that changes often meanwhile is moved once.
 const CHECKPOINT_PAGES: i64 = 16_000;
 
+/// What SQLite keeps of the tables in memory, in KB: for who writes them, and for each who reads. A reader's is worth nothing as soon as
+/// something is written, which is all the time.
+const WRITER_CACHE_KB: i64 = 8_192;
+const READER_CACHE_KB: i64 = 512;
+
 /// Statements keep the plan they were compiled with; otherwise some would be compiled again for each new value that is bound.
 fn keep_plans(connection: &Connection, name: &str) -> Result<(), StoreError> {
     connection
@@ -60,7 +65,7 @@ pub(super) fn writer(file: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
-    connection.pragma_update(None, "cache_size", -32_768).map_err(failed)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KB).map_err(failed)?;
     check_durability(&connection, &name)?;
     migrate(&mut connection, &name)?;
     Ok(connection)
@@ -72,8 +77,10 @@ pub(super) fn reader(file: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(file, flags)
         .map_err(|error| StoreError::Open { file: name.clone(), cause: error.to_string() })?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    connection.busy_timeout(Duration::from_secs(5)).map_err(|error| database_error(&name, &error))?;
+    let failed = |error: rusqlite::Error| database_error(&name, &error);
+    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     keep_plans(&connection, &name)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KB).map_err(failed)?;
     Ok(connection)
 }
 
@@ -93,7 +100,8 @@ pub(super) fn take_in_log(connection: &mut Connection, file: &Path) -> Result<(U
     let last = log::replay(file, store, applied, |number, mutations| {
         let below = [&layer];
         let mut resolver = Resolver::new(&below, Tables::new(connection, &name));
-        mutations.iter().try_for_each(|(mutation, bytes)| resolver.apply(mutation, *bytes))?;
+        let encoded = log::encode(&mutations);
+        mutations.iter().zip(encoded.each()).try_for_each(|(mutation, logged)| resolver.apply(mutation, logged))?;
         let newer = resolver.into_layer();
         layer.absorb(newer);
         if layer.bytes() > TAKEN_IN_BYTES {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, mpsc};
 
 use jiff::Timestamp;
-use model::{EventId, RunId, TransactionId, WorkItemId};
-use uuid::Uuid;
+use model::{RunId, TransactionId, WorkItemId};
 
+use super::together::{events_of, keys_lacking, unheard};
 use super::{Message, Settled, SqliteStore, Tables};
-use crate::overlay::{Bytes, Layer, Layers, Row, Table, Text, to_microseconds};
+use crate::overlay::{Bytes, Layer, Layers, Packed, Row, Table, Text, to_microseconds};
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
     RecordVersionRow, ReferenceRow, RunPart, RunRow, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
@@ -118,110 +118,8 @@ impl SqliteStore {
     }
 }
 
-/// The events of a correlation, of those that the tables know and of those in memory.
-fn events_of(layers: Layers<'_>, correlation: &Bytes, stored: Vec<EventRow>) -> BTreeMap<EventId, EventRow> {
-    let of_stored = stored
-        .into_iter()
-        .filter(|row| layers.held(|layer| &layer.events, &(row.id, row.correlation.clone())).is_none());
-    let of_memory = layers.at(|layer| &layer.events, correlation).into_values().cloned();
-    of_stored.chain(of_memory).map(|row| (row.id, row)).collect()
-}
-
-/// What a run waits for and has not heard, each with its place. The tables are asked for what memory does not say.
-fn unheard(layers: Layers<'_>, tables: Tables<'_>, run: RunId) -> Result<Vec<(Bytes, EventRow)>, StoreError> {
-    let started_at = match layers.held(|layer| &layer.runs, &run) {
-        Some(row) => row.map(|row| row.started_at),
-        None => tables.started_at(run)?,
-    };
-    let Some(started_at) = started_at else { return Ok(Vec::new()) };
-    let is_born = layers.is_born(run);
-    let mut places: BTreeSet<(Bytes, Bytes)> = BTreeSet::new();
-    if !is_born {
-        let gone = |place: &(Bytes, Bytes)| {
-            layers.held(|layer| &layer.listeners, &(run, place.0.clone(), place.1.clone())).is_some()
-        };
-        places.extend(tables.listeners_of_run(run)?.into_iter().filter(|place| !gone(place)));
-    }
-    for key in layers.from(|layer| &layer.listeners, &(run, Bytes::new(), Bytes::new()), |key| key.0 == run) {
-        places.extend(layers.there(|layer| &layer.listeners, key).map(|_| (key.1.clone(), key.2.clone())));
-    }
-    if places.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut heard: BTreeSet<EventId> = BTreeSet::new();
-    if !is_born {
-        heard.extend(tables.heard_of_run(run)?);
-    }
-    for key in layers.from(|layer| &layer.heard, &(run, EventId::new(Uuid::nil())), |key| key.0 == run) {
-        match layers.there(|layer| &layer.heard, key) {
-            Some(_) => heard.insert(key.1),
-            None => heard.remove(&key.1),
-        };
-    }
-    let mut events: BTreeMap<Bytes, Vec<EventRow>> = BTreeMap::new();
-    let mut found = Vec::new();
-    for (position, correlation) in places {
-        if !events.contains_key(&correlation) {
-            let stored = tables.events_since(&correlation, started_at)?;
-            let mut rows: Vec<EventRow> = events_of(layers, &correlation, stored).into_values().collect();
-            rows.retain(|row| row.at >= started_at && !heard.contains(&row.id));
-            events.insert(correlation.clone(), rows);
-        }
-        found.extend(events[&correlation].iter().map(|event| (position.clone(), event.clone())));
-    }
-    found.sort_by_key(|(_, event)| (event.at, event.id));
-    Ok(found)
-}
-
-/// Keys of the objects that are recognised by a value and have no record in a connection, in their order.
-fn keys_lacking(
-    layers: Layers<'_>,
-    tables: Tables<'_>,
-    (object, value, connection): &(Text, Text, Text),
-    limit: usize,
-) -> Result<Vec<Text>, StoreError> {
-    let match_key = |key: &Text| (object.clone(), value.clone(), key.clone());
-    let is_linked = |key: &Text| {
-        let place = (object.clone(), key.clone(), connection.clone());
-        layers.held(|layer| &layer.references, &place).map(|record| record.is_some())
-    };
-    let mut keys: BTreeSet<Text> = BTreeSet::new();
-    let belongs = |key: &(Text, Text, Text)| key.0 == *object && key.1 == *value;
-    for key in layers.from(|layer| &layer.match_keys, &match_key(&"".into()), belongs) {
-        let is_there = layers.there(|layer| &layer.match_keys, key).is_some();
-        let linked = |key: &Text| match is_linked(key) {
-            Some(known) => Ok(known),
-            None => tables.reference(object, key, connection).map(|found| found.is_some()),
-        };
-        if is_there && !linked(&key.2)? {
-            keys.insert(key.2.clone());
-        }
-    }
-    // Of what the tables say, links that were removed since are not known there.
-    for (object_of, key, side) in layers.each().flat_map(|layer| layer.references.rows()).map(|(key, _)| key) {
-        let is_unlinked = object_of == object && side == connection && is_linked(key) == Some(false);
-        let is_held = layers.held(|layer| &layer.match_keys, &match_key(key)).is_some();
-        if is_unlinked && !is_held && tables.is_matched(object, value, key)? {
-            keys.insert(key.clone());
-        }
-    }
-    let mut asked = limit;
-    loop {
-        let stored = tables.keys_lacking(object, value, connection, asked)?;
-        let is_all = stored.len() < asked;
-        let is_unchanged =
-            |key: &Text| is_linked(key).is_none() && layers.held(|layer| &layer.match_keys, &match_key(key)).is_none();
-        let counting: Vec<Text> = stored.into_iter().filter(is_unchanged).collect();
-        if is_all || counting.len() >= limit {
-            keys.extend(counting);
-            return Ok(keys.into_iter().take(limit).collect());
-        }
-        asked = asked.saturating_mul(4);
-    }
-}
-
 impl Store for SqliteStore {
-    fn commit(&self, batch: Vec<Mutation>) -> Committed {
+    fn commit_shared(&self, batch: Arc<Vec<Mutation>>) -> Committed {
         self.hand_over(batch)
     }
 
@@ -390,7 +288,7 @@ impl Store for SqliteStore {
         let place = correlation.to_vec();
         self.merged(
             |tables| tables.events(correlation),
-            |layers, stored| events_of(layers, &place, stored).into_values().collect(),
+            |layers, stored| events_of(layers, &place, stored, |_| true).into_values().collect(),
         )
     }
 
@@ -452,7 +350,9 @@ impl Store for SqliteStore {
                 rows.retain(|row| layers.held(|layer| &layer.inbox, &key(row)).is_none());
                 let held: BTreeSet<&(Text, Text)> =
                     layers.each().flat_map(|layer| layer.inbox.rows().map(|(key, _)| key)).collect();
-                rows.extend(held.into_iter().filter_map(|key| layers.there(|layer| &layer.inbox, key)).cloned());
+                rows.extend(
+                    held.into_iter().filter_map(|key| layers.there(|layer| &layer.inbox, key)).map(Packed::unpack),
+                );
                 rows.sort_by(|a, b| (a.at, &a.connection, &a.id).cmp(&(b.at, &b.connection, &b.id)));
                 rows
             },
@@ -461,7 +361,7 @@ impl Store for SqliteStore {
 
     fn inbox_row(&self, connection: &str, id: &str) -> Result<Option<InboxRow>, StoreError> {
         let key: (Text, Text) = (connection.into(), id.into());
-        self.point(|layer| &layer.inbox, &key, InboxRow::clone, |tables| tables.inbox_row(connection, id))
+        self.point(|layer| &layer.inbox, &key, Packed::unpack, |tables| tables.inbox_row(connection, id))
     }
 
     fn record_version(&self, connection: &str, record: &str, id: &str) -> Result<Option<RecordVersionRow>, StoreError> {
@@ -481,7 +381,7 @@ impl Store for SqliteStore {
 
     fn synced(&self, object: &str, key: &str) -> Result<Option<SyncedRow>, StoreError> {
         let of: (Text, Text) = (object.into(), key.into());
-        let read = |row: &SyncedRow| SyncedRow { links: Vec::new(), ..row.clone() };
+        let read = |row: &Packed<SyncedRow>| SyncedRow { links: Vec::new(), ..row.unpack() };
         self.point(|layer| &layer.synced, &of, read, |tables| tables.synced(object, key))
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use model::{EventId, IntentId, Money, RunId, WorkItemId, json};
 use rusqlite::{Connection, params};
 
-use crate::overlay::{Layer, Row, Table};
+use crate::overlay::{Layer, Packed, Row, Table};
 use crate::rows::{IntentRow, JournalRow, RunRow, SyncedRow, TransactionRow, WorkItemRow};
 
 /// Writes all of it, and that the log counts up to this record.
@@ -93,7 +93,7 @@ fn write_rows_of_events(connection: &Connection, layer: &Layer) -> rusqlite::Res
         |(id, correlation), row| {
             let sql = "insert into events values (?1, ?2, ?3, ?4)
                  on conflict (id, correlation) do update set envelope = ?3, at = ?4";
-            execute(connection, sql, params![correlation, id_of(id), json::to_string(&row.envelope), micros(row.at)])
+            execute(connection, sql, params![correlation, id_of(id), row.text(), micros(row.at)])
         },
     )?;
     each(
@@ -147,7 +147,7 @@ fn write_rows_of_feeds(connection: &Connection, layer: &Layer) -> rusqlite::Resu
         |(from, id), row| {
             let sql = "insert into inbox values (?1, ?2, ?3, ?4)
                  on conflict (connection, id) do update set content = ?3, at = ?4";
-            execute(connection, sql, params![from, id, json::to_string(&row.content), micros(row.at)])
+            execute(connection, sql, params![from, id, row.text(), micros(row.at)])
         },
     )?;
     each(
@@ -162,7 +162,7 @@ fn write_rows_of_feeds(connection: &Connection, layer: &Layer) -> rusqlite::Resu
 }
 
 fn write_rows_of_objects(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
-    each(&layer.synced, |_| Ok(()), |_, row| put_synced(connection, row))?;
+    each(&layer.synced, |_| Ok(()), |_, row| put_synced(connection, row, row.text()))?;
     each(
         &layer.match_keys,
         |(object, value, key)| {
@@ -214,7 +214,7 @@ fn put_run(connection: &Connection, row: &RunRow) -> rusqlite::Result<()> {
     )
 }
 
-fn put_intent(connection: &Connection, row: &IntentRow) -> rusqlite::Result<()> {
+fn put_intent(connection: &Connection, row: &Packed<IntentRow>) -> rusqlite::Result<()> {
     execute(
         connection,
         "insert into intents values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
@@ -227,7 +227,7 @@ fn put_intent(connection: &Connection, row: &IntentRow) -> rusqlite::Result<()> 
             row.connection,
             row.function,
             row.business_key,
-            json::to_string(&row.request),
+            row.text(),
             row.state.code(),
             row.attempts,
             row.last_error,
@@ -238,7 +238,7 @@ fn put_intent(connection: &Connection, row: &IntentRow) -> rusqlite::Result<()> 
 
 /// The lines of each matter in their order, behind those that it has.
 fn append_journal(connection: &Connection, layer: &Layer) -> rusqlite::Result<()> {
-    let mut lines: Vec<&JournalRow> = layer.journal.iter().map(|(row, _)| row).collect();
+    let mut lines: Vec<&Packed<JournalRow>> = layer.journal.iter().map(|(row, _)| row).collect();
     lines.sort_by_key(|row| row.transaction);
     for of_one in lines.chunk_by(|one, next| one.transaction == next.transaction) {
         let transaction = of_one[0].transaction.uuid().into_bytes();
@@ -246,9 +246,9 @@ fn append_journal(connection: &Connection, layer: &Layer) -> rusqlite::Result<()
             .prepare_cached("select coalesce(max(sequence), 0) from journal where transaction_id = ?1")?
             .query_row(params![transaction], |row| row.get(0))?;
         for (sequence, row) in (last + 1..).zip(of_one) {
-            let detail = json::to_string(&row.detail);
             let sql = "insert into journal values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-            let values = params![transaction, micros(row.at), sequence, row.kind, row.connection, row.title, detail];
+            let values =
+                params![transaction, micros(row.at), sequence, row.kind, row.connection, row.title, row.text()];
             execute(connection, sql, values)?;
         }
     }
@@ -305,19 +305,12 @@ fn put_work_item(connection: &Connection, row: &WorkItemRow) -> rusqlite::Result
 }
 
 /// With the members of it that name other objects.
-pub(super) fn put_synced(connection: &Connection, row: &SyncedRow) -> rusqlite::Result<()> {
+pub(super) fn put_synced(connection: &Connection, row: &SyncedRow, state: &str) -> rusqlite::Result<()> {
     execute(
         connection,
         "insert into synced values (?1, ?2, ?3, ?4, ?5, ?6)
          on conflict (object, key) do update set transaction_id = ?3, state = ?4, updated_at = ?5, title = ?6",
-        params![
-            row.object,
-            row.key,
-            row.transaction.uuid().into_bytes(),
-            json::to_string(&row.state),
-            micros(row.updated_at),
-            row.title
-        ],
+        params![row.object, row.key, row.transaction.uuid().into_bytes(), state, micros(row.updated_at), row.title],
     )?;
     execute(connection, "delete from synced_links where object = ?1 and key = ?2", params![row.object, row.key])?;
     row.links.iter().try_for_each(|(member, value)| {

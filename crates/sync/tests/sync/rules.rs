@@ -257,9 +257,43 @@ fn a_side_whose_writes_depend_on_what_it_holds_is_read_again_before_the_next_one
     agreement.take(&policy, &erp, reading("E", 4, "Leeds"), &mut findings);
     // What may not be written now stays open.
     let held = |_: &model::ConnectionName, field: &std::sync::Arc<str>| &**field != "city";
-    assert_eq!(agreement.clone().plan_creating(&policy, &normal, |_| true, held).writes, []);
+    assert_eq!(agreement.clone().plan_creating(&policy, &normal, |_| sync::Creating::Now, held).writes, []);
     let writes = agreement.plan(&policy, &normal).writes;
     assert_eq!(writes.len(), 1);
     assert_eq!((&writes[0].side, &writes[0].fields["city"]), (&erp, &Value::from("Hull")));
     assert_eq!(findings, []);
+}
+
+#[test]
+fn the_key_alone_is_not_written_while_a_record_is_being_made() {
+    let (crm, erp) = (name("crm"), name("erp"));
+    let key: std::sync::Arc<str> = "city".into();
+    let policy = sync::Policy { key: Some(std::sync::Arc::clone(&key)), ..policy(Conflict::Newest) };
+    let cause = |second: i64| Cause { at: jiff::Timestamp::from_second(second).expect("a time"), ..Cause::default() };
+    let normal = |_: &model::ConnectionName, fields: &sync::Fields| fields.clone();
+    let mut findings = Vec::new();
+    let mut agreement = sync::Agreement::default();
+    let fields = [("name".into(), Value::from("ACME"))].into_iter().collect();
+    agreement.take(&policy, &crm, Reading { id: "C".into(), fields, at: cause(1).at, cause: cause(1) }, &mut findings);
+    agreement.agreed.insert(std::sync::Arc::clone(&key), Value::from("K"));
+    let sides = |agreement: &mut sync::Agreement, creating: sync::Creating| -> Vec<String> {
+        let plan = agreement.plan_creating(&policy, &normal, |_| creating, |_, _| true);
+        plan.writes.iter().map(|write| write.side.to_string()).collect()
+    };
+    // Nobody knows yet whether the ERP has it; or it never gets it.
+    assert_eq!(sides(&mut agreement.clone(), sync::Creating::Later), Vec::<String>::new());
+    assert_eq!(sides(&mut agreement.clone(), sync::Creating::Never), ["crm"]);
+    // It is made. What comes of that goes along with the key.
+    assert_eq!(sides(&mut agreement, sync::Creating::Now), ["erp"]);
+    assert_eq!(sides(&mut agreement, sync::Creating::Now), Vec::<String>::new());
+    let mut refused = agreement.clone();
+    agreement.written(&policy, &erp, Some("E".into()), &cause(2), &mut findings);
+    let told = [("credit".into(), Value::from("10"))].into_iter().collect();
+    agreement.learn(&policy, &erp, told, &cause(2), &mut findings);
+    let writes = agreement.plan(&policy, &normal).writes;
+    assert_eq!(writes.len(), 1);
+    assert_eq!(writes[0].fields.keys().map(|field| &**field).collect::<Vec<_>>(), ["city", "credit"]);
+    // It is refused: the key does not wait for that to be mended.
+    refused.refused(&erp);
+    assert_eq!(sides(&mut refused, sync::Creating::Now), ["crm"]);
 }
