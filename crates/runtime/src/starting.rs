@@ -26,7 +26,7 @@ use crate::work::{Pinned, Work};
 use crate::{Parts, Shared, match_keys, recovery, schedules, upkeep, watching};
 
 /// How many tasks share the lanes.
-const LANE_TASKS: usize = 2;
+const LANE_TASKS: usize = 4;
 /// How many reports are sorted at once.
 const REPORTS_AT_ONCE: usize = 256;
 

@@ -52,7 +52,7 @@ pub(crate) use unreadable::LINKED;
 /// How many things one round takes on.
 const ROUND_MAX: usize = 256;
 /// So many to twice as many runs, matters and objects each a task keeps in memory between rounds: those that were used last.
-const RUNS_KEPT: usize = 640;
+const RUNS_KEPT: usize = 320;
 
 /// A run in memory.
 pub(crate) struct Run {
