@@ -9,6 +9,7 @@ use jaq_core::{Error, ValR, ValT as _};
 use model::{Decimal, Rounding, Value, json};
 
 use crate::evaluate::Engine;
+use crate::growth;
 use crate::jq::{ITEMS_MAX, Jq};
 
 /// Engine functions whose answer depends on the machine, its clock, or nothing an expression should touch.
@@ -51,7 +52,7 @@ fn ours() -> impl Iterator<Item = Fun<Engine>> {
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("tonumber", v(0), |cv| bome(to_number(cv.1))),
         ("has", v(1), |cv| unary(cv, has)),
-        ("contains", v(1), |cv| unary(cv, |value, part| Ok(Jq::from(contains(&value.0, &part.0))))),
+        ("contains", v(1), |cv| unary(cv, |value, part| Ok(Jq::from(contains(&value.0, &part.0)?)))),
         ("indices", v(1), |cv| unary(cv, indices)),
         ("round_to", v(1), |cv| unary(cv, round_to)),
         ("sum", v(0), |cv| bome(sum(&cv.1))),
@@ -111,28 +112,64 @@ pub(crate) fn has(value: Jq, key: Jq) -> ValR<Jq> {
     }
 }
 
-pub(crate) fn contains(value: &Value, part: &Value) -> bool {
+/// What comparing two values takes, in values copied.
+const COMPARISON: usize = 3;
+
+pub(crate) fn contains(value: &Value, part: &Value) -> Result<bool, Error<Jq>> {
     match (value, part) {
-        (Value::String(value), Value::String(part)) => value.contains(&**part),
+        (Value::String(value), Value::String(part)) => {
+            growth::work(COMPARISON + value.len() / 64)?;
+            Ok(value.contains(&**part))
+        }
         (Value::Array(value), Value::Array(part)) => {
-            part.iter().all(|part| value.iter().any(|value| contains(value, part)))
+            each_holds(part.iter(), |part| some_holds(value.iter(), |value| contains(value, part)))
         }
-        (Value::Object(value), Value::Object(part)) => {
-            part.iter().all(|(name, part)| value.get(name).is_some_and(|value| contains(value, part)))
+        (Value::Object(value), Value::Object(part)) => each_holds(part.iter(), |(name, part)| match value.get(name) {
+            Some(value) => contains(value, part),
+            None => Ok(false),
+        }),
+        _ => {
+            growth::work(COMPARISON)?;
+            Ok(value == part)
         }
-        _ => value == part,
     }
+}
+
+fn each_holds<T>(
+    items: impl Iterator<Item = T>,
+    holds: impl Fn(T) -> Result<bool, Error<Jq>>,
+) -> Result<bool, Error<Jq>> {
+    Ok(!some_holds(items, |item| Ok(!holds(item)?))?)
+}
+
+fn some_holds<T>(
+    items: impl Iterator<Item = T>,
+    holds: impl Fn(T) -> Result<bool, Error<Jq>>,
+) -> Result<bool, Error<Jq>> {
+    for item in items {
+        if holds(item)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(crate) fn indices(value: Jq, part: Jq) -> ValR<Jq> {
     match (&value.0, &part.0) {
         (Value::Null, _) => Ok(Jq(Value::Null)),
         (Value::String(text), Value::String(part)) if !part.is_empty() => {
-            let places = text.match_indices(&**part).map(|(byte, _)| text[..byte].chars().count());
+            // Places are counted in characters, from one to the next.
+            let (mut byte, mut character) = (0, 0);
+            let places = text.match_indices(&**part).map(|(found, _)| {
+                character += text[byte..found].chars().count();
+                byte = found;
+                character
+            });
             Ok(Jq(Value::array(places)))
         }
         (Value::Array(_), Value::Array(_)) => value.index(&part),
         (Value::Array(items), part) => {
+            growth::work(items.len())?;
             let places = items.iter().enumerate().filter(|(_, item)| *item == part).map(|(place, _)| place);
             Ok(Jq(Value::array(places)))
         }

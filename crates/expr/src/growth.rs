@@ -1,4 +1,4 @@
-//! How large and how deep the data is that an expression builds. Values are shared, so `[., .]` is one step however large `.` is:
+//! How large and how deep the data is that an expression builds, and how much work single terms make. Values are shared, so `[., .]` is one step however large `.` is:
 //! repeated, it would outgrow any memory once it is written out, and `[.]` any stack. What is put into a list or an object is
 //! therefore weighed, and an evaluation may put in so much.
 
@@ -16,6 +16,10 @@ const WEIGHT_MAX: u64 = 8_000_000;
 /// How deep what is put in may be nested.
 const DEPTH_MAX: usize = 500;
 
+/// How much work an evaluation may make besides what its terms cost as such: a term that copies or compares lists may take as long as a
+/// million others. In values copied or compared; about a second.
+const WORK_MAX: u64 = 50_000_000;
+
 #[derive(Clone, Copy)]
 struct Meter {
     free: u32,
@@ -24,11 +28,34 @@ struct Meter {
 
 thread_local! {
     static METER: Cell<Meter> = const { Cell::new(Meter { free: FREE, left: WEIGHT_MAX }) };
+    /// What is left of the evaluation's work, and what all on this thread have made.
+    static WORK: Cell<(u64, u64)> = const { Cell::new((WORK_MAX, 0)) };
 }
 
 /// An evaluation begins on this thread.
 pub(crate) fn begin() {
     METER.set(Meter { free: FREE, left: WEIGHT_MAX });
+    WORK.set((WORK_MAX, WORK.get().1));
+}
+
+/// Counts work that grows with the data.
+///
+/// # Errors
+/// When the evaluation makes more than it may.
+pub(crate) fn work(values: usize) -> Result<(), Error<Jq>> {
+    let (left, done) = WORK.get();
+    let values = u64::try_from(values).unwrap_or(u64::MAX);
+    let rest = left.checked_sub(values);
+    // What is refused is not done.
+    WORK.set((rest.unwrap_or(0), if rest.is_some() { done.wrapping_add(values) } else { done }));
+    if rest.is_some() { Ok(()) } else { Err(Error::str("the expression takes more steps than it may")) }
+}
+
+/// How many values the expressions evaluated on this thread have copied and compared in single terms so far. Who evaluates many in a
+/// row learns from the difference whether it is time to let others have their turn.
+#[must_use]
+pub fn work_done() -> u64 {
+    WORK.get().1
 }
 
 /// Counts values that are put into a list or an object.

@@ -1,5 +1,6 @@
 //! [`Value`] as the jq engine sees it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +22,14 @@ pub(crate) const ITEMS_MAX: usize = 1_000_000;
 pub(crate) struct Jq(pub(crate) Value);
 
 type Failure = Error<Jq>;
+
+/// Bytes of text that are copied in the time of a value.
+const TEXT_PER_VALUE: usize = 128;
+
+/// How many values are copied when something that may be shared is changed.
+fn copied<T>(shared: &Arc<T>, values: usize) -> usize {
+    if Arc::strong_count(shared) > 1 { values } else { 0 }
+}
 
 pub(crate) fn too_large() -> Failure {
     Error::str("the expression builds more than it may")
@@ -151,6 +160,7 @@ impl std::ops::Add for Jq {
                 if left.len() + right.len() > TEXT_MAX {
                     return Err(too_large());
                 }
+                growth::work((left.len() + right.len()) / TEXT_PER_VALUE)?;
                 Ok(Self(Value::from([&*left, &*right].concat())))
             }
             (Value::Array(mut left), Value::Array(right)) => {
@@ -158,11 +168,13 @@ impl std::ops::Add for Jq {
                     return Err(too_large());
                 }
                 growth::put(&*right)?;
+                growth::work(copied(&left, left.len()) + right.len())?;
                 Arc::make_mut(&mut left).extend(right.iter().cloned());
                 Ok(Self(Value::Array(left)))
             }
             (Value::Object(mut left), Value::Object(right)) => {
                 growth::put(right.values())?;
+                growth::work(copied(&left, left.len()) + right.len())?;
                 let members = right.iter().map(|(name, value)| (Arc::clone(name), value.clone()));
                 Arc::make_mut(&mut left).extend(members);
                 Ok(Self(Value::Object(left)))
@@ -176,7 +188,11 @@ impl std::ops::Sub for Jq {
     fn sub(self, other: Self) -> ValR<Self> {
         match (&self.0, &other.0) {
             (Value::Array(left), Value::Array(right)) => {
-                let kept = left.iter().filter(|item| !right.contains(item)).cloned();
+                // Looked up, as each item compared with each would take the square of their number.
+                growth::work(left.len())?;
+                growth::work(right.len())?;
+                let unwanted: BTreeSet<&Value> = right.iter().collect();
+                let kept = left.iter().filter(|item| !unwanted.contains(item)).cloned();
                 Ok(Self(Value::from(kept.collect::<Vec<_>>())))
             }
             _ => self.math(other, Math::Sub, i64::checked_sub, Decimal::subtract),
@@ -326,6 +342,7 @@ impl ValT for Jq {
                 Ok(Self(found.cloned().unwrap_or_default()))
             }
             (Value::Array(items), Value::Array(part)) if !part.is_empty() => {
+                growth::work(items.len().saturating_mul(part.len()))?;
                 let places = items.windows(part.len()).enumerate();
                 let found = places.filter(|(_, window)| *window == part.as_slice()).map(|(place, _)| place);
                 Ok(Self(Value::array(found)))
@@ -404,6 +421,7 @@ impl ValT for Jq {
                 let Some(place) = place(whole(*number), items.len()) else {
                     return map_beyond(items, whole(*number), opt, f);
                 };
+                growth::work(copied(&items, items.len()))?;
                 let list = Arc::make_mut(&mut items);
                 let old = list.get_mut(place).map(std::mem::take).unwrap_or_default();
                 match f(Self(old)).next() {
@@ -413,6 +431,7 @@ impl ValT for Jq {
                         list[place] = new;
                     }
                     None => {
+                        growth::work(list.len() - place)?;
                         list.remove(place);
                     }
                 }

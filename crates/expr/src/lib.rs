@@ -13,3 +13,4 @@ mod native;
 
 pub use compile::{Expression, ExpressionError};
 pub use evaluate::{EvaluationError, Limits};
+pub use growth::work_done;

@@ -124,6 +124,20 @@ fn large_data_is_built_as_long_as_it_is_not_too_large() {
 }
 
 #[test]
+fn what_is_large_takes_no_more_than_its_size() {
+    // Each of these would not end if it compared or counted everything with everything.
+    for (text, length) in [
+        ("[range(100000)] - [range(50000; 200000)] | length", "50000"),
+        ("\"a\" * 1000000 | indices(\"a\") | length", "1000000"),
+        ("reduce range(100000) as $x ([]; . + [$x]) | length", "100000"),
+    ] {
+        assert_eq!(answer(text, "null").as_deref(), Ok(length), "{text}");
+    }
+    assert_eq!(answer("indices(\"é\")", "\"éaéé\"").as_deref(), Ok("[0,2,3]"));
+    assert_eq!(answer(". - [1, \"b\", [2]]", "[1, 2, \"b\", [2], 1.0]").as_deref(), Ok("[2]"));
+}
+
+#[test]
 fn hostile_expressions_end() {
     for text in [
         "repeat(.)",
@@ -151,6 +165,8 @@ fn hostile_expressions_end() {
         "reduce range(60) as $x ([1]; [.[], .])",
         "reduce range(60) as $x (0; [., .]) | \"\\(.)\"",
         "reduce range(20) as $x (\"x\" * 1000000; [., .]) | tojson | length",
+        "[range(100000)] | del(.[range(0; 100000; 2)])",
+        "[range(100000)] | inside([range(100000)])",
     ] {
         let result = answer(text, "null");
         assert!(result.is_err(), "{text}");

@@ -356,6 +356,10 @@ fn hostile_native_expressions_end() {
         "reduce range(60) as $x (\"x\"; \"\\(.)\\(.)\")",
         "last(range(1000000) | range(1000000))",
         "reduce range(1000000) as $x ([range(1000)]; to_entries | from_entries)",
+        "[range(100000)] | contains([range(99999; 50000; -1)])",
+        "[range(100000) | 0] | indices([range(50000) | 0])",
+        "reduce range(100000) as $x ([]; [$x] + .)",
+        "reduce range(1000) as $x ([range(100000)]; if index(99999) then . else . end)",
     ] {
         let expression = Expression::compile(text).expect("compiles");
         assert!(expression.is_native(), "{text}");

@@ -132,7 +132,7 @@ impl<'t> Compiler<'t> {
         Some(match name {
             "has" => return apply(functions::has),
             "contains" => {
-                return apply(|value, part| Ok(Jq::from(functions::contains(&value.0, &part.0))));
+                return apply(|value, part| Ok(Jq::from(functions::contains(&value.0, &part.0)?)));
             }
             "indices" => return apply(functions::indices),
             "round_to" => return apply(functions::round_to),

@@ -27,6 +27,9 @@ use crate::workflow::{ROOT, Workflow};
 
 /// How many tasks one step begins before it yields by sleeping until now, so that others get their turn.
 const TASKS_PER_STEP: u32 = 10_000;
+/// How much its expressions may copy and compare before it yields, in values: some ten milliseconds. A loop that adds to a list copies
+/// what is there each time.
+const WORK_PER_STEP: u64 = 1_000_000;
 
 static NULL: Value = Value::Null;
 
@@ -53,6 +56,8 @@ struct Machine<'w, 's> {
     state: &'s mut State<Value>,
     now: Timestamp,
     budget: u32,
+    /// What expressions had copied and compared when it began.
+    work_before: u64,
     commands: Vec<Command>,
     trace: Vec<TraceEntry>,
     /// The variables of the loops and catches around the task in hand.
@@ -137,6 +142,7 @@ impl<'w, 's> Machine<'w, 's> {
             state,
             now,
             budget: TASKS_PER_STEP,
+            work_before: expr::work_done(),
             commands: Vec::new(),
             trace: Vec::new(),
             scope: Vec::new(),

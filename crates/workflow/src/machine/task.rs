@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::Value;
 
-use super::{Machine, NULL, Outcome, Signal};
+use super::{Machine, NULL, Outcome, Signal, WORK_PER_STEP};
 use crate::definition::{Flow, Kind, Task, TaskId};
 use crate::duration::later;
 use crate::fault::{Fault, FaultType};
@@ -26,7 +26,7 @@ impl<'w> Machine<'w, '_> {
             deadline: None,
             body: Body::Failed,
         });
-        if self.budget == 0 {
+        if self.budget == 0 || expr::work_done().wrapping_sub(self.work_before) > WORK_PER_STEP {
             frame.body = Body::Ready(self.timer(&task.pointer, self.now));
             return Outcome::Waiting(frame);
         }

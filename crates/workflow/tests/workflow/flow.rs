@@ -194,6 +194,21 @@ fn a_run_that_never_waits_yields() {
 }
 
 #[test]
+fn a_run_whose_list_grows_yields_by_how_much_it_copies() {
+    // Few tasks, and each copies what all before it have gathered.
+    let workflow = load(&document(
+        "do: [ { a: { set: { all: '${ .all + [1] }' } } }, { b: { switch: [ { go: { when: '.all | length < 4000', then: a } } ] } } ]",
+    ));
+    let mut run = Run::start(workflow, value(r#"{"all": []}"#));
+    let mut yields = 0;
+    while run.state.status() == Status::Running {
+        assert_eq!(run.sleep(), 0);
+        yields += 1;
+    }
+    assert!((7..=9).contains(&yields), "8,000,000 values are copied: {yields}");
+}
+
+#[test]
 fn the_trace_tells_the_story() {
     let run = Run::of("do: [ { a: { if: 'false', set: { x: 1 } } }, { b: { set: { y: 2 } } } ]", "{}");
     let story: Vec<(&str, &TraceEvent)> = run.trace.iter().map(|entry| (&*entry.pointer, &entry.event)).collect();
