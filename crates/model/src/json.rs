@@ -10,6 +10,9 @@ pub use write::{to_string, to_string_pretty, to_vec, write, write_string};
 /// How deeply arrays and objects may be nested.
 pub const DEPTH_MAX: usize = 128;
 
+/// The same of a text that Interlock wrote itself: what runs hold may be nested deeper than what comes from outside.
+const OWN_DEPTH_MAX: usize = 640;
+
 /// Why a text is not JSON that Interlock takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
@@ -52,7 +55,15 @@ pub trait Members {
 /// # Errors
 /// As [`parse`].
 pub fn parse_keeping(text: &[u8], keep: Keep<'_>) -> Result<Value, JsonError> {
-    read::document(text, keep)
+    read::document(text, keep, DEPTH_MAX)
+}
+
+/// Reads a document that Interlock wrote itself and kept, which may be nested five times as deep.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_kept(text: &[u8]) -> Result<Value, JsonError> {
+    read::document(text, Keep::All, OWN_DEPTH_MAX)
 }
 
 #[cfg(test)]
@@ -77,6 +88,16 @@ mod tests {
         }
         assert!(parse(b"\"\xff\"").is_err());
         assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_was_kept_may_be_nested_deeper_than_what_comes_from_outside() {
+        let nested =
+            |depth: usize| (0..depth).fold(Value::Null, |inner, _| Value::object([("a", Value::array([inner]))]));
+        let text = |depth: usize| to_vec(&nested(depth / 2));
+        assert!(parse(&text(DEPTH_MAX)).is_ok() && parse(&text(DEPTH_MAX + 2)).is_err());
+        assert_eq!(parse_kept(&text(OWN_DEPTH_MAX)), Ok(nested(OWN_DEPTH_MAX / 2)));
+        assert!(parse_kept(&text(OWN_DEPTH_MAX + 2)).is_err());
     }
 
     #[test]

@@ -102,6 +102,19 @@ fn what_a_process_left_in_the_log_is_there_once() {
 }
 
 #[test]
+fn what_a_run_has_nested_deep_is_read_back() {
+    let deep = || (0..600).fold(Value::from(1), |inner, _| Value::array([inner]));
+    let id = model::EventId::now();
+    let event = || store::EventRow { id, correlation: b"deep".to_vec(), envelope: deep(), at: Timestamp::UNIX_EPOCH };
+    let left = Left::new(|store| {
+        store.commit(vec![Mutation::AppendEvent(event())]).durable_blocking().expect("durable");
+        assert_eq!(store.events(b"deep").expect("read"), [event()], "while it is in memory");
+    });
+    let store = left.open().expect("the log is read");
+    assert_eq!(store.events(b"deep").expect("read"), [event()]);
+}
+
+#[test]
 fn what_the_log_still_holds_of_what_is_in_the_tables_is_not_taken_in_again() {
     let left = Left::new(|store| {
         store.live_runs().expect("a read that waits for the tables");

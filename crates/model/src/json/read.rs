@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use super::plain::plain_length;
-use super::{DEPTH_MAX, JsonError, Keep};
+use super::{JsonError, Keep};
 use crate::{Number, Object, Value};
 
 /// Reads one document.
-pub(super) fn document(text: &[u8], keep: Keep<'_>) -> Result<Value, JsonError> {
+pub(super) fn document(text: &[u8], keep: Keep<'_>, depth_max: usize) -> Result<Value, JsonError> {
     let valid = match keep {
         Keep::All => std::str::from_utf8(text).ok(),
         Keep::Members(_) => None,
     };
-    let mut reader = Reader { text, at: 0, valid, names: [const { None }; NAMES_MAX], members: Vec::new() };
+    let names = [const { None }; NAMES_MAX];
+    let mut reader = Reader { text, at: 0, depth_max, valid, names, members: Vec::new() };
     reader.skip_space();
     let value = reader.value(0, keep)?;
     reader.skip_space();
@@ -28,6 +29,8 @@ const NAMES_MAX: usize = 64;
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
+    /// How deeply arrays and objects may be nested.
+    depth_max: usize,
     /// The same as text, when it is one and all of it is wanted: then it has been looked at as a whole.
     valid: Option<&'a str>,
     /// Member names seen, each at its own place: the rows of a list repeat theirs.
@@ -70,8 +73,8 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, depth: usize, keep: Keep<'_>) -> Result<Value, JsonError> {
-        if depth > DEPTH_MAX {
-            return Err(self.error(format!("nested deeper than {DEPTH_MAX} levels")));
+        if depth > self.depth_max {
+            return Err(self.error(format!("nested deeper than {} levels", self.depth_max)));
         }
         match self.peek() {
             Some(b'{') => self.object(depth, keep),

@@ -200,7 +200,7 @@ impl Stored for Value {
     }
 
     fn read(from: &mut Bytes<'_>) -> Result<Self, Unreadable> {
-        json::parse(read_bytes(from)?).map_err(|error| Unreadable(error.to_string()))
+        json::parse_kept(read_bytes(from)?).map_err(|error| Unreadable(error.to_string()))
     }
 }
 

@@ -51,7 +51,7 @@ impl<R: HasJson> Packed<R> {
     pub(crate) fn unpack(&self) -> R {
         let mut row = self.row.clone();
         // What was written from a value can be read.
-        *row.json() = json::parse(self.text.as_bytes()).unwrap_or_default();
+        *row.json() = json::parse_kept(self.text.as_bytes()).unwrap_or_default();
         row
     }
 }

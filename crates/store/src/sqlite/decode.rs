@@ -38,7 +38,7 @@ impl Columns<'_, '_> {
     }
 
     pub(super) fn value(&self, column: usize) -> Decoded<Value> {
-        json::parse(self.get::<String>(column)?.as_bytes()).map_err(|error| self.damaged(error))
+        json::parse_kept(self.get::<String>(column)?.as_bytes()).map_err(|error| self.damaged(error))
     }
 
     fn state<T>(&self, column: usize, from_code: impl Fn(i64) -> Option<T>) -> Decoded<T> {
