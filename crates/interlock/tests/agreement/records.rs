@@ -114,3 +114,23 @@ fn a_record_that_waits_for_a_person_says_so_and_who_belongs_to_whom_is_linked() 
     }
     assert!(visitor.sees(&item).contains(&path), "its work item leads to the record");
 }
+
+#[test]
+fn what_goes_to_and_fro_is_one_item_and_no_list_says_that_it_is_in_agreement() {
+    let world = World::new();
+    let interlock = world.interlock();
+    // The ERP writes postal codes in capitals, and neither stops.
+    world.create_account(&json!({
+        "Name": "ACME", "BillingCity": "Leeds", "BillingPostalCode": "ls1 4ap", "BillingCountry": "Ireland"
+    }));
+    let item = interlock.item("goes to and fro");
+    assert!(item["reason"].as_str().is_some_and(|reason| reason.contains("LS1 4AP")), "{item:#}");
+    until(SOON, || {
+        let (_, found) = interlock.ops(reqwest::Method::GET, "transactions?q=ACME", None);
+        match found["transactions"][0]["stage"].as_str() {
+            Some("goes to and fro") => Ok(()),
+            _ => Err(found.to_string()),
+        }
+    });
+    assert_eq!(interlock.items().len(), 1, "{:?}", interlock.items());
+}

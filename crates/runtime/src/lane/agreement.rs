@@ -8,7 +8,8 @@ use intake::CanonicalEvent;
 use model::{ConnectionName, Problem, RunId, TransactionId, Value};
 use store::{Mutation, SyncedRow};
 use sync::{
-    Agreement, Cause, Creating, Fields, Finding, Holding, Reading, Retired, Rule, Taken, Verdict, fields_of, object_of,
+    Agreement, Cause, Creating, Fields, Finding, Holding, Reading, Retired, Rule, Taken, Turns, Verdict, fields_of,
+    object_of,
 };
 use workflow::Position;
 
@@ -351,6 +352,8 @@ impl LaneTask {
             "deleted"
         } else if !agreed.agreement.conflicts.is_empty() {
             "in conflict"
+        } else if agreed.agreement.turns.values().any(Turns::rests) {
+            "goes to and fro"
         } else if let Some(stands) = agreed.stands.as_deref().filter(|stands| !stands.starts_with(ONLY_ELSEWHERE)) {
             stands
         } else if sides.clone().any(|holding| holding.refused.is_some()) {
