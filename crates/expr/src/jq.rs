@@ -23,6 +23,9 @@ pub(crate) struct Jq(pub(crate) Value);
 
 type Failure = Error<Jq>;
 
+/// What making a member of an object takes, in values copied.
+const MEMBER: usize = 50;
+
 /// Bytes of text that are copied in the time of a value.
 const TEXT_PER_VALUE: usize = 128;
 
@@ -308,6 +311,8 @@ impl ValT for Jq {
             };
         }
         growth::put(object.values())?;
+        // One term makes as many as a text has matches.
+        growth::work(object.len() * MEMBER)?;
         Ok(Self(Value::from(object)))
     }
 

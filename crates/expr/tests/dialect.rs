@@ -130,6 +130,7 @@ fn what_is_large_takes_no_more_than_its_size() {
         ("[range(100000)] - [range(50000; 200000)] | length", "50000"),
         ("\"a\" * 1000000 | indices(\"a\") | length", "1000000"),
         ("reduce range(100000) as $x ([]; . + [$x]) | length", "100000"),
+        ("\"ab\" * 20000 | gsub(\"a\"; \"c\") | length", "40000"),
     ] {
         assert_eq!(answer(text, "null").as_deref(), Ok(length), "{text}");
     }
@@ -167,6 +168,7 @@ fn hostile_expressions_end() {
         "reduce range(20) as $x (\"x\" * 1000000; [., .]) | tojson | length",
         "[range(100000)] | del(.[range(0; 100000; 2)])",
         "[range(100000)] | inside([range(100000)])",
+        "\"a\" * 1000000 | gsub(\"a\"; \"b\")",
     ] {
         let result = answer(text, "null");
         assert!(result.is_err(), "{text}");
