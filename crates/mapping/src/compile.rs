@@ -157,6 +157,7 @@ impl Compiler {
             kind: field.kind.clone(),
             direction,
             trim: field.trim,
+            case: field.case,
             length: field.length,
             too_long: field.too_long,
             default: field.default.clone(),
@@ -166,6 +167,7 @@ impl Compiler {
             write: field.write.as_ref().filter(|_| direction.writes()).map(computed),
             plain: field.kind == Kind::AsIs
                 && !field.trim
+                && field.case.is_none()
                 && field.length.is_none()
                 && field.values.is_none()
                 && field.read.is_none()

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use model::{Decimal, Number, Value};
 
-use crate::definition::{Kind, TooLong};
+use crate::definition::{Case, Kind, TooLong};
 
 /// The value as its type wants it, in either direction; `null` and, except for texts, an empty text are `null`. The error is
 /// the rule that it breaks.
@@ -87,6 +87,17 @@ pub(crate) fn trimmed(value: Value) -> Value {
         Value::String(text) if text.trim().len() != text.len() => Value::from(text.trim()),
         _ => value,
     }
+}
+
+/// In the case that the cell asks for.
+#[inline]
+pub(crate) fn cased(value: Value, case: Option<Case>) -> Value {
+    let (Some(case), Value::String(text)) = (case, &value) else { return value };
+    let cased = match case {
+        Case::Upper => text.to_uppercase(),
+        Case::Lower => text.to_lowercase(),
+    };
+    if cased == **text { value } else { Value::from(cased) }
 }
 
 /// Within the cell's length.

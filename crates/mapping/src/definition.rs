@@ -59,6 +59,8 @@ pub struct FieldDefinition {
     pub direction: Direction,
     /// Whether blanks around a text are dropped.
     pub trim: bool,
+    /// The only case that the record's field knows.
+    pub case: Option<Case>,
     /// Longest text, in characters.
     pub length: Option<usize>,
     /// What happens to a longer one.
@@ -85,6 +87,7 @@ impl FieldDefinition {
             kind: Kind::AsIs,
             direction: Direction::Both,
             trim: false,
+            case: None,
             length: None,
             too_long: TooLong::Refuse,
             default: None,
@@ -94,6 +97,15 @@ impl FieldDefinition {
             write: None,
         }
     }
+}
+
+/// The case of the letters of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// Capitals.
+    Upper,
+    /// Small letters.
+    Lower,
 }
 
 /// What a value is on the canonical side.

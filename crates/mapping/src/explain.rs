@@ -1,6 +1,6 @@
 //! A mapping as people read it: cell by cell, for screens and questions of the kind "where does this field come from?".
 
-use crate::definition::{CurrencySource, Direction, Kind, TooLong};
+use crate::definition::{Case, CurrencySource, Direction, Kind, TooLong};
 use crate::plan::{Branch, Cell, Mapping, Shape, Table, WriteLeaf};
 use crate::values::Otherwise;
 
@@ -75,6 +75,11 @@ fn rule(cell: &Cell) -> Vec<String> {
     }
     if cell.trim {
         rules.push("without blanks around it".to_owned());
+    }
+    match cell.case {
+        Some(Case::Upper) => rules.push("in capitals".to_owned()),
+        Some(Case::Lower) => rules.push("in small letters".to_owned()),
+        None => {}
     }
     if let Some(values) = &cell.values {
         let otherwise = match values.otherwise() {

@@ -21,7 +21,7 @@ mod write;
 
 pub use compile::CompileError;
 pub use definition::{
-    CurrencySource, Direction, FieldDefinition, Kind, ListDefinition, MappingDefinition, TableDefinition, TooLong,
+    Case, CurrencySource, Direction, FieldDefinition, Kind, ListDefinition, MappingDefinition, TableDefinition, TooLong,
 };
 pub use error::{CellError, MappingError, Side, Unmapped};
 pub use explain::CellExplanation;

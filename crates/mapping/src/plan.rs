@@ -5,7 +5,7 @@ use std::sync::Arc;
 use expr::Expression;
 use model::{ConnectionName, Object, ObjectName, Path, Value};
 
-use crate::definition::{Direction, Kind, TooLong};
+use crate::definition::{Case, Direction, Kind, TooLong};
 use crate::uses::Uses;
 use crate::values::ValueMap;
 
@@ -112,6 +112,7 @@ pub(crate) struct Cell {
     pub(crate) kind: Kind,
     pub(crate) direction: Direction,
     pub(crate) trim: bool,
+    pub(crate) case: Option<Case>,
     pub(crate) length: Option<usize>,
     pub(crate) too_long: TooLong,
     pub(crate) default: Option<Value>,

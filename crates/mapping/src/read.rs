@@ -5,7 +5,7 @@ use std::sync::Arc;
 use expr::Limits;
 use model::{Currency, Value};
 
-use crate::convert::{amount, bounded, convert, trimmed};
+use crate::convert::{amount, bounded, cased, convert, trimmed};
 use crate::definition::{CurrencySource, Kind};
 use crate::error::{MappingError, Misfit, Misfits, Side};
 use crate::place::{Found, Place, find, names};
@@ -143,6 +143,7 @@ fn finish(cell: &Cell, raw: &Value, record: &Value) -> Result<Value, Misfit> {
     if cell.trim {
         value = trimmed(value);
     }
+    value = cased(value, cell.case);
     if let Kind::Money(currency) = &cell.kind {
         return Ok(money(currency, &value, record)?);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{Currency, Object, Value};
 
-use crate::convert::{amount, bounded, convert, trimmed};
+use crate::convert::{amount, bounded, cased, convert, trimmed};
 use crate::definition::{CurrencySource, Kind};
 use crate::error::{MappingError, Misfit, Misfits, Side};
 use crate::place::{Found, Place, find, names};
@@ -225,6 +225,7 @@ fn finish(cell: &Cell, raw: &Value) -> Result<Value, Misfit> {
     if cell.trim {
         value = trimmed(value);
     }
+    value = cased(value, cell.case);
     value = convert(&cell.kind, value)?;
     if let Some(values) = &cell.values {
         value = values.write(&value)?;

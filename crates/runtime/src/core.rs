@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use definitions::{Release, WorkflowDefinition};
 use dispatch::Clock;
-use model::{Problem, RunId};
+use model::{Problem, RunId, TransactionId};
 use store::{InboxRow, Mutation, Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 
@@ -56,6 +56,8 @@ pub(crate) struct Core {
     pub(crate) once: Once,
     /// Keys of the records that have an open work item because they cannot be read.
     pub(crate) unreadable: Mutex<HashSet<Arc<str>>>,
+    /// Matters of objects that people were told cannot be read.
+    pub(crate) damaged: Mutex<HashSet<TransactionId>>,
     /// Objects that people are asked about.
     pub(crate) asked: Asked,
     /// What objects wait for before something of them can be written.
@@ -128,7 +130,7 @@ impl Core {
     }
 
     /// The time between two tries, cut short when nothing waits for the store any more.
-    async fn pause(&self) {
+    pub(crate) async fn pause(&self) {
         // Either way it goes on.
         let _ = tokio::time::timeout(STORE_PAUSE, self.trouble.given_up()).await;
     }

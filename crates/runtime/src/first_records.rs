@@ -143,7 +143,14 @@ async fn make_all(
             after = Arc::clone(&row.key);
         }
         let position = if last { DONE.to_vec() } else { [AFTER, after.as_bytes()].concat() };
-        core.commit(vec![place_row(&name, position, core.clock.now())], None).await.ok()?;
+        if let Err(problem) = core.commit(vec![place_row(&name, position, core.clock.now())], None).await {
+            if core.trouble.is_given_up() {
+                return None;
+            }
+            tracing::error!(code = problem.code, %problem, "it cannot be stored how far records are made; tried again");
+            core.pause().await;
+            continue;
+        }
         if last {
             return Some(());
         }

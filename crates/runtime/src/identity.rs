@@ -115,16 +115,23 @@ pub(crate) async fn identify(core: &Arc<Core>, events: &[CanonicalEvent]) -> Res
     Ok(identities)
 }
 
+/// Keeps what is known of records as it is, until it is dropped.
+pub(crate) struct IdentityHeld(#[expect(dead_code, reason = "it is only held")] OwnedMutexGuard<Remembered>);
+
 /// Keeps what is known of records as it is, while a person links the record of an item with the object of this key.
 ///
 /// # Errors
-/// When the object has another record in that system by now.
-pub(crate) async fn hold_link(
-    core: &Arc<Core>,
-    item: WorkItemId,
-    key: &str,
-) -> Result<OwnedMutexGuard<Remembered>, Problem> {
-    let held = Arc::clone(&core.identity).lock_owned().await;
+/// When the object has another record in that system by now, or the store cannot be written.
+pub(crate) async fn hold_link(core: &Arc<Core>, item: WorkItemId, key: &str) -> Result<IdentityHeld, Problem> {
+    let held = loop {
+        // Who finds out what records are waits for the store as long as it takes.
+        if let Some(problem) = core.trouble.now() {
+            return Err(problem);
+        }
+        if let Ok(held) = tokio::time::timeout(crate::ANSWER_PATIENCE, Arc::clone(&core.identity).lock_owned()).await {
+            break IdentityHeld(held);
+        }
+    };
     let asked: Arc<str> = key.into();
     let taken = core.read(move |store| {
         let Some(item) = store.work_item(item)? else { return Ok(None) };

@@ -286,12 +286,12 @@ impl Runtime {
     /// # Errors
     /// When it is not open any more, or its queue or itself does not allow the action.
     pub async fn decide(&self, item: WorkItemId, decision: Decision) -> Result<(), Problem> {
-        // Nothing else finds out meanwhile which object the record is.
-        let _one_at_a_time = match decision.action.strip_prefix(identity::LINK) {
+        // Nothing else finds out which object the record is until that is durable.
+        let one_at_a_time = match decision.action.strip_prefix(identity::LINK) {
             Some(key) => Some(identity::hold_link(&self.shared.core, item, key).await?),
             None => None,
         };
-        self.ask(LaneId::of(item.uuid()), |answer| Work::Decide(item, decision, answer)).await
+        self.ask(LaneId::of(item.uuid()), |answer| Work::Decide(item, decision, one_at_a_time, answer)).await
     }
 
     /// Does something with a run; durable when this returns.

@@ -42,10 +42,14 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
         if is_write(intent) {
             // It belongs to the matter itself.
             matters.insert(intent.run, TransactionId::new(intent.run.uuid()));
-        } else if !matters.contains_key(&intent.run)
-            && let Some(run) = store.run(intent.run)?
-        {
-            matters.insert(intent.run, run.transaction);
+        } else if !matters.contains_key(&intent.run) {
+            let of_run = store.run(intent.run)?.map(|run| run.transaction);
+            // What a run gave up that is not there any more belongs to its matter.
+            let own = TransactionId::new(intent.run.uuid());
+            let of_none = || store.transaction(own).map(|matter| matter.map(|matter| matter.id));
+            if let Some(matter) = of_run.map_or_else(of_none, |matter| Ok(Some(matter)))? {
+                matters.insert(intent.run, matter);
+            }
         }
     }
     let live = store.live_runs()?.len();
@@ -131,8 +135,10 @@ pub(crate) fn take_up(
             let (function, input) = (Arc::clone(&function), row.request.clone());
             dispatcher.submit(Request { intent, function, input, in_doubt: true });
         }
+        // The run that gave it up is not there any more.
+        let abandoned = side_of(&position).is_none() && row.run.uuid() == matter.uuid();
         let held = Held::new(row, position, *matter);
-        task.hold(Held { function: Some(function), once, submitted: !waits, ..held });
+        task.hold(Held { function: Some(function), once, submitted: !waits, abandoned, ..held });
     }
 }
 

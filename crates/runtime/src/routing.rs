@@ -12,8 +12,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use connect::Fate;
 use futures::future::BoxFuture;
-use intake::{Batch, CanonicalEvent, Choice, Sink, Unreadable};
+use intake::{Batch, CanonicalEvent, Choice, Gone, Sink, Unreadable};
 use model::{EventId, ObjectName, Problem, RunId, TransactionId, Value};
 use store::{EventRow, Mutation};
 use tokio::sync::oneshot;
@@ -27,7 +28,7 @@ use crate::lane_id::LaneId;
 use crate::lost::lost;
 use crate::matter::{RECORD, key_of_record, record_key};
 use crate::timers::position;
-use crate::work::{Event, Start, Work};
+use crate::work::{Event, Settled, Start, Work};
 
 /// Events of workflows that have not started what they start yet.
 pub(crate) const EMITTED: &[u8] = b"emitted";
@@ -86,6 +87,7 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
             }),
         }
     }
+    settle_gone(core, &batch.gone);
     for (lane, lost) in lost(core, batch.gone).await? {
         let (answer, answered) = oneshot::channel();
         core.send(lane, Work::Gone(Box::new(lost), answer));
@@ -159,7 +161,17 @@ fn readable(core: &Core, mutations: &[Mutation], still: &[Arc<str>]) {
         let Mutation::PutRecordVersion(row) = mutation else { continue };
         let key = key_of_record(&row.connection, &row.record, &row.id);
         if !still.contains(&key) && core.unreadable().contains(&key) {
-            core.send(LaneId::of_matter(RECORD, &key), Work::Readable { key });
+            core.send(LaneId::of_matter(RECORD, &key), Work::Settled { key, how: Settled::Readable });
+        }
+    }
+}
+
+/// Nobody has to look at records any more that are gone.
+fn settle_gone(core: &Core, gone: &[Gone]) {
+    for gone in gone.iter().filter(|gone| gone.fate != Fate::There) {
+        let key = key_of_record(gone.feed.connection.as_str(), &gone.feed.name, &gone.record);
+        if core.unreadable().contains(&key) {
+            core.send(LaneId::of_matter(RECORD, &key), Work::Settled { key, how: Settled::Gone });
         }
     }
 }

@@ -77,6 +77,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         timers: Timers::default(),
         counters,
         once: crate::once::Once::default(),
+        damaged: Default::default(),
         asked: remembered.asked,
         waits: Waits::default(),
         identity: Arc::default(),

@@ -61,6 +61,13 @@ impl Waits {
         }
     }
 
+    /// An object waits for this, too, until it is said anew what it waits for.
+    pub(crate) fn add(&self, pair: &Pair, awaited: Awaited) {
+        let mut waiting = self.waiting();
+        waiting.of.entry(awaited.clone()).or_default().insert(pair.clone());
+        waiting.by.entry(pair.clone()).or_default().push(awaited);
+    }
+
     /// Who waits for this. They wait for nothing any more until they have been looked at.
     pub(crate) fn wake(&self, awaited: &Awaited) -> Vec<Pair> {
         let mut waiting = self.waiting();
@@ -181,6 +188,10 @@ mod tests {
         assert_eq!(waits.wake(&record("A")), [pair("2")]);
         assert_eq!(waits.wake(&record("B")), [pair("1")]);
         assert!(waits.wake(&record("A")).is_empty() && waits.wake(&record("B")).is_empty());
+        waits.add(&pair("1"), Awaited::Parent(pair("9")));
+        waits.add(&pair("1"), Awaited::Parent(pair("8")));
+        assert_eq!(waits.wake(&Awaited::Parent(pair("9"))), [pair("1")]);
+        assert!(waits.wake(&Awaited::Parent(pair("8"))).is_empty(), "it is looked at already");
         let waiting = waits.waiting();
         assert!(waiting.of.is_empty() && waiting.by.is_empty());
     }

@@ -10,6 +10,7 @@ use model::{EventId, Problem, RunId, TransactionId, Value, WorkItemId};
 use tokio::sync::oneshot;
 use workflow::{Fault, Position};
 
+use crate::identity::IdentityHeld;
 use crate::lane::{Changed, LaunchAnswer, Lost, Performed};
 use crate::launching::Launch;
 use crate::{Decision, RunOperation};
@@ -45,7 +46,7 @@ pub(crate) enum Work {
     /// A call that can no longer be made.
     Lost { intent: model::IntentId, fault: Fault },
     /// A person decided.
-    Decide(WorkItemId, Decision, Answer),
+    Decide(WorkItemId, Decision, Option<IdentityHeld>, Answer),
     /// A person does something with a run.
     Operate { run: RunId, operation: RunOperation, by: Arc<str>, answer: Option<Answer> },
     /// A record was read, of an object that systems are kept in agreement about.
@@ -56,8 +57,8 @@ pub(crate) enum Work {
     Review((Arc<str>, Arc<str>), Answer),
     /// A record that needs a person.
     Unreadable(Box<Unreadable>, Answer),
-    /// A record that needed one can be read now.
-    Readable { key: Arc<str> },
+    /// A record that needed one does not need one any more.
+    Settled { key: Arc<str>, how: Settled },
     /// Somebody asks for a run.
     Launch(Box<Launch>, LaunchAnswer),
     /// A direct call that is made once more.
@@ -66,6 +67,15 @@ pub(crate) enum Work {
     Performed(Box<Performed>),
     /// Stop, after everything before.
     Stop(oneshot::Sender<()>),
+}
+
+/// Why nobody has to look at a record any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It can be read.
+    Readable,
+    /// It is not there any more.
+    Gone,
 }
 
 impl Work {

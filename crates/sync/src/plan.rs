@@ -215,12 +215,12 @@ impl Agreement {
         again
     }
 
-    /// A write was refused for good. Gives whether the record has to be read again.
-    pub fn refused(&mut self, side: &ConnectionName) -> bool {
-        let Some(holding) = self.sides.get_mut(side) else { return false };
-        let Some(waiting) = holding.waiting.take() else { return false };
+    /// A write was refused for good. The record has to be read again.
+    pub fn refused(&mut self, side: &ConnectionName) {
+        let Some(holding) = self.sides.get_mut(side) else { return };
+        let Some(waiting) = holding.waiting.take() else { return };
         holding.refused = Some(waiting.fields);
-        std::mem::take(&mut holding.changed_meanwhile)
+        holding.changed_meanwhile = false;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mapping::{
-    CompileError, CurrencySource, Direction, FieldDefinition, Kind, ListDefinition, Mapping, MappingDefinition,
+    Case, CompileError, CurrencySource, Direction, FieldDefinition, Kind, ListDefinition, Mapping, MappingDefinition,
     TableDefinition, TooLong, ValueMap, uses,
 };
 use model::{ConnectionName, ObjectName, Path, Span, Value};
@@ -14,12 +14,13 @@ use super::reader::{Fields, Reader, article, lost_zeros};
 use super::schemas::{self, Known as Member};
 use super::{Document, Known, Loader};
 
-const CELL: [&str; 12] = [
+const CELL: [&str; 13] = [
     "field",
     "type",
     "currency",
     "values",
     "trim",
+    "case",
     "length",
     "tooLong",
     "default",
@@ -244,6 +245,7 @@ impl<'a> Table<'a> {
             kind: kind.clone().unwrap_or(Kind::AsIs),
             direction,
             trim: fields.truth("trim").unwrap_or(false),
+            case: fields.word("case", &[("upper", Case::Upper), ("lower", Case::Lower)]),
             length: fields.whole("length", 1, 1_000_000).and_then(|length| usize::try_from(length).ok()),
             too_long: fields.word("tooLong", &[("refuse", TooLong::Refuse), ("cut", TooLong::Cut)]).unwrap_or_default(),
             default: fields.get("default").map(Node::to_value),

@@ -60,6 +60,22 @@ fn a_text_that_is_not_utf_8_names_its_record_and_the_others_of_the_same_answer_g
 }
 
 #[test]
+fn a_record_that_cannot_be_read_and_is_deleted_needs_nobody_any_more() {
+    let mut world = World::new();
+    let between = world.between();
+    between.tamper(|_, body| Some((200, replace(body, b"Poison", b"P\xffison"))).filter(|(_, told)| told != body));
+    // Before the first start: what comes later brings its values with the event.
+    let poison = account(&world, "Poison", "1");
+    let interlock = world.interlock();
+    interlock.item(&format!("{poison} of crm cannot be read"));
+    world.delete_account(&poison);
+    until(SOON, || {
+        let items = interlock.items();
+        if items.is_empty() { Ok(()) } else { Err(format!("{items:#?}")) }
+    });
+}
+
+#[test]
 fn a_field_that_goes_under_way_stops_its_object_alone_says_so_and_goes_on_when_it_is_back() {
     let mut world = World::new();
     world.sweep_often();

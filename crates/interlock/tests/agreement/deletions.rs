@@ -56,6 +56,24 @@ fn a_customer_deleted_in_the_crm_is_blocked_in_the_erp_and_free_when_it_comes_ba
 }
 
 #[test]
+fn that_a_deleted_customer_takes_no_values_is_news_of_its_deletion_and_nothing_for_people() {
+    let world = World::new();
+    for file in ["connections/crm.yaml", "connections/erp.yaml"] {
+        world.edit(file, "every: 20s", "every: 1h");
+    }
+    let interlock = world.interlock();
+    let (account, number) = linked(&world, &interlock, "ACME");
+    world.control(&world.crm, "faults", &json!({"lost_event": 1.0}));
+    world.delete_account(&account);
+    world.update_partner(&number, &json!({"SearchTerm1": "BOLTS"}));
+    blocked(&world, &number, true);
+    until(SOON, || {
+        let items = interlock.items();
+        if items.is_empty() { Ok(()) } else { Err(format!("{items:#?}")) }
+    });
+}
+
+#[test]
 fn merged_customers_are_one_and_the_partner_of_the_other_is_blocked() {
     let world = World::new();
     let interlock = world.interlock();

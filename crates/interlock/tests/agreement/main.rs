@@ -5,6 +5,7 @@ mod bad_input;
 mod between;
 mod contacts;
 mod coverage;
+mod damaged;
 mod deletions;
 mod first_load;
 #[path = "../wrong_input/http.rs"]
@@ -144,6 +145,35 @@ fn a_refused_write_is_for_a_person_and_goes_on_when_the_reason_is_gone() {
     });
     assert_eq!(world.address(&number)["Country"], "IE");
     until(SOON, || if interlock.items().is_empty() { Ok(()) } else { Err(format!("{:?}", interlock.items())) });
+}
+
+#[test]
+fn what_the_erp_writes_in_capitals_is_the_same_there_and_stays_as_it_was_written_here() {
+    let world = World::new();
+    let interlock = world.interlock();
+    let account = world.create_account(
+        &json!({"Name": "ACME", "BillingPostalCode": "d02 xy1", "BillingCountry": "Ireland", "Search_Term__c": "bolts"}),
+    );
+    let number = until(SOON, || {
+        let found = world.account(&account);
+        found["ERP_Customer_Number__c"].as_str().map(str::to_owned).ok_or_else(|| format!("{found}"))
+    });
+    assert_eq!(world.address(&number)["PostalCode"], "D02 XY1");
+    assert_eq!(world.partner(&number)["SearchTerm1"], "BOLTS");
+    world.update_account(&account, &json!({"BillingPostalCode": "d02 xy2", "Search_Term__c": "nuts"}));
+    until(SOON, || {
+        let (address, partner) = (world.address(&number), world.partner(&number));
+        let arrived = address["PostalCode"] == "D02 XY2" && partner["SearchTerm1"] == "NUTS";
+        if arrived { Ok(()) } else { Err(format!("{address} {partner}")) }
+    });
+    // A later change makes the round, so all before it has been looked at.
+    world.update_partner(&number, &json!({"BusinessPartnerIsBlocked": true}));
+    let found = until(SOON, || {
+        let found = world.account(&account);
+        if found["ERP_Blocked__c"] == true { Ok(found) } else { Err(found.to_string()) }
+    });
+    assert_eq!((&found["BillingPostalCode"], &found["Search_Term__c"]), (&json!("d02 xy2"), &json!("nuts")));
+    assert_eq!(interlock.items(), Vec::<Value>::new());
 }
 
 #[test]

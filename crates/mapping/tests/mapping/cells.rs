@@ -1,6 +1,6 @@
 //! Single cells: types, value maps, lengths, jq, defaults.
 
-use mapping::{CurrencySource, Direction, FieldDefinition, Kind, Otherwise, TooLong};
+use mapping::{Case, CurrencySource, Direction, FieldDefinition, Kind, Otherwise, TooLong};
 use model::Value;
 
 use crate::{countries, fields, jq, mapping, path, plain, value};
@@ -102,6 +102,16 @@ fn texts_are_trimmed_and_bounded() {
     assert_eq!(write(cell(TooLong::Cut), r#"{"a":" äöüß "}"#).as_deref(), Ok(r#"{"X":"äöü"}"#));
     let refused = write(cell(TooLong::Refuse), r#"{"a":"äöüß"}"#);
     assert_eq!(refused, Err("it has 4 characters where 3 are allowed".to_owned()));
+}
+
+#[test]
+fn texts_are_in_the_case_of_the_field() {
+    let cell = |case| FieldDefinition { case: Some(case), length: Some(4), ..plain("a", "X") };
+    assert_eq!(write(cell(Case::Upper), r#"{"a":"ls1ä"}"#).as_deref(), Ok(r#"{"X":"LS1Ä"}"#));
+    assert_eq!(read(cell(Case::Lower), r#"{"X":"A@B"}"#).as_deref(), Ok(r#""a@b""#));
+    assert_eq!(write(cell(Case::Upper), r#"{"a":7}"#).as_deref(), Ok(r#"{"X":7}"#), "a number has none");
+    let refused = write(cell(Case::Upper), r#"{"a":"maß1"}"#);
+    assert_eq!(refused, Err("it has 5 characters where 4 are allowed".to_owned()), "a capital may be longer");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::LaneTask;
 use super::gone::RETIRE_PLACE;
 use super::queues::{CONFLICT, NewItem, WRITE, add_unmapped};
 use super::round::{After, Round};
-use super::writing::{not_for, reads_back};
+use super::writing::not_for;
 use crate::core::ToIntake;
 use crate::journal::{line, summary};
 use crate::lane_id::LaneId;
@@ -30,6 +30,8 @@ const NAMED_MAX: usize = 6;
 /// Where a write belongs, in place of a task's pointer.
 pub(super) const WRITE_PLACE: &str = "/@sync/";
 const CONFLICT_PLACE: &str = "/@conflict/";
+/// The member of a stored state that says how the object stands.
+pub(super) const STANDS: &str = "stands";
 /// How an object stands that is not made on a side, as its definition says. The side follows.
 const ONLY_ELSEWHERE: &str = "not for ";
 
@@ -62,10 +64,10 @@ impl LaneTask {
         let Changed { key, event } = changed;
         let Some(synchronised) = self.core.release.synchronised.get(&event.object).cloned() else { return Ok(()) };
         let pair: Pair = (event.object.as_str().into(), key);
-        if let Some(problem) = round.loaded.damaged.get(&pair) {
-            return Err(problem.clone());
-        }
         let known = round.loaded.matters.get(&pair).ok_or_else(unread)?.clone();
+        if let Some(problem) = round.loaded.damaged.get(&pair).cloned() {
+            return self.pass_damaged(round, known.as_ref(), problem);
+        }
         let mut agreed = self.agreements.remove(&pair).ok_or_else(unread)?;
         let matter = match known {
             Some(row) => row,
@@ -125,10 +127,8 @@ impl LaneTask {
     /// An object may be lacking on some side: that is made now.
     pub(super) fn review(&mut self, round: &mut Round, pair: &Pair) -> Result<(), Problem> {
         let Some(synchronised) = self.core.release.synchronised.get(&*pair.0).cloned() else { return Ok(()) };
-        if let Some(problem) = round.loaded.damaged.get(pair) {
-            return Err(problem.clone());
-        }
-        let row = round.loaded.matters.get(pair).cloned().flatten().ok_or_else(unread)?;
+        // Who is not known has nothing that could be looked at.
+        let Some(row) = round.loaded.matters.get(pair).cloned().flatten() else { return Ok(()) };
         let mut agreed = self.agreements.remove(pair).ok_or_else(unread)?;
         agreed.matter = row.id;
         self.matters.insert_read(row.id, row);
@@ -168,7 +168,7 @@ impl LaneTask {
         let loading = self.core.loading.is_loading(&pair.0);
         let asked = &self.core.asked;
         let referring = self.refer(round, pair, agreed, synchronised, before);
-        agreed.stands.clone_from(&referring.stands);
+        let stood = std::mem::replace(&mut agreed.stands, referring.stands.clone());
         let elsewhere = not_for(pair, agreed, synchronised, &referring);
         if let (None, Some(side)) = (&agreed.stands, elsewhere.keys().next()) {
             agreed.stands = Some(format!("{ONLY_ELSEWHERE}{side}").into());
@@ -197,7 +197,7 @@ impl LaneTask {
             }
             self.write(round, pair, agreed, synchronised, &referring, &write, in_doubt);
         }
-        self.tell_references(round, agreed, synchronised, before, &referring);
+        self.tell_references(round, agreed, synchronised, before, stood.as_ref(), &referring);
         for finding in findings {
             self.ask(round, agreed, synchronised, &finding);
         }
@@ -266,10 +266,11 @@ impl LaneTask {
         let holding = agreed.agreement.sides.get(side);
         let Some(waiting) = holding.and_then(|holding| holding.waiting.clone()) else { return };
         let is_gone = holding.is_some_and(|holding| holding.retired.is_some());
-        // Of several functions some may have done their part.
-        if (agreed.agreement.refused(side) || reads_back(synchronised, side))
-            && let Some(id) = agreed.agreement.sides.get(side).and_then(|holding| holding.id.clone())
-        {
+        let record = holding.and_then(|holding| holding.id.clone());
+        agreed.agreement.refused(side);
+        if let Some(id) = record {
+            // The record may be gone, something may have changed it meanwhile, and of several functions some may have done their
+            // part.
             reread(round, synchronised, &self.core.release, side, &id);
         }
         // That it is gone is told otherwise.
@@ -377,11 +378,15 @@ impl LaneTask {
     pub(super) fn close_agreements(&self, round: &mut Round) {
         for pair in &round.touched_agreements {
             let Some(agreed) = self.agreements.get(pair) else { continue };
+            let mut state = agreed.agreement.to_value();
+            if let Some(stands) = &agreed.stands {
+                state.set(STANDS, Arc::clone(stands));
+            }
             round.mutations.push(Mutation::PutSynced(SyncedRow {
                 object: Arc::clone(&pair.0),
                 key: Arc::clone(&pair.1),
                 transaction: agreed.matter,
-                state: agreed.agreement.to_value(),
+                state,
                 title: self.matters.get(&agreed.matter).map(|row| Arc::clone(&row.title)).unwrap_or_default(),
                 links: self.core.release.links_of(&pair.0, &agreed.agreement.agreed),
                 updated_at: round.now,
@@ -458,7 +463,7 @@ pub(super) fn withdrawn(matter: TransactionId, place: &str) -> Mutation {
 }
 
 /// Where the items of a side's writes stand.
-fn write_place(side: &ConnectionName) -> String {
+pub(super) fn write_place(side: &ConnectionName) -> String {
     format!("{WRITE_PLACE}{side}")
 }
 

@@ -154,10 +154,27 @@ impl LaneTask {
         }
     }
 
+    /// Removes a run whose key is for another one. What it gave up and may have happened belongs to its matter from now on: it must
+    /// not be forgotten with the run.
+    pub(super) fn remove_run(&mut self, round: &mut Round, run: RunId) {
+        for held in self.intents.values_mut().filter(|held| held.row.run == run) {
+            held.row.run = RunId::new(held.matter.uuid());
+            held.abandoned = true;
+            round.mutations.extend([Mutation::RemoveIntent(held.row.id), Mutation::PutIntent(held.row.clone())]);
+        }
+        round.mutations.push(Mutation::RemoveRun(run));
+    }
+
     /// Forgets an intent that is over.
     pub(super) fn release(&mut self, intent: IntentId) -> Option<Held> {
         let held = self.intents.remove(&intent)?;
         self.waiting.remove(&(held.row.run, held.position.attempt));
+        if let Some(writes) = self.writes.get_mut(&held.matter) {
+            writes.retain(|other| *other != intent);
+            if writes.is_empty() {
+                self.writes.remove(&held.matter);
+            }
+        }
         if let Some(key) = &held.once
             && let Some(next) = self.core.once.leave(key, intent)
         {

@@ -94,11 +94,6 @@ impl LaneTask {
     pub(super) fn performed(&mut self, round: &mut Round, performed: Performed) {
         let Performed { intent, sent_at, finished_at, result } = performed;
         self.performing.remove(&intent);
-        let unread = |held: &Held| matches!(round.loaded.gone.get(&held.row.run), Some(Some(_)));
-        if self.intents.get(&intent).is_some_and(unread) {
-            // The run cannot be read now: the intent stays, and is looked at again at the next start.
-            return;
-        }
         let Some(held) = self.release(intent) else { return };
         round.mutations.push(Mutation::RemoveIntent(intent));
         let result = match result {
@@ -228,12 +223,10 @@ impl LaneTask {
         true
     }
 
-    /// Nobody waits for its answer any more. What is under way is broken off.
+    /// Nobody waits for its answer any more. What is under way is broken off once that is durable.
     pub(super) fn give_up_direct(&mut self, round: &mut Round, intent: IntentId) {
-        if let Some(task) = self.performing.remove(&intent) {
-            task.abort();
-        }
         let Some(held) = self.release(intent) else { return };
+        round.after.push(After::BreakOff { intent });
         round.mutations.push(Mutation::RemoveIntent(intent));
         let detail = Value::object([("call", summary(&held.row.request))]);
         let title = format!("{} was given up; what it did stands", described(&held.row));

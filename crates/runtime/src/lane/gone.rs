@@ -12,9 +12,9 @@ use store::{Mutation, ReferenceRow, WorkItemRow};
 use sync::{Act, Deletes, Following, Happened, Retired};
 use workflow::{Fault, Position};
 
-use super::agreement::{Agreed, Pair, reread, unread, withdrawn};
+use super::agreement::{Agreed, Pair, reread, unread, withdrawn, write_place};
 use super::queues::{DELETED, NewItem, WRITE};
-use super::round::Round;
+use super::round::{After, Round};
 use super::{Held, LaneTask};
 use crate::journal::line;
 
@@ -56,10 +56,11 @@ impl LaneTask {
             return Ok(());
         };
         let pair: Pair = (lost.gone.feed.object.as_str().into(), Arc::clone(&lost.key));
-        if let Some(problem) = round.loaded.damaged.get(&pair) {
-            return Err(problem.clone());
+        let known = round.loaded.matters.get(&pair).ok_or_else(unread)?.clone();
+        if let Some(problem) = round.loaded.damaged.get(&pair).cloned() {
+            return self.pass_damaged(round, known.as_ref(), problem);
         }
-        let Some(row) = round.loaded.matters.get(&pair).ok_or_else(unread)?.clone() else { return Ok(()) };
+        let Some(row) = known else { return Ok(()) };
         let mut agreed = self.agreements.remove(&pair).ok_or_else(unread)?;
         agreed.matter = row.id;
         self.matters.insert_read(row.id, row);
@@ -72,9 +73,15 @@ impl LaneTask {
             };
             let sentence = format!("Record {} of {side} {what}", lost.gone.record);
             round.mutations.push(line(agreed.matter, round.now, "gone", Some(side.as_str()), sentence, Value::Null));
+            // That something could not be written to it says nothing any more.
+            round.mutations.push(withdrawn(agreed.matter, &write_place(&side)));
             let loss = Loss { side: &side, happened: lost.happened.clone(), others: &lost.others };
             self.follow(round, &pair, &mut agreed, &synchronised, &loss, |_| true);
             self.stand(round, &pair, &agreed, &synchronised);
+        } else if agreed.agreement.lacks(&side) {
+            // A person linked it, and it was never read.
+            round.mutations.push(reference_removed(&pair, &side));
+            round.after.push(After::Review(pair.clone()));
         }
         self.agreements.insert(pair, agreed);
         Ok(())
@@ -216,8 +223,7 @@ impl LaneTask {
         function: &Arc<Function>,
     ) {
         let place = retire_place(side);
-        let is_pending = |held: &Held| held.matter == agreed.matter && *held.position.pointer == *place;
-        if self.intents.values().any(is_pending) {
+        if self.is_writing(agreed.matter, &place) {
             // Two at once would end in any order: with the outcome of that one it is seen what is wanted now.
             return;
         }
@@ -381,11 +387,7 @@ impl LaneTask {
     /// The side has no record of the object any more, and may get another one.
     fn unlink(&self, round: &mut Round, pair: &Pair, agreed: &mut Agreed, side: &ConnectionName) {
         agreed.agreement.unlink(side);
-        round.mutations.push(Mutation::RemoveReference {
-            object: Arc::clone(&pair.0),
-            key: Arc::clone(&pair.1),
-            connection: side.as_str().into(),
-        });
+        round.mutations.push(reference_removed(pair, side));
         round.touched_agreements.insert(pair.clone());
     }
 
@@ -442,6 +444,15 @@ impl LaneTask {
 
 fn retired_of<'a>(agreed: &'a Agreed, side: &ConnectionName) -> Option<&'a Retired> {
     agreed.agreement.sides.get(side)?.retired.as_ref()
+}
+
+/// The side has no record of the object any more.
+fn reference_removed(pair: &Pair, side: &ConnectionName) -> Mutation {
+    Mutation::RemoveReference {
+        object: Arc::clone(&pair.0),
+        key: Arc::clone(&pair.1),
+        connection: side.as_str().into(),
+    }
 }
 
 fn retire_place(side: &ConnectionName) -> String {

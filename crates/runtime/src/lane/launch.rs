@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{Problem, RunId, Value};
-use store::{Mutation, RunStatus};
+use store::RunStatus;
 
 use super::LaneTask;
 use super::round::{After, Earlier, Round};
@@ -36,7 +36,7 @@ impl LaneTask {
                 None => {}
                 Some(Earlier { run, status: RunStatus::Cancelled }) => {
                     // What the cancelled run gave up may have happened all the same.
-                    round.mutations.push(Mutation::RemoveRun(run));
+                    self.remove_run(round, run);
                     in_doubt = true;
                 }
                 Some(Earlier { run, status }) => {

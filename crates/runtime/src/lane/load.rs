@@ -7,7 +7,7 @@ use model::{Problem, RunId, TransactionId, Value, WorkItemId};
 use store::{Page, RunRow, Store, StoreError, SyncedRow, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
 use sync::Agreement;
 
-use super::agreement::{Agreed, side_of};
+use super::agreement::{Agreed, STANDS, side_of};
 use super::round::{Earlier, Round};
 use super::{LaneTask, Run};
 use crate::RunOperation;
@@ -54,7 +54,7 @@ struct Found {
     runs: HashMap<RunId, Result<Option<RunAndMatter>, StoreError>>,
     earlier: HashMap<Pair, Result<Option<Earlier>, StoreError>>,
     matters: HashMap<Pair, Result<Option<TransactionRow>, StoreError>>,
-    matters_by_id: Vec<TransactionRow>,
+    matters_by_id: HashMap<TransactionId, Result<Option<TransactionRow>, StoreError>>,
     items: HashMap<WorkItemId, Result<Option<WorkItemRow>, StoreError>>,
     open: HashMap<TransactionId, Vec<WorkItemRow>>,
     inputs: HashMap<RunId, Value>,
@@ -160,7 +160,7 @@ impl LaneTask {
                 Work::Unreadable(record, _) => {
                     needs.matters.insert((RECORD.into(), record_key(record)));
                 }
-                Work::Readable { key } => {
+                Work::Settled { key, .. } => {
                     needs.matters.insert((RECORD.into(), Arc::clone(key)));
                 }
             }
@@ -241,11 +241,18 @@ impl LaneTask {
         for (pair, result) in found.agreements {
             self.keep_agreement(round, pair, result);
         }
-        for matter in found.matters_by_id {
-            let id = matter.id;
-            self.matters.insert_read(id, matter);
-            // What concerns the matter of such an object concerns the object.
-            needs.agreements.extend(self.pair_of(id));
+        for (id, result) in found.matters_by_id {
+            match result {
+                Ok(Some(matter)) => {
+                    self.matters.insert_read(id, matter);
+                    // What concerns the matter of such an object concerns the object.
+                    needs.agreements.extend(self.pair_of(id));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    round.loaded.unread.insert(id, error.problem());
+                }
+            }
         }
         for (pair, result) in found.matters {
             match result {
@@ -254,7 +261,10 @@ impl LaneTask {
                     let matter = matter.map(|row| self.matters.get(&row.id).cloned().unwrap_or(row));
                     round.loaded.matters.insert(pair, matter);
                 }
-                Err(error) => tracing::error!(%error, "a matter cannot be read"),
+                Err(error) => {
+                    round.loaded.incomplete = true;
+                    tracing::error!(%error, "a matter cannot be read");
+                }
             }
         }
         round.loaded.inputs.extend(found.inputs);
@@ -301,7 +311,10 @@ impl LaneTask {
                 stands: None,
             }),
             Ok(Some(row)) => match Agreement::from_value(&row.state) {
-                Ok(agreement) => Ok(Agreed { matter: row.transaction, agreement, stands: None }),
+                Ok(agreement) => {
+                    let stands = row.state.get(STANDS).as_str().map(Arc::from);
+                    Ok(Agreed { matter: row.transaction, agreement, stands })
+                }
                 Err(damaged) => {
                     let message = format!("What is agreed about {} {} cannot be read: {damaged}", pair.0, pair.1);
                     let remedy = "Restore the store from a backup; keep the damaged file for support";
@@ -383,8 +396,7 @@ fn fetch(store: &dyn Store, needs: &Needs) -> Found {
         }
         found.matters.insert(pair.clone(), matter);
     }
-    let by_id = needs.matters_by_id.iter().filter_map(|id| store.transaction(*id).ok().flatten());
-    found.matters_by_id = by_id.collect();
+    found.matters_by_id = needs.matters_by_id.iter().map(|id| (*id, store.transaction(*id))).collect();
     for pair in &needs.agreements {
         found.agreements.insert(pair.clone(), store.synced(&pair.0, &pair.1));
     }

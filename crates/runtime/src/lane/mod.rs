@@ -12,6 +12,7 @@ mod gone;
 mod launch;
 mod load;
 mod milestones;
+mod obstacles;
 mod people;
 mod queues;
 mod references;
@@ -39,6 +40,7 @@ use crate::kept::Kept;
 use crate::lane_id::LaneId;
 use crate::once::BusinessKey;
 use crate::work::{Pinned, Work};
+use obstacles::Obstacle;
 use round::{After, Round};
 
 pub(crate) use agreement::{Changed, side_of};
@@ -105,6 +107,8 @@ pub(crate) struct LaneTask {
     intents: HashMap<IntentId, Held, foldhash::fast::RandomState>,
     /// The intents by the waiting point that they answer.
     waiting: HashMap<(RunId, u32), IntentId, foldhash::fast::RandomState>,
+    /// The writes of objects, by their matters.
+    writes: HashMap<TransactionId, Vec<IntentId>, foldhash::fast::RandomState>,
     /// The direct calls under way.
     performing: HashMap<IntentId, AbortHandle, foldhash::fast::RandomState>,
     /// Runs that are being told of stored events, and whether another event came meanwhile.
@@ -121,6 +125,7 @@ impl LaneTask {
             agreements: Kept::default(),
             intents: HashMap::default(),
             waiting: HashMap::default(),
+            writes: HashMap::default(),
             performing: HashMap::default(),
             replaying: HashMap::default(),
         }
@@ -129,7 +134,16 @@ impl LaneTask {
     /// Takes up an intent whose outcome was not known when the process ended.
     pub(crate) fn hold(&mut self, held: Held) {
         self.waiting.insert((held.row.run, held.position.attempt), held.row.id);
+        if side_of(&held.position).is_some() {
+            self.writes.entry(held.matter).or_default().push(held.row.id);
+        }
         self.intents.insert(held.row.id, held);
+    }
+
+    /// Whether a write of an object is under way at this place.
+    fn is_writing(&self, matter: TransactionId, place: &str) -> bool {
+        let writes = self.writes.get(&matter).into_iter().flatten();
+        writes.filter_map(|intent| self.intents.get(intent)).any(|held| *held.position.pointer == *place)
     }
 
     /// Works until it is told to stop or everybody who could give it work is gone.
@@ -170,6 +184,16 @@ impl LaneTask {
 
     fn take(&mut self, round: &mut Round, work: Work) {
         round.arrived = None;
+        if let Some(obstacle) = self.obstacle(round, &work) {
+            let Obstacle { lane, problem, .. } = &obstacle;
+            if obstacle.heals() {
+                tracing::error!(code = problem.code, %problem, "something is done later, as it cannot be read what it concerns");
+                round.after.push(After::Again(*lane, work));
+            } else {
+                self.left(round, work, problem);
+            }
+            return;
+        }
         match work {
             Work::Start(start, answer) => {
                 let result = self.start(round, &start);
@@ -197,8 +221,9 @@ impl LaneTask {
             Work::Fire { run, position } => self.fire(round, run, &position),
             Work::Report(report) => self.report(round, report),
             Work::Lost { intent, fault } => self.lost(round, intent, fault),
-            Work::Decide(item, decision, answer) => {
+            Work::Decide(item, decision, held, answer) => {
                 let result = self.decide(round, item, decision);
+                round.after.extend(held.map(After::Found));
                 round.answer(answer, result);
             }
             Work::Operate { run, operation, by, answer } => {
@@ -228,7 +253,7 @@ impl LaneTask {
                 let result = self.unreadable(round, *record);
                 round.answer(answer, result);
             }
-            Work::Readable { key } => self.readable(round, &key),
+            Work::Settled { key, how } => self.settled(round, &key, how),
             Work::Launch(launch, answer) => self.launch(round, *launch, answer),
             Work::PerformAgain(intent) => round.after.push(After::Perform { intent }),
             Work::Performed(performed) => self.performed(round, *performed),

@@ -242,7 +242,7 @@ impl LaneTask {
         // Its key is for the new one.
         round.touched.shift_remove(&id);
         self.runs.remove(&id);
-        round.mutations.push(Mutation::RemoveRun(id));
+        self.remove_run(round, id);
         if let Some(row) = self.matters.get_mut(&matter) {
             row.closed = false;
             row.stage = "new".into();

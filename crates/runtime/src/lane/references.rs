@@ -167,7 +167,10 @@ impl LaneTask {
             if way.len() > STEPS_MAX || way[..way.len() - 1].contains(&key) {
                 return None;
             }
-            next = self.parent_of(&(Arc::clone(&pair.0), key), member);
+            let above = (Arc::clone(&pair.0), key);
+            // Before it is read, so that no change is overlooked.
+            self.core.waits.add(pair, Awaited::Parent(above.clone()));
+            next = self.parent_of(&above, member);
         }
         None
     }
@@ -192,18 +195,19 @@ impl LaneTask {
         agreed: &Agreed,
         synchronised: &Synchronised,
         before: &Agreement,
+        stood: Option<&Arc<str>>,
         referring: &Referring,
     ) {
         let changed = |member: &Arc<str>| before.agreed.get(member) != agreed.agreement.agreed.get(member);
         let row = self.matters.get(&agreed.matter);
-        let stage = row.map(|row| &row.stage).filter(|stage| stage.starts_with("its "));
-        let stood = stage == referring.stands.as_ref();
+        let stood = stood.filter(|stood| stood.starts_with("its "));
+        let stands_as_before = stood == referring.stands.as_ref();
         for member in synchronised.references.keys() {
             let told = referring.told.iter().find(|(told, _)| told == member);
-            if stood && !changed(member) {
+            if stands_as_before && !changed(member) {
                 continue;
             }
-            if stage.is_some() || changed(member) || told.is_some() {
+            if stood.is_some() || changed(member) || told.is_some() {
                 round.mutations.push(withdrawn(agreed.matter, &format!("{REFERENCE_PLACE}{member}")));
             }
             let Some((_, reason)) = told else { continue };

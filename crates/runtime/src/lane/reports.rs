@@ -53,11 +53,6 @@ impl LaneTask {
 
     /// It is over: the run gets its answer in the same commit in which the intent goes.
     fn done(&mut self, round: &mut Round, outcome: Outcome) {
-        let unread = |held: &Held| matches!(round.loaded.gone.get(&held.row.run), Some(Some(_)));
-        if self.intents.get(&outcome.intent).is_some_and(unread) {
-            // The run cannot be read now: the intent stays, and is looked for again at the next start.
-            return;
-        }
         let Some(held) = self.release(outcome.intent) else { return };
         round.mutations.push(Mutation::RemoveIntent(outcome.intent));
         // Of what was given up and did not happen there is nothing to tell.

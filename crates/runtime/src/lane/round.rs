@@ -10,12 +10,13 @@ use indexmap::IndexSet;
 use jiff::Timestamp;
 use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId};
 use store::{Mutation, RunPart, RunRow, RunStatus, TransactionRow, WorkItemRow};
-use workflow::{Fault, Input, Parts, Status, StoredState};
+use workflow::{Fault, Input, Status, StoredState};
 
 use super::{LaneTask, LaunchAnswer};
 use crate::core::ToIntake;
 use crate::correlation::Correlation;
 use crate::figures::Counters;
+use crate::identity::IdentityHeld;
 use crate::lane_id::LaneId;
 use crate::matter::RECORD;
 use crate::routing;
@@ -35,6 +36,10 @@ pub(super) enum After {
     },
     /// A direct call.
     Perform {
+        intent: IntentId,
+    },
+    /// A direct call whose answer nobody waits for any more.
+    BreakOff {
         intent: IntentId,
     },
     /// The intent waits for another one with the same business key.
@@ -78,6 +83,15 @@ pub(super) enum After {
     Intake(ToIntake),
     /// An object may be made now where it lacks.
     Review((Arc<str>, Arc<str>)),
+    /// Work that cannot be done now is done a little later.
+    Again(LaneId, Work),
+    /// Nobody is asked any more which object a record is.
+    Answered {
+        record: Arc<str>,
+        linked: Option<Linked>,
+    },
+    /// A person's link is durable: what records are may be found out again.
+    Found(IdentityHeld),
     Answer(Answer, Result<(), Problem>),
     Launched(LaunchAnswer, Result<(RunId, bool), Problem>),
     /// A run has ended or failed.
@@ -90,6 +104,13 @@ pub(super) enum After {
         run: RunId,
         reason: Arc<str>,
     },
+}
+
+/// What a person said a record is.
+pub(super) struct Linked {
+    /// The object, in the form of a question about it.
+    pub(super) about: Value,
+    pub(super) key: Arc<str>,
 }
 
 /// Something for a run besides the one in hand.
@@ -119,6 +140,10 @@ pub(super) struct Loaded {
     pub(super) inputs: HashMap<RunId, Value>,
     /// Runs that are not live, or could not be read.
     pub(super) gone: HashMap<RunId, Option<Problem>>,
+    /// Whether some of it could not be read.
+    pub(super) incomplete: bool,
+    /// Matters that could not be read.
+    pub(super) unread: HashMap<TransactionId, Problem>,
     /// Objects in agreement that could not be read.
     pub(super) damaged: HashMap<(Arc<str>, Arc<str>), Problem>,
 }
@@ -165,7 +190,8 @@ impl Round {
     /// How long it may wait for the store: for ever with what happened in systems. What a person asks for is better refused
     /// soon; a round that takes back calls is not, as they would have to be taken up again.
     fn patience(&self) -> Option<Duration> {
-        let takes_back = self.after.iter().any(|after| matches!(after, After::Withdraw { .. }));
+        let takes_back =
+            self.after.iter().any(|after| matches!(after, After::Withdraw { .. } | After::BreakOff { .. }));
         (self.asked && !takes_back).then_some(PATIENCE)
     }
 
@@ -177,52 +203,65 @@ impl Round {
 impl LaneTask {
     /// Adds the rows of the runs and matters that changed.
     pub(super) fn close(&mut self, round: &mut Round) {
+        let mut runs = Vec::new();
+        let mut all = IndexSet::new();
+        while !round.touched.is_empty() {
+            let touched = std::mem::take(&mut round.touched);
+            let unstorable: Vec<RunId> =
+                touched.iter().copied().filter(|id| !self.close_run(round.now, &mut runs, *id)).collect();
+            all.extend(touched);
+            for id in unstorable {
+                self.end_unstorable(round, id);
+            }
+        }
+        round.touched = all;
         for id in &round.marked {
             if let Some(matter) = self.matters.get(id) {
                 round.mutations.push(Mutation::PutTransaction(matter.clone()));
             }
         }
         self.close_agreements(round);
-        for id in &round.touched {
-            let Some(run) = self.runs.get_mut(id) else { continue };
-            let status = match run.state.status() {
-                Status::Running => RunStatus::Live,
-                Status::Suspended => RunStatus::Suspended,
-                Status::Failed => RunStatus::Failed,
-                Status::Completed => RunStatus::Completed,
-                Status::Cancelled => RunStatus::Cancelled,
-            };
-            let (status, stored) = match run.state.status().is_over() {
-                true => (status, StoredState::default()),
-                false => match run.state.store(&mut run.parts) {
-                    Ok(stored) => (status, stored),
-                    Err(error) => {
-                        // Without a state it can only be started again, after a person looked.
-                        tracing::error!(run = %id, %error, "the state of a run cannot be stored: the run is closed");
-                        // A row without a state has no parts.
-                        run.parts = Parts::default();
-                        (RunStatus::Failed, StoredState::default())
-                    }
-                },
-            };
-            let input = run.new_input.take().filter(|_| !run.state.status().is_over());
-            let parts = stored.added.into_iter().map(|(number, content)| RunPart { number, content });
-            let parts = parts.chain(input.as_ref().map(input_part));
-            round.mutations.push(Mutation::PutRun(RunRow {
-                id: run.id,
-                workflow: Arc::clone(run.pinned.name()),
-                definition: Arc::clone(&run.pinned.hash),
-                key: Arc::clone(&run.key),
-                transaction: run.matter,
-                status,
-                state: stored.state,
-                parts: parts.collect(),
-                removed_parts: stored.removed,
-                started_at: run.started_at,
-                updated_at: round.now,
-                in_doubt: run.in_doubt,
-            }));
-        }
+        round.mutations.extend(runs);
+    }
+
+    /// Adds the row of a run. Gives whether its state can be stored.
+    fn close_run(&mut self, now: Timestamp, rows: &mut Vec<Mutation>, id: RunId) -> bool {
+        let Some(run) = self.runs.get_mut(&id) else { return true };
+        let status = match run.state.status() {
+            Status::Running => RunStatus::Live,
+            Status::Suspended => RunStatus::Suspended,
+            Status::Failed => RunStatus::Failed,
+            Status::Completed => RunStatus::Completed,
+            Status::Cancelled => RunStatus::Cancelled,
+        };
+        let stored = match run.state.status().is_over() {
+            true => StoredState::default(),
+            false => match run.state.store(&mut run.parts) {
+                Ok(stored) => stored,
+                Err(error) => {
+                    tracing::error!(run = %id, %error, "the state of a run cannot be stored: the run is ended");
+                    return false;
+                }
+            },
+        };
+        let input = run.new_input.take().filter(|_| !run.state.status().is_over());
+        let parts = stored.added.into_iter().map(|(number, content)| RunPart { number, content });
+        let parts = parts.chain(input.as_ref().map(input_part));
+        rows.push(Mutation::PutRun(RunRow {
+            id: run.id,
+            workflow: Arc::clone(run.pinned.name()),
+            definition: Arc::clone(&run.pinned.hash),
+            key: Arc::clone(&run.key),
+            transaction: run.matter,
+            status,
+            state: stored.state,
+            parts: parts.collect(),
+            removed_parts: stored.removed,
+            started_at: run.started_at,
+            updated_at: now,
+            in_doubt: run.in_doubt,
+        }));
+        true
     }
 
     /// Makes the round durable, then acts.
@@ -262,6 +301,8 @@ impl LaneTask {
                     }
                     // The run must not stay deaf.
                     After::ReplayAgain { run } => self.look_up(vec![run]),
+                    After::Review(pair) => self.review_later(pair),
+                    After::Again(lane, work) => self.do_again(lane, work),
                     _ => {}
                 }
             }
@@ -311,10 +352,15 @@ impl LaneTask {
                         }
                     });
                 }
-                After::Review(pair) => {
-                    let (answer, _) = tokio::sync::oneshot::channel();
-                    self.core.send(LaneId::of_matter(&pair.0, &pair.1), Work::Review(pair, answer));
+                After::BreakOff { intent } => {
+                    if let Some(task) = self.performing.remove(&intent) {
+                        task.abort();
+                    }
                 }
+                After::Review(pair) => self.review_later(pair),
+                After::Again(lane, work) => self.do_again(lane, work),
+                After::Answered { record, linked } => self.answer_about(&record, linked),
+                After::Found(held) => drop(held),
                 After::Intake(message) => {
                     if let ToIntake::Referenced { connection, object, key, .. } = &message {
                         self.core.has_record(object, key, connection);
@@ -340,6 +386,31 @@ impl LaneTask {
             }
         }
         self.evict();
+    }
+
+    /// Nobody is asked any more which object the record is: what had to wait for that is looked at again. The one that it is said to
+    /// be is not made meanwhile, as only the reading links the two.
+    fn answer_about(&self, record: &Arc<str>, linked: Option<Linked>) {
+        let mut waited = self.core.asked.close(record);
+        if let Some(Linked { about, key }) = linked {
+            self.core.asked.open(Arc::clone(record), &about);
+            waited.retain(|pair| pair.1 != key);
+        }
+        waited.into_iter().for_each(|pair| self.review_later(pair));
+    }
+
+    fn review_later(&self, pair: (Arc<str>, Arc<str>)) {
+        let (answer, _) = tokio::sync::oneshot::channel();
+        self.core.send(LaneId::of_matter(&pair.0, &pair.1), Work::Review(pair, answer));
+    }
+
+    /// Has something done once more after a pause.
+    fn do_again(&self, lane: LaneId, work: Work) {
+        let core = Arc::clone(&self.core);
+        tokio::spawn(async move {
+            core.pause().await;
+            core.send(lane, work);
+        });
     }
 
     fn submit(&self, connection: &ConnectionName, request: Request, arrived: Option<Timestamp>) {

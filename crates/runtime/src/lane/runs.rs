@@ -7,6 +7,7 @@ use model::{Problem, RunId, Value};
 use store::{Mutation, RunStatus};
 use workflow::{Fault, FaultType, Input, Parts, Position, RunContext, Status, Stepped, TraceEntry, TraceEvent};
 
+use super::queues::{INTEGRATION, NOTICE, NewItem};
 use super::round::{After, Earlier, Other, Round};
 use super::{LaneTask, Run};
 use crate::direct::InDoubt;
@@ -39,7 +40,7 @@ impl LaneTask {
             None => {}
             Some(Earlier { run, status: RunStatus::Cancelled }) => {
                 // What the cancelled run gave up may have happened all the same.
-                round.mutations.push(Mutation::RemoveRun(run));
+                self.remove_run(round, run);
                 in_doubt = true;
             }
             Some(Earlier { .. }) => return Ok(()),
@@ -202,6 +203,40 @@ impl LaneTask {
         round.others.push_back(Other::Input(id, Input::End { reason }));
     }
 
+    /// A run holds what cannot be stored: it could not be gone on with after the process ends. It is over, and whoever waits for it
+    /// and people are told.
+    pub(super) fn end_unstorable(&mut self, round: &mut Round, id: RunId) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        // A row without a state has no parts.
+        run.parts = Parts::default();
+        let (matter, name) = (run.matter, Arc::clone(run.pinned.name()));
+        let parent = parent_of(&run.key);
+        let detail = "the run holds a value that is nested deeper than 512 levels, which cannot be stored";
+        let fault = Fault::new(FaultType::Runtime, detail);
+        self.told_waiters(round, id, &Err(fault.clone()));
+        let what = self.matters.get(&matter).map_or_else(|| matter.to_string(), |matter| matter.title.to_string());
+        let item = NewItem {
+            queue: INTEGRATION,
+            matter,
+            run: None,
+            title: format!("{what}: {name} was ended"),
+            reason: format!("In {name}, {detail}. Mend the workflow, then start it again; what it did stands"),
+            amount: self.matters.get(&matter).and_then(|matter| matter.amount),
+            content: Value::object([
+                ("kind", Value::from(NOTICE)),
+                ("fault", fault.to_value()),
+                ("workflow", Value::from(name)),
+                ("allow", Value::array(["dismiss"])),
+            ]),
+        };
+        self.open(round, item);
+        if let Some((parent, position)) = parent {
+            round.others.push_back(Other::Input(parent, Input::Returned { position, result: Err(fault) }));
+        }
+        self.tell(round, id, Input::End { reason: Value::from(detail) });
+        self.settle_others(round);
+    }
+
     /// Whether one of the runs above catches what went wrong in this one. They are stepped on copies to know.
     fn is_caught_above(&self, id: RunId, fault: &Fault, now: jiff::Timestamp) -> bool {
         let (mut below, mut fault) = (id, fault.clone());
@@ -299,10 +334,6 @@ impl LaneTask {
 
     /// A timer of a run is due.
     pub(super) fn fire(&mut self, round: &mut Round, id: RunId, position: &Arc<str>) {
-        if matches!(round.loaded.gone.get(&id), Some(Some(_))) {
-            // It cannot be read now; the timer stays.
-            return;
-        }
         round.mutations.push(Mutation::RemoveTimer { run: id, position: position.as_bytes().to_vec() });
         if let Ok(position) = position.parse::<Position>() {
             self.tell(round, id, Input::Fired { position });

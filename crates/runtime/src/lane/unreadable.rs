@@ -8,12 +8,13 @@ use store::{Mutation, ReferenceRow, WorkItemRow, WorkItemStatus};
 
 use super::LaneTask;
 use super::queues::{DATA, IDENTITY, NewItem, UNREADABLE};
-use super::round::{After, Round};
+use super::round::{After, Linked, Round};
 use crate::core::ToIntake;
 use crate::identity::{LINK, NEW, new_key};
 use crate::journal::line;
 use crate::lane_id::LaneId;
 use crate::matter::{self, RECORD, record_key};
+use crate::work::Settled;
 
 /// What the inbox row of a record says that a person linked: the object, in the form of a question about it.
 pub(crate) const LINKED: &str = "linked";
@@ -94,22 +95,27 @@ impl LaneTask {
         Ok(())
     }
 
-    /// The record can be read now: its item is not needed any more.
-    pub(super) fn readable(&mut self, round: &mut Round, key: &Arc<str>) {
+    /// The record can be read now, or is gone: its item is not needed any more.
+    pub(super) fn settled(&mut self, round: &mut Round, key: &Arc<str>, how: Settled) {
+        let (reason, title, stage) = match how {
+            Settled::Readable => {
+                ("a later version of the record can be read", "The record can be read now", "readable")
+            }
+            Settled::Gone => ("the record is not there any more", "The record is not there any more", "gone"),
+        };
         let pair: (Arc<str>, Arc<str>) = (RECORD.into(), Arc::clone(key));
         let Some(Some(row)) = round.loaded.matters.get(&pair).cloned() else { return };
         for item in round.loaded.open.remove(&row.id).unwrap_or_default() {
             if round.resolved.contains(&item.id) {
                 continue;
             }
-            let resolution = Value::object([("reason", "a later version of the record can be read")]);
+            let resolution = Value::object([("reason", reason)]);
             let withdrawn = WorkItemRow { status: WorkItemStatus::Withdrawn, resolution, ..item };
             round.mutations.push(Mutation::PutWorkItem(withdrawn));
         }
-        self.answered(round, key);
-        let title = "The record can be read now";
-        round.mutations.push(line(row.id, round.now, "readable", None, title, Value::Null));
-        self.close_record(round, row, "readable");
+        round.after.push(After::Answered { record: Arc::clone(key), linked: None });
+        round.mutations.push(line(row.id, round.now, stage, None, title, Value::Null));
+        self.close_record(round, row, stage);
     }
 
     /// A person had the record read again, said which object it is, or wants nothing of it.
@@ -123,7 +129,7 @@ impl LaneTask {
             None => None,
         };
         if chosen.is_none() && action != "retry" {
-            self.answered(round, &record);
+            round.after.push(After::Answered { record, linked: None });
             if let Some(row) = self.matters.get(&item.transaction).cloned() {
                 self.close_record(round, row, "dismissed");
             }
@@ -144,19 +150,11 @@ impl LaneTask {
                 connection: Arc::clone(&connection),
                 record_id: Arc::clone(&id),
             }));
-            self.answered(round, &record);
-            // The one that it is said to be is not made meanwhile: only the reading links the two.
-            self.core.asked.open(record, &about);
-            round.after.retain(|after| !matches!(after, After::Review(pair) if pair.1 == key));
+            round.after.push(After::Answered { record, linked: Some(Linked { about, key }) });
         }
         round.mutations.push(Mutation::PutInbox(row.clone()));
         round.after.push(After::Intake(ToIntake::Look { row }));
         Ok(())
-    }
-
-    /// Nobody is asked any more which object a record is: what had to wait for that is looked at again.
-    fn answered(&self, round: &mut Round, key: &str) {
-        round.after.extend(self.core.asked.close(key).into_iter().map(After::Review));
     }
 
     fn close_record(&mut self, round: &mut Round, mut row: store::TransactionRow, stage: &str) {

@@ -30,10 +30,7 @@ impl LaneTask {
         let mut findings = Vec::new();
         match outcome.result {
             Ok(success) => {
-                let others = self
-                    .intents
-                    .values()
-                    .any(|other| other.matter == held.matter && other.position.pointer == held.position.pointer);
+                let others = self.is_writing(held.matter, &held.position.pointer);
                 if others || self.write_next(round, &pair, &mut agreed, &synchronised, side, held.position.attempt) {
                     self.agreements.insert(pair, agreed);
                     return;

@@ -3,6 +3,7 @@
 mod crashes;
 mod events;
 mod failures;
+mod obstacles;
 mod parents;
 mod people;
 mod project;

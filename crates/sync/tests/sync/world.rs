@@ -142,6 +142,7 @@ impl World {
         self.under_way.remove(&name(side)).expect("a write");
         self.agreement.refused(&name(side));
         self.plan();
+        self.tell(side);
     }
 
     pub(crate) fn is_writing(&self, side: &str) -> bool {
