@@ -216,6 +216,7 @@ impl Shared {
         };
         for work in &missing {
             self.forget(line, work, batch);
+            batch.absent.push((Arc::clone(feed), Arc::clone(&work.id)));
         }
         let known: Vec<Work> = missing.into_iter().filter(|work| is_known(work)).collect();
         let Some(dispatcher) = self.dispatchers.get(&feed.connection).filter(|_| !known.is_empty()) else { return };

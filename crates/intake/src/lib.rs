@@ -123,15 +123,21 @@ pub struct Batch {
     pub events: Vec<CanonicalEvent>,
     /// Records that need a person.
     pub unreadable: Vec<Unreadable>,
-    /// Records that are not there any more.
+    /// Records that are not there any more, of those that anybody knows.
     pub gone: Vec<Gone>,
+    /// All records that were looked for and are not there, by the feeds that looked.
+    pub absent: Vec<(Arc<Feed>, Arc<str>)>,
     /// Positions, versions and inbox rows that go with them.
     pub mutations: Vec<Mutation>,
 }
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.unreadable.is_empty() && self.gone.is_empty() && self.mutations.is_empty()
+        self.events.is_empty()
+            && self.unreadable.is_empty()
+            && self.gone.is_empty()
+            && self.absent.is_empty()
+            && self.mutations.is_empty()
     }
 }
 
@@ -263,11 +269,12 @@ impl Shared {
             return;
         }
         // A batch is handed over by value: what is needed to try again is kept aside.
-        let Batch { events, unreadable, gone, mutations } = batch;
+        let Batch { events, unreadable, gone, mutations, absent } = batch;
         let mut wait = std::time::Duration::from_millis(100);
         loop {
             let (events, unreadable) = (events.clone(), unreadable.clone());
-            let batch = Batch { events, unreadable, gone: gone.clone(), mutations: mutations.clone() };
+            let batch =
+                Batch { events, unreadable, gone: gone.clone(), mutations: mutations.clone(), absent: absent.clone() };
             match self.sink.take(batch).await {
                 Ok(()) => return,
                 Err(problem) => {

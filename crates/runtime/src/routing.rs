@@ -12,9 +12,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use connect::Fate;
+use definitions::Feed;
 use futures::future::BoxFuture;
-use intake::{Batch, CanonicalEvent, Choice, Gone, Sink, Unreadable};
+use intake::{Batch, CanonicalEvent, Choice, Sink, Unreadable};
 use model::{EventId, ObjectName, Problem, RunId, TransactionId, Value};
 use store::{EventRow, Mutation};
 use tokio::sync::oneshot;
@@ -87,7 +87,7 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
             }),
         }
     }
-    settle_gone(core, &batch.gone);
+    settle_gone(core, &batch.absent);
     for (lane, lost) in lost(core, batch.gone).await? {
         let (answer, answered) = oneshot::channel();
         core.send(lane, Work::Gone(Box::new(lost), answer));
@@ -167,9 +167,9 @@ fn readable(core: &Core, mutations: &[Mutation], still: &[Arc<str>]) {
 }
 
 /// Nobody has to look at records any more that are gone.
-fn settle_gone(core: &Core, gone: &[Gone]) {
-    for gone in gone.iter().filter(|gone| gone.fate != Fate::There) {
-        let key = key_of_record(gone.feed.connection.as_str(), &gone.feed.name, &gone.record);
+fn settle_gone(core: &Core, absent: &[(Arc<Feed>, Arc<str>)]) {
+    for (feed, record) in absent {
+        let key = key_of_record(feed.connection.as_str(), &feed.name, record);
         if core.unreadable().contains(&key) {
             core.send(LaneId::of_matter(RECORD, &key), Work::Settled { key, how: Settled::Gone });
         }

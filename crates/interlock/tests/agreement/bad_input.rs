@@ -65,8 +65,9 @@ fn a_record_that_cannot_be_read_and_is_deleted_needs_nobody_any_more() {
     let between = world.between();
     between.tamper(|_, body| Some((200, replace(body, b"Poison", b"P\xffison"))).filter(|(_, told)| told != body));
     // Before the first start: what comes later brings its values with the event.
-    let poison = account(&world, "Poison", "1");
+    let (poison, fine) = (account(&world, "Poison", "1"), account(&world, "Fine", "2"));
     let interlock = world.interlock();
+    linked(&world, &interlock, &[&fine]);
     interlock.item(&format!("{poison} of crm cannot be read"));
     world.delete_account(&poison);
     until(SOON, || {

@@ -9,7 +9,7 @@ use crate::world::World;
 
 /// Keeps the tables of the store from being written until this is dropped. As the store notices when it wants to write them, it is
 /// given something to write.
-pub(crate) async fn hold(world: &World) -> Connection {
+async fn hold(world: &World) -> Connection {
     let other = Connection::open(world.folder.path().join("data/test.db")).expect("the store");
     other.busy_timeout(Duration::from_secs(10)).expect("a setting");
     other.execute_batch("begin immediate").expect("the lock");
