@@ -1,11 +1,11 @@
 //! Calls that can be handed over together.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use connect::{Action, Selection};
 use definitions::Function;
 use model::FunctionName;
+use policy::Fair;
 
 use crate::gate::Gate;
 use crate::item::{Item, Place};
@@ -58,9 +58,9 @@ impl GroupKey {
 pub(crate) struct Group {
     /// How many are best handed over together.
     gather: usize,
-    urgent: VecDeque<Item>,
-    ready: VecDeque<Item>,
-    probes: VecDeque<Item>,
+    urgent: Fair<Item>,
+    ready: Fair<Item>,
+    probes: Fair<Item>,
     /// Requests under way.
     pub(crate) under_way: usize,
     /// Shut when the system refuses this function as a whole.
@@ -78,9 +78,9 @@ impl Group {
     pub(crate) fn new(gather: usize) -> Self {
         Self {
             gather: gather.max(1),
-            urgent: VecDeque::new(),
-            ready: VecDeque::new(),
-            probes: VecDeque::new(),
+            urgent: Fair::default(),
+            ready: Fair::default(),
+            probes: Fair::default(),
             under_way: 0,
             gate: Gate::Open,
             misfits: 0,
@@ -88,7 +88,7 @@ impl Group {
         }
     }
 
-    pub(crate) const fn queue(&mut self, place: Place) -> &mut VecDeque<Item> {
+    pub(crate) fn queue(&mut self, place: Place) -> &mut Fair<Item> {
         match place {
             Place::Urgent => &mut self.urgent,
             Place::Ready => &mut self.ready,

@@ -9,6 +9,14 @@ use model::{IntentId, Value};
 use tokio::sync::{mpsc, oneshot};
 use workflow::Fault;
 
+/// Where the workload stands in the id of an intent.
+const WORKLOAD_PLACE: usize = 13;
+
+/// The workload of an intent: the byte of its id before the last two.
+fn workload_of(intent: IntentId) -> u8 {
+    intent.uuid().into_bytes()[WORKLOAD_PLACE]
+}
+
 /// One thing that is asked.
 pub(crate) struct Item {
     /// What, and for whom.
@@ -126,6 +134,14 @@ impl Item {
             Work::Read { answers, .. } => answers.is_closed(),
             Work::Changes { answer, .. } => answer.is_closed(),
             Work::Fates { answer, .. } => answer.is_closed(),
+        }
+    }
+
+    /// Whose turn it takes among those who wait for the same: who makes an intent says in its id which workload it is of.
+    pub(crate) fn workload(&self) -> u8 {
+        match &self.work {
+            Work::Intent { intent, .. } => workload_of(*intent),
+            _ => 0,
         }
     }
 

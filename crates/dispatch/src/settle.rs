@@ -75,7 +75,7 @@ impl State {
                 // The answer of one of them spoilt that of the others. It says nothing of any of them.
                 item.alone = true;
                 self.tally.retried += 1;
-                self.groups[tag.group].queue(Place::Ready).push_back(item);
+                self.groups[tag.group].queue(Place::Ready).push_back(item.workload(), item);
                 continue;
             }
             self.settle_item(tag, item, came, now, wall);
@@ -247,7 +247,7 @@ impl State {
                 item.lost_at = None;
                 (item.in_doubt, item.failures) = (false, 0);
                 if let Some(item) = self.keep(item, wall) {
-                    self.groups[tag.group].queue(Place::Ready).push_front(item);
+                    self.groups[tag.group].queue(Place::Ready).push_front(item.workload(), item);
                 }
             }
             Came::Failed(error) if error.class == ErrorClass::Rejected && (!tag.probe || item.doubts == 0) => {

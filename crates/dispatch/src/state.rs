@@ -179,13 +179,13 @@ impl State {
         }
         if function_looks_first && !in_doubt {
             item.in_doubt = true;
-            self.groups[group].queue(Place::Probe).push_back(item);
+            self.groups[group].queue(Place::Probe).push_back(item.workload(), item);
         } else if probed {
             // The process that sent it may have ended a moment ago: the system may be about to commit it.
             (item.in_doubt, item.doubts, item.lost_at) = (true, 1, Some(now));
             self.delay(group, item, after(now, self.settle_wait(1)), false);
         } else {
-            self.groups[group].queue(Place::Ready).push_back(item);
+            self.groups[group].queue(Place::Ready).push_back(item.workload(), item);
         }
     }
 
@@ -193,7 +193,7 @@ impl State {
     pub(crate) fn enqueue(&mut self, key: GroupKey, action: Action, item: Item) {
         let group = self.group(key, action);
         let place = item.place();
-        self.groups[group].queue(place).push_back(item);
+        self.groups[group].queue(place).push_back(item.workload(), item);
     }
 
     /// Nobody waits for an intent any more.
@@ -265,7 +265,7 @@ impl State {
         match (fault, item) {
             // The caller may be gone.
             (Some(fault), Item { work: Work::Ask { answer, .. }, .. }) => drop(answer.send(Err(fault))),
-            (_, item) => self.groups[group].queue(item.place()).push_back(item),
+            (_, item) => self.groups[group].queue(item.place()).push_back(item.workload(), item),
         }
     }
 
@@ -305,7 +305,7 @@ impl State {
     fn put_back(&mut self, group: usize, item: Item, now: Timestamp, wall: Timestamp) {
         match item.place() {
             Place::Urgent => self.turn_away_or_keep(group, item, now, wall),
-            place => self.groups[group].queue(place).push_back(item),
+            place => self.groups[group].queue(place).push_back(item.workload(), item),
         }
     }
 

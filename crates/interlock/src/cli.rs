@@ -252,6 +252,21 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// What one workflow's flood costs another one.
+    Beside {
+        /// How many runs of the other workflow are under way all the time.
+        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = count)]
+        flood: usize,
+        /// How many runs are measured, one after the other: alone, and beside the flood.
+        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = count)]
+        singles: usize,
+        /// Where the store is put; a temporary folder when not given.
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+        /// Prints the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Durable workflow steps per second, beside what the disk allows in the same run.
     Workflow {
         /// How many runs of a workflow of five steps.

@@ -80,6 +80,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Bench { what: BenchCommand::Workflow { runs, concurrent, singles, dir, json } } => {
             bench::workflow(bench::WorkflowBench { runs, concurrent, singles, folder: dir, json }).await
         }
+        Command::Bench { what: BenchCommand::Beside { flood, singles, dir, json } } => {
+            bench::beside(bench::BesideBench { flood, singles, folder: dir, json }).await
+        }
         Command::Bench { what: BenchCommand::Reconcile { records, dir, json } } => {
             bench::reconcile(records, dir.as_deref(), json)
         }

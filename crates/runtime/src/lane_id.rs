@@ -8,6 +8,8 @@ use model::{RunId, TransactionId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::workload::{self, Workload};
+
 /// Where the lane stands in an id.
 const PLACE: usize = 14;
 
@@ -28,9 +30,11 @@ impl LaneId {
         Self([bytes[PLACE], bytes[PLACE + 1]])
     }
 
-    /// A fresh id in this lane.
-    pub(crate) fn id(self) -> Uuid {
-        self.put(Uuid::now_v7().into_bytes())
+    /// A fresh id in this lane, of this workload.
+    pub(crate) fn id(self, workload: Workload) -> Uuid {
+        let mut bytes = Uuid::now_v7().into_bytes();
+        bytes[workload::PLACE] = workload.0;
+        self.put(bytes)
     }
 
     /// The id of the run that this cause makes: the same cause gives the same id. It takes its time from `since`.
@@ -53,7 +57,9 @@ impl LaneId {
 
     /// The run of a workflow that an event starts.
     pub(crate) fn started_by(self, event: model::EventId, workflow: &str) -> RunId {
-        RunId::new(self.caused(event.uuid(), &[event.uuid().as_bytes(), workflow.as_bytes()]))
+        let mut bytes = self.caused(event.uuid(), &[event.uuid().as_bytes(), workflow.as_bytes()]).into_bytes();
+        bytes[workload::PLACE] = Workload::named(workflow).0;
+        RunId::new(Uuid::from_bytes(bytes))
     }
 
     /// The run that another run starts at this waiting point.
@@ -61,9 +67,9 @@ impl LaneId {
         RunId::new(self.caused(parent.uuid(), &[parent.uuid().as_bytes(), &attempt.to_be_bytes()]))
     }
 
-    /// A fresh id of a matter.
-    pub(crate) fn matter(self) -> TransactionId {
-        TransactionId::new(self.id())
+    /// A fresh id of a matter of this object.
+    pub(crate) fn matter(self, object: &str) -> TransactionId {
+        TransactionId::new(self.id(Workload::named(object)))
     }
 
     /// Which of so many tasks looks after it.
@@ -91,7 +97,10 @@ mod tests {
         assert_eq!(run, lane.started_by(event, "quote-to-cash"));
         assert_ne!(run, lane.started_by(event, "returns"));
         assert_ne!(lane.child(run, 1), lane.child(run, 2));
-        for id in [run.uuid(), lane.child(run, 1).uuid(), lane.id()] {
+        assert_eq!(Workload::of(run.uuid()), Workload::named("quote-to-cash"));
+        let workload = Workload::named("quote");
+        assert_eq!(Workload::of(lane.id(workload)), workload);
+        for id in [run.uuid(), lane.child(run, 1).uuid(), lane.id(workload)] {
             assert_eq!(LaneId::of(id), lane);
             assert_eq!(id.get_version_num(), 7);
         }

@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::lane_id::LaneId;
 use crate::routing;
 use crate::work::{Pinned, Work};
+use crate::workload::Workload;
 
 /// A run that was asked for.
 #[derive(Debug)]
@@ -75,7 +76,8 @@ pub(crate) async fn launch(
     };
     let (end, ended) = oneshot::channel();
     let (answer, answered) = oneshot::channel();
-    let launch = Launch { definition, key, run: RunId::new(lane.id()), input, end };
+    let run = RunId::new(lane.id(Workload::named(definition.name())));
+    let launch = Launch { definition, key, run, input, end };
     core.send(lane, Work::Launch(Box::new(launch), answer));
     let (run, is_new) = answered.await.unwrap_or_else(|_| Err(routing::stopping()))?;
     Ok(Launched { run, is_new, end: ended })

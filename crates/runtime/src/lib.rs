@@ -54,6 +54,7 @@ mod upkeep;
 mod waits;
 mod watching;
 mod work;
+mod workload;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -29,6 +29,7 @@ use crate::lost::lost;
 use crate::matter::{RECORD, key_of_record, record_key};
 use crate::timers::position;
 use crate::work::{Event, Settled, Start, Work};
+use crate::workload::Workload;
 
 /// Events of workflows that have not started what they start yet.
 pub(crate) const EMITTED: &[u8] = b"emitted";
@@ -317,5 +318,7 @@ pub(crate) fn connection_of(envelope: &Value) -> Option<&str> {
 
 /// Whether this is the event that started the run: it does not hear that one again.
 pub(crate) fn started_it(run: RunId, workflow: &str, event: EventId) -> bool {
-    LaneId::of(run.uuid()).started_by(event, workflow) == run
+    let caused = LaneId::of(run.uuid()).started_by(event, workflow);
+    // An earlier build had no workload in the ids of runs.
+    Workload::none(caused.uuid()) == Workload::none(run.uuid())
 }

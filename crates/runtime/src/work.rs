@@ -13,6 +13,8 @@ use workflow::{Fault, Position};
 use crate::identity::IdentityHeld;
 use crate::lane::{Changed, LaunchAnswer, Lost, Performed};
 use crate::launching::Launch;
+use crate::matter::RECORD;
+use crate::workload::Workload;
 use crate::{Decision, RunOperation};
 
 /// Whoever asked is told when it is durable.
@@ -79,6 +81,29 @@ pub(crate) enum Settled {
 }
 
 impl Work {
+    /// Whose turn it is when its turn comes.
+    pub(crate) fn workload(&self) -> Workload {
+        match self {
+            Self::Start(start, _) => Workload::named(start.definition.name()),
+            Self::Launch(launch, _) => Workload::named(launch.definition.name()),
+            Self::Hear { run, .. }
+            | Self::Replay { run }
+            | Self::Replayed { run }
+            | Self::Fire { run, .. }
+            | Self::Operate { run, .. } => Workload::of(run.uuid()),
+            Self::Go(intent) | Self::Lost { intent, .. } | Self::PerformAgain(intent) => Workload::of(intent.uuid()),
+            Self::Report(Report::Delayed { intent, .. }) => Workload::of(intent.uuid()),
+            Self::Report(Report::Done(outcome)) => Workload::of(outcome.intent.uuid()),
+            Self::Performed(performed) => Workload::of(performed.intent.uuid()),
+            Self::Changed(changed, _) => Workload::named(changed.event.object.as_str()),
+            Self::Gone(lost, _) => Workload::named(lost.gone.feed.object.as_str()),
+            Self::Review(pair, _) => Workload::named(&pair.0),
+            Self::Unreadable(..) | Self::Settled { .. } => Workload::named(RECORD),
+            Self::Decide(item, ..) => Workload::of(item.uuid()),
+            Self::Stop(_) => Workload(0),
+        }
+    }
+
     /// Whether a person waits for it.
     pub(crate) const fn is_asked(&self) -> bool {
         matches!(self, Self::Decide(..) | Self::Operate { answer: Some(_), .. })

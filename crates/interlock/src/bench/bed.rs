@@ -36,6 +36,15 @@ pub(super) fn failed(what: &str, error: &dyn std::fmt::Display) -> Problem {
     Problem::new("IL-BENCH-002", format!("{what}: {error}"), "Look at the disk of the folder given by --dir")
 }
 
+fn read(folder: &Path, number: usize, document: &str) -> Result<Release, Problem> {
+    let file = folder.join(format!("measured-{number}.yaml"));
+    std::fs::write(&file, document).map_err(|error| failed("the workflow cannot be written", &error))?;
+    let allowed = Allowed { calls: true, ..Allowed::default() };
+    let loaded = definitions::standalone(&file, Purpose::Run, allowed, &workflow::Environment::default())
+        .map_err(|error| failed("the workflow cannot be read", &error))?;
+    Ok(loaded.release)
+}
+
 /// What a measured workflow runs on.
 pub(super) struct Bed {
     folder: PathBuf,
@@ -45,11 +54,11 @@ pub(super) struct Bed {
 }
 
 impl Bed {
-    /// Writes the document into the folder, or into a temporary one, and reads it as a user's would be.
+    /// Writes the documents into the folder, or into a temporary one, and reads them as a user's would be.
     ///
     /// # Errors
     /// When the folder cannot be used.
-    pub(super) fn prepare(folder: Option<PathBuf>, document: &str) -> Result<Self, Problem> {
+    pub(super) fn prepare(folder: Option<PathBuf>, documents: &[&str]) -> Result<Self, Problem> {
         let (folder, made) = match folder {
             Some(folder) => (folder, None),
             None => {
@@ -58,12 +67,16 @@ impl Bed {
                 (made.path().to_owned(), Some(made))
             }
         };
-        let file = folder.join("measured.yaml");
-        std::fs::write(&file, document).map_err(|error| failed("the workflow cannot be written", &error))?;
-        let allowed = Allowed { calls: true, ..Allowed::default() };
-        let loaded = definitions::standalone(&file, Purpose::Run, allowed, &workflow::Environment::default())
-            .map_err(|error| failed("the workflow cannot be read", &error))?;
-        Ok(Self { folder, _made: made, release: Arc::new(loaded.release) })
+        let mut release = None;
+        for (number, document) in documents.iter().enumerate() {
+            let read = read(&folder, number, document)?;
+            match &mut release {
+                None => release = Some(read),
+                Some(release) => release.workflows.extend(read.workflows),
+            }
+        }
+        let release = release.ok_or_else(|| failed("nothing is measured", &"no workflow is given"))?;
+        Ok(Self { folder, _made: made, release: Arc::new(release) })
     }
 
     /// Its folder.

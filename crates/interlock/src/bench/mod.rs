@@ -1,8 +1,10 @@
-//! `interlock bench workflow` and `interlock bench waiting`: how many durable steps per second the workflow engine makes on this
-//! machine, beside what the disk itself allows in the same run; and what runs take that only wait. `interlock bench reconcile`:
-//! what comparing two sides takes. `interlock bench mapping`: how many records one core maps.
+//! What this machine makes of the workflow engine and of its parts, beside what its disk allows where that bounds it:
+//! `interlock bench workflow` (durable steps per second), `interlock bench waiting` (what runs take that only wait), `interlock bench
+//! beside` (what one workflow's flood costs another one), `interlock bench reconcile` (what comparing two sides takes), and
+//! `interlock bench mapping` (how many records one core maps).
 
 mod bed;
+mod beside;
 mod ceiling;
 mod mapping;
 mod reconcile;
@@ -11,6 +13,7 @@ mod workflow;
 
 use std::time::Duration;
 
+pub(crate) use self::beside::{BesideBench, beside};
 pub(crate) use self::reconcile::reconcile;
 pub(crate) use mapping::{MappingBench, mapping};
 pub(crate) use waiting::waiting;

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// # Errors
 /// When the store cannot be used.
 pub(crate) async fn waiting(runs: usize, folder: Option<PathBuf>) -> Result<(), Failure> {
-    let bed = Bed::prepare(folder, DOCUMENT)?;
+    let bed = Bed::prepare(folder, &[DOCUMENT])?;
     let runtime = bed.start().await?;
     let own = std::process::id();
     let megabytes = |bytes: u64| bytes as f64 / 1e6;

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 /// Durable writes of such a workflow: its start, the results of its steps, its end.
 const WRITES: usize = 7;
 const STEPS: usize = 5;
+const NAME: &str = "five-steps";
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is measured.
@@ -35,7 +36,8 @@ pub(crate) struct WorkflowBench {
     pub(crate) json: bool,
 }
 
-fn document() -> String {
+/// A workflow of this name with the steps.
+pub(super) fn document(name: &str) -> String {
     let steps: String = (1..=STEPS)
         .map(|step| {
             format!(
@@ -43,7 +45,7 @@ fn document() -> String {
             )
         })
         .collect();
-    format!("document: {{ dsl: '1.0.3', namespace: bench, name: five-steps, version: '1.0.0' }}\ndo:\n{steps}")
+    format!("document: {{ dsl: '1.0.3', namespace: bench, name: {name}, version: '1.0.0' }}\ndo:\n{steps}")
 }
 
 /// What some runs took.
@@ -62,7 +64,7 @@ struct Took {
 /// # Errors
 /// When the store cannot be used, or a run does not end as it must.
 pub(crate) async fn workflow(bench: WorkflowBench) -> Result<(), Failure> {
-    let bed = Bed::prepare(bench.folder.clone(), &document())?;
+    let bed = Bed::prepare(bench.folder.clone(), &[&document(NAME)])?;
     let runtime = bed.start().await?;
     // What is used for the first time is not measured.
     run_many(&runtime, 200, 16).await?;
@@ -113,17 +115,25 @@ async fn run_many(runtime: &Runtime, runs: usize, concurrent: usize) -> Result<T
 async fn client(runtime: Runtime, next: Arc<AtomicUsize>, runs: usize) -> Result<Vec<Duration>, Problem> {
     let mut took = Vec::new();
     while next.fetch_add(1, Ordering::Relaxed) < runs {
-        let begun = Instant::now();
-        let input = Value::object([("n", 0)]);
-        let launched = runtime.launch(["bench", "five-steps", "1.0.0"], None, input).await?;
-        let ended = launched.end.await.map_err(|error| failed("a run did not end", &error))?;
-        let output = ended.map_err(|fault| failed("a run failed", &fault))?;
-        if output.get("n").as_i64() != Some(STEPS as i64) {
-            return Err(failed("a run gave something else", &output));
-        }
-        took.push(begun.elapsed());
+        took.push(once(&runtime, NAME).await?);
     }
     Ok(took)
+}
+
+/// How long one run of such a workflow takes, from its start to its end.
+///
+/// # Errors
+/// When it does not end as it must.
+pub(super) async fn once(runtime: &Runtime, name: &str) -> Result<Duration, Problem> {
+    let begun = Instant::now();
+    let input = Value::object([("n", 0)]);
+    let launched = runtime.launch(["bench", name, "1.0.0"], None, input).await?;
+    let ended = launched.end.await.map_err(|error| failed("a run did not end", &error))?;
+    let output = ended.map_err(|fault| failed("a run failed", &fault))?;
+    if output.get("n").as_i64() != Some(STEPS as i64) {
+        return Err(failed("a run gave something else", &output));
+    }
+    Ok(begun.elapsed())
 }
 
 struct Measured<'a> {

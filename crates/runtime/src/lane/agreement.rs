@@ -71,7 +71,7 @@ impl LaneTask {
         let mut agreed = self.agreements.remove(&pair).ok_or_else(unread)?;
         let matter = match known {
             Some(row) => row,
-            None => matter::new(LaneId::of_matter(&pair.0, &pair.1).matter(), &pair.0, &pair.1, round.now),
+            None => matter::new(LaneId::of_matter(&pair.0, &pair.1).matter(&pair.0), &pair.0, &pair.1, round.now),
         };
         agreed.matter = matter.id;
         if !self.matters.contains_key(&matter.id) {

@@ -15,6 +15,7 @@ use crate::journal::{line, summary};
 use crate::lane_id::LaneId;
 use crate::once::{Entered, business_key};
 use crate::work::Work;
+use crate::workload::Workload;
 
 impl LaneTask {
     pub(super) fn call(
@@ -73,7 +74,7 @@ impl LaneTask {
         let lane = self.lane_of(id);
         let once = function.effect == Effect::Once;
         let in_doubt = in_doubt && once;
-        let intent = IntentId::new(lane.id());
+        let intent = IntentId::new(lane.id(Workload::of(id.uuid())));
         let key = match once {
             true => function
                 .business_key(&input)

@@ -15,6 +15,7 @@ use crate::direct::{DIRECT, DirectFailure, InDoubt};
 use crate::functions;
 use crate::journal::{line, summary};
 use crate::work::Work;
+use crate::workload::Workload;
 
 /// What a work item about a call whose fate is unknown is about: the member `kind` of its content.
 pub(super) const DOUBT: &str = "doubt";
@@ -48,7 +49,7 @@ impl LaneTask {
             return;
         }
         let Some(matter) = self.runs.get(&id).map(|run| run.matter) else { return };
-        let intent = IntentId::new(self.lane_of(id).id());
+        let intent = IntentId::new(self.lane_of(id).id(Workload::of(id.uuid())));
         let row = IntentRow {
             id: intent,
             run: id,

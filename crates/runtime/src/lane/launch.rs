@@ -53,7 +53,7 @@ impl LaneTask {
         let known = round.loaded.matters.get(&pair).cloned().flatten();
         let lane = LaneId::of(launch.run.uuid());
         let mut row = known.unwrap_or_else(|| {
-            let mut row = matter::new(lane.matter(), &pair.0, &pair.1, round.now);
+            let mut row = matter::new(lane.matter(&pair.0), &pair.0, &pair.1, round.now);
             row.title = format!("{workflow} {}", pair.1).into();
             row
         });

@@ -9,6 +9,7 @@ mod calls;
 mod commands;
 mod direct;
 mod gone;
+mod inbox;
 mod launch;
 mod load;
 mod milestones;
@@ -25,6 +26,7 @@ mod written;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use definitions::Function;
 use dispatch::Dispatcher;
@@ -40,6 +42,7 @@ use crate::kept::Kept;
 use crate::lane_id::LaneId;
 use crate::once::BusinessKey;
 use crate::work::{Pinned, Work};
+use inbox::{Inbox, Taken};
 use obstacles::Obstacle;
 use round::{After, Round};
 
@@ -51,8 +54,8 @@ pub(crate) use load::DAMAGED;
 pub(crate) use queues::{IDENTITY, UNREADABLE};
 pub(crate) use unreadable::LINKED;
 
-/// How many things one round takes on.
-const ROUND_MAX: usize = 256;
+/// So long a task works without letting others have their turn.
+const WORKS_FOR: Duration = Duration::from_micros(300);
 /// So many to twice as many runs, matters and objects each a task keeps in memory between rounds: those that were used last.
 const RUNS_KEPT: usize = 320;
 
@@ -147,38 +150,24 @@ impl LaneTask {
     }
 
     /// Works until it is told to stop or everybody who could give it work is gone.
-    pub(crate) async fn work(mut self, mut inbox: mpsc::UnboundedReceiver<Work>) {
-        let mut works = Vec::with_capacity(ROUND_MAX);
-        while inbox.recv_many(&mut works, ROUND_MAX).await > 0 {
-            let mut stop = None;
-            let mut taken = std::mem::replace(&mut works, Vec::with_capacity(ROUND_MAX));
-            // What people ask for goes by itself: it can be refused when it cannot be stored, and what happened cannot.
-            let mut asked = Vec::new();
-            if taken.iter().any(Work::is_asked) {
-                (asked, taken) = taken.into_iter().partition(Work::is_asked);
-            }
-            for (works, asked) in [(taken, false), (asked, true)] {
-                if works.is_empty() {
-                    continue;
-                }
-                let mut round = Round::new(self.core.clock.now());
-                round.asked = asked;
-                if !self.load(&mut round, &works).await {
-                    return;
-                }
-                for work in works {
-                    match work {
-                        Work::Stop(stopped) => stop = Some(stopped),
-                        work => self.take(&mut round, work),
-                    }
-                }
-                self.close(&mut round);
-                self.finish(round).await;
-            }
-            if let Some(stopped) = stop {
-                let _ = stopped.send(());
+    pub(crate) async fn work(mut self, comes: mpsc::UnboundedReceiver<Work>) {
+        let mut inbox = Inbox::new(comes);
+        while let Some(Taken { works, asked }) = inbox.next().await {
+            let mut round = Round::new(self.core.clock.now());
+            round.asked = asked;
+            if !self.load(&mut round, &works).await {
                 return;
             }
+            let mut begun = Instant::now();
+            for work in works {
+                self.take(&mut round, work);
+                if begun.elapsed() >= WORKS_FOR {
+                    tokio::task::yield_now().await;
+                    begun = Instant::now();
+                }
+            }
+            self.close(&mut round);
+            self.finish(round).await;
         }
     }
 
@@ -257,6 +246,7 @@ impl LaneTask {
             Work::Launch(launch, answer) => self.launch(round, *launch, answer),
             Work::PerformAgain(intent) => round.after.push(After::Perform { intent }),
             Work::Performed(performed) => self.performed(round, *performed),
+            // The inbox keeps it to the end.
             Work::Stop(_) => {}
         }
         self.settle_others(round);

@@ -13,6 +13,7 @@ use super::round::Round;
 use super::runs::{NewRun, Told};
 use crate::journal::line;
 use crate::work::{Pinned, parent_of};
+use crate::workload::Workload;
 use crate::{Decision, RunOperation};
 
 /// Longest note, in characters.
@@ -247,7 +248,13 @@ impl LaneTask {
             row.closed = false;
             row.stage = "new".into();
         }
-        let new = NewRun { id: RunId::new(self.lane_of(id).id()), key, matter, started_at: round.now, in_doubt: true };
+        let new = NewRun {
+            id: RunId::new(self.lane_of(id).id(Workload::of(id.uuid()))),
+            key,
+            matter,
+            started_at: round.now,
+            in_doubt: true,
+        };
         self.begin(round, new, &pinned, input);
         Ok(())
     }

@@ -13,6 +13,8 @@ use super::LaneTask;
 use super::round::Round;
 use super::runs::FAILURE;
 use crate::journal::{line, shortened, summary};
+use crate::lane_id::LaneId;
+use crate::workload::Workload;
 
 /// The queue of failed runs and of records that cannot be read, and how soon their items are due when the project does not
 /// define these queues.
@@ -139,7 +141,7 @@ impl LaneTask {
         let sentence = format!("Waits for a person: {label}");
         round.mutations.push(line(item.matter, round.now, "work-item", None, sentence, detail));
         round.mutations.push(Mutation::PutWorkItem(WorkItemRow {
-            id: WorkItemId::new(crate::lane_id::LaneId::of(item.matter.uuid()).id()),
+            id: WorkItemId::new(LaneId::of(item.matter.uuid()).id(Workload::of(item.matter.uuid()))),
             queue: item.queue.into(),
             transaction: item.matter,
             run: item.run,

@@ -56,7 +56,8 @@ impl LaneTask {
             None => {
                 let pair = (Arc::clone(&start.object), Arc::clone(&start.key));
                 let known = round.loaded.matters.get(&pair).ok_or_else(unread)?.clone();
-                let mut row = known.unwrap_or_else(|| matter::new(lane.matter(), &start.object, &start.key, round.now));
+                let mut row = known
+                    .unwrap_or_else(|| matter::new(lane.matter(&start.object), &start.object, &start.key, round.now));
                 row = self.matters.get(&row.id).cloned().unwrap_or(row);
                 row.closed = false;
                 row.updated_at = round.now;

@@ -39,7 +39,7 @@ impl LaneTask {
             })?;
         let mut row = match known {
             Some(row) => row.clone(),
-            None => matter::new(LaneId::of_matter(RECORD, &key).matter(), &pair.0, &key, round.now),
+            None => matter::new(LaneId::of_matter(RECORD, &key).matter(RECORD), &pair.0, &key, round.now),
         };
         row.title = format!("{} {} of {}", record.feed, record.id, record.connection).into();
         row.stage = UNREADABLE.into();
