@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
-pub(crate) use encoding::{Encoded, Logged, encode};
+pub(crate) use encoding::{Encoded, JSON_DEPTH_MAX, Logged, encode};
 pub(crate) use replay::replay;
 
 use crate::StoreError;
@@ -214,7 +214,8 @@ mod tests {
 
     fn note(id: &str, content: &str) -> Encoded {
         let (connection, id, at) = ("erp".into(), id.into(), Timestamp::UNIX_EPOCH);
-        encode(&[Mutation::PutInbox(InboxRow { connection, id, content: Value::from(content), at })])
+        let row = InboxRow { connection, id, content: Value::from(content), at };
+        encode(&[Mutation::PutInbox(row)]).expect("it is not deep")
     }
 
     #[test]

@@ -63,13 +63,6 @@ struct Waiting {
     answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
-impl Waiting {
-    fn new(batch: Arc<Vec<Mutation>>, answer: oneshot::Sender<Result<(), StoreError>>) -> Self {
-        let encoded = encode(&batch);
-        Self { batch, encoded, answer }
-    }
-}
-
 /// Who waits for the tables.
 struct Settled(mpsc::Sender<Result<(), StoreError>>);
 
@@ -138,9 +131,15 @@ impl SqliteStore {
     fn hand_over(&self, batch: Arc<Vec<Mutation>>) -> Committed {
         let (answer, receiver) = oneshot::channel();
         // Encoded by the caller, of whom there are many.
-        let waiting = Waiting::new(batch, answer);
-        // A writer that is gone drops the answer's sender, which the caller sees as a closed store.
-        let _ = self.messages.send(Message::Batch(waiting));
+        match encode(&batch) {
+            // A writer that is gone drops the answer's sender, which the caller sees as a closed store.
+            Ok(encoded) => drop(self.messages.send(Message::Batch(Waiting { batch, encoded, answer }))),
+            Err(error) => {
+                tracing::error!("a batch could not be written: {}", error.problem());
+                // The receiver is here.
+                let _ = answer.send(Err(error));
+            }
+        }
         Committed(receiver)
     }
 

@@ -100,7 +100,7 @@ pub(super) fn take_in_log(connection: &mut Connection, file: &Path) -> Result<(U
     let last = log::replay(file, store, applied, |number, mutations| {
         let below = [&layer];
         let mut resolver = Resolver::new(&below, Tables::new(connection, &name));
-        let encoded = log::encode(&mutations);
+        let encoded = log::encode(&mutations)?;
         mutations.iter().zip(encoded.each()).try_for_each(|(mutation, logged)| resolver.apply(mutation, logged))?;
         let newer = resolver.into_layer();
         layer.absorb(newer);

@@ -44,16 +44,16 @@ impl SqliteStore {
         &self,
         table: fn(&Layer) -> &Table<K, V>,
         key: &K,
-        row: impl Fn(&V) -> T,
+        row: impl Fn(&V) -> Result<T, StoreError>,
         ask: impl Fn(Tables<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        if let Some(known) = self.memory(|layers| layers.held(table, key).map(|known| known.map(&row))) {
-            return Ok(known);
+        if let Some(known) = self.memory(|layers| layers.held(table, key).map(|known| known.map(&row).transpose())) {
+            return known;
         }
         self.merged(ask, |layers, found| match layers.held(table, key) {
-            Some(known) => known.map(&row),
-            None => found,
-        })
+            Some(known) => known.map(&row).transpose(),
+            None => Ok(found),
+        })?
     }
 
     /// The first rows of a list. The tables are asked for so many; `merge` makes the list of them and of what memory knows, and
@@ -190,7 +190,7 @@ impl Store for SqliteStore {
     }
 
     fn transaction(&self, id: TransactionId) -> Result<Option<TransactionRow>, StoreError> {
-        self.point(|layer| &layer.transactions, &id, TransactionRow::clone, |tables| tables.transaction(id))
+        self.point(|layer| &layer.transactions, &id, |row| Ok(row.clone()), |tables| tables.transaction(id))
     }
 
     fn transaction_of_key(&self, object: &str, key: &str) -> Result<Option<TransactionRow>, StoreError> {
@@ -215,11 +215,9 @@ impl Store for SqliteStore {
         self.point(
             |layer| &layer.references,
             &of,
-            |record| ReferenceRow {
-                object: of.0.clone(),
-                key: of.1.clone(),
-                connection: of.2.clone(),
-                record_id: record.0.clone(),
+            |record| {
+                let (object, key, connection) = of.clone();
+                Ok(ReferenceRow { object, key, connection, record_id: record.0.clone() })
             },
             |tables| tables.reference(object, key, connection),
         )
@@ -258,7 +256,7 @@ impl Store for SqliteStore {
     }
 
     fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError> {
-        self.point(|layer| &layer.work_items, &id, WorkItemRow::clone, |tables| tables.work_item(id))
+        self.point(|layer| &layer.work_items, &id, |row| Ok(row.clone()), |tables| tables.work_item(id))
     }
 
     fn work_items(&self, filter: &WorkItemFilter, page: Page) -> Result<Vec<WorkItemRow>, StoreError> {
@@ -288,8 +286,8 @@ impl Store for SqliteStore {
         let place = correlation.to_vec();
         self.merged(
             |tables| tables.events(correlation),
-            |layers, stored| events_of(layers, &place, stored, |_| true).into_values().collect(),
-        )
+            |layers, stored| events_of(layers, &place, stored, |_| true).map(|rows| rows.into_values().collect()),
+        )?
     }
 
     fn listeners(&self, correlation: &[u8]) -> Result<Vec<ListenerRow>, StoreError> {
@@ -339,7 +337,7 @@ impl Store for SqliteStore {
     fn feed_position(&self, connection: &str, feed: &str) -> Result<Option<FeedPositionRow>, StoreError> {
         let key: (Text, Text) = (connection.into(), feed.into());
         let ask = |tables: Tables<'_>| tables.feed_position(connection, feed);
-        self.point(|layer| &layer.feed_positions, &key, FeedPositionRow::clone, ask)
+        self.point(|layer| &layer.feed_positions, &key, |row| Ok(row.clone()), ask)
     }
 
     fn inbox(&self) -> Result<Vec<InboxRow>, StoreError> {
@@ -350,13 +348,13 @@ impl Store for SqliteStore {
                 rows.retain(|row| layers.held(|layer| &layer.inbox, &key(row)).is_none());
                 let held: BTreeSet<&(Text, Text)> =
                     layers.each().flat_map(|layer| layer.inbox.rows().map(|(key, _)| key)).collect();
-                rows.extend(
-                    held.into_iter().filter_map(|key| layers.there(|layer| &layer.inbox, key)).map(Packed::unpack),
-                );
+                for row in held.into_iter().filter_map(|key| layers.there(|layer| &layer.inbox, key)) {
+                    rows.push(row.unpack()?);
+                }
                 rows.sort_by(|a, b| (a.at, &a.connection, &a.id).cmp(&(b.at, &b.connection, &b.id)));
-                rows
+                Ok(rows)
             },
-        )
+        )?
     }
 
     fn inbox_row(&self, connection: &str, id: &str) -> Result<Option<InboxRow>, StoreError> {
@@ -369,11 +367,9 @@ impl Store for SqliteStore {
         self.point(
             |layer| &layer.record_versions,
             &key,
-            |version| RecordVersionRow {
-                connection: key.0.clone(),
-                record: key.1.clone(),
-                id: key.2.clone(),
-                version: version.0.clone(),
+            |version| {
+                let (connection, record, id) = key.clone();
+                Ok(RecordVersionRow { connection, record, id, version: version.0.clone() })
             },
             |tables| tables.record_version(connection, record, id),
         )
@@ -381,7 +377,7 @@ impl Store for SqliteStore {
 
     fn synced(&self, object: &str, key: &str) -> Result<Option<SyncedRow>, StoreError> {
         let of: (Text, Text) = (object.into(), key.into());
-        let read = |row: &Packed<SyncedRow>| SyncedRow { links: Vec::new(), ..row.unpack() };
+        let read = |row: &Packed<SyncedRow>| Ok(SyncedRow { links: Vec::new(), ..row.unpack()? });
         self.point(|layer| &layer.synced, &of, read, |tables| tables.synced(object, key))
     }
 
@@ -447,11 +443,11 @@ impl Store for SqliteStore {
 
     fn answer(&self, api: &str, key: &str) -> Result<Option<CachedAnswer>, StoreError> {
         let of: (Text, Text) = (api.into(), key.into());
-        self.point(|layer| &layer.answers, &of, CachedAnswer::clone, |tables| tables.answer(api, key))
+        self.point(|layer| &layer.answers, &of, |row| Ok(row.clone()), |tables| tables.answer(api, key))
     }
 
     fn definition(&self, hash: &str) -> Result<Option<Arc<str>>, StoreError> {
         let key: Text = hash.into();
-        self.point(|layer| &layer.definitions, &key, |text| text.0.clone(), |tables| tables.definition(hash))
+        self.point(|layer| &layer.definitions, &key, |text| Ok(text.0.clone()), |tables| tables.definition(hash))
     }
 }

@@ -16,13 +16,13 @@ pub(super) fn events_of(
     correlation: &Bytes,
     stored: Vec<EventRow>,
     counts: impl Fn(&EventRow) -> bool,
-) -> BTreeMap<EventId, EventRow> {
+) -> Result<BTreeMap<EventId, EventRow>, StoreError> {
     let of_stored = stored
         .into_iter()
         .filter(|row| counts(row) && layers.held(|layer| &layer.events, &(row.id, row.correlation.clone())).is_none());
     let of_memory =
         layers.at(|layer| &layer.events, correlation).into_values().filter(|row| counts(row)).map(Packed::unpack);
-    of_stored.chain(of_memory).map(|row| (row.id, row)).collect()
+    of_stored.map(Ok).chain(of_memory).map(|row| row.map(|row| (row.id, row))).collect()
 }
 
 /// What a run waits for and has not heard, each with its place. The tables are asked for what memory does not say.
@@ -66,7 +66,7 @@ pub(super) fn unheard(
         if !events.contains_key(&correlation) {
             let stored = tables.events_since(&correlation, started_at)?;
             let counts = |row: &EventRow| row.at >= started_at && !heard.contains(&row.id);
-            let rows = events_of(layers, &correlation, stored, counts).into_values().collect();
+            let rows = events_of(layers, &correlation, stored, counts)?.into_values().collect();
             events.insert(correlation.clone(), rows);
         }
         found.extend(events[&correlation].iter().map(|event| (position.clone(), event.clone())));

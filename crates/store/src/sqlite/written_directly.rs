@@ -15,7 +15,7 @@ use super::log_writer::{LogWriter, State};
 use super::table_writer::{Generation, TableWriter};
 use super::{Message, SqliteStore, Tables, Waiting, direct, open};
 use crate::arbitrary::{KEYS, at, mutation, text, uuid};
-use crate::log::{Log, Spare};
+use crate::log::{Log, Spare, encode};
 use crate::overlay::Overlay;
 use crate::rows::{Mutation, RunRow};
 use crate::{Page, RunFilter, Store, StoreError, WorkItemFilter};
@@ -106,7 +106,8 @@ impl ByHand {
     fn commit(&mut self, batches: &[Vec<Mutation>]) -> Vec<Result<(), StoreError>> {
         let waiting = |batch: &Vec<Mutation>| {
             let (answer, receiver) = oneshot::channel();
-            (Waiting::new(Arc::new(batch.clone()), answer), receiver)
+            let encoded = encode(batch).expect("it is not deep");
+            (Waiting { batch: Arc::new(batch.clone()), encoded, answer }, receiver)
         };
         let (group, answers): (Vec<_>, Vec<_>) = batches.iter().map(waiting).unzip();
         self.log_writer.write(group, &mut self.state);
