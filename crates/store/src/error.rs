@@ -126,6 +126,10 @@ impl StoreError {
             Self::Durability { .. } => {
                 ("IL-STORE-005", "Put the store on a local disk whose file system can sync, not on a network share")
             }
+            Self::Damaged { what: "log", .. } => (
+                "IL-STORE-006",
+                "Restore the store from a backup, or move its files `-log.*` away, which gives up its last seconds; keep them for support",
+            ),
             Self::Damaged { .. } => {
                 ("IL-STORE-006", "Restore the store from a backup; keep the damaged file for support")
             }

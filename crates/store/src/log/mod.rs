@@ -219,6 +219,46 @@ mod tests {
     }
 
     #[test]
+    fn what_is_damaged_or_missing_before_another_file_is_told_as_damage() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (database, store) = (folder.path().join("store.db"), Uuid::from_u128(7));
+        let mut log = Log::new(&database, store, 0, Spare::default());
+        let large = note("large", &"x".repeat(SEGMENT_BYTES as usize));
+        for _ in 0..3 {
+            log.append(&[note("small", "").bytes()]).expect("durable");
+            log.append(&[large.bytes()]).expect("durable");
+            log.end_file().expect("it is full");
+        }
+        let file = |number: u64| folder.path().join(file_name(&database, number));
+        let whole = std::fs::read(file(2)).expect("the file");
+        let read = |applied| replay(&database, store, applied, |_, _| Ok(()));
+        let is_told = |applied: u64, missing: u64, at: &Path| {
+            let error = read(applied).expect_err("damaged");
+            let told = error.to_string();
+            assert!(matches!(error, StoreError::Damaged { what: "log", .. }), "{told}");
+            assert!(told.contains(&format!("{}: record {missing} does", at.display())), "{told}");
+            assert!(told.contains(&format!("{} goes on", file(3).display())), "{told}");
+            assert!(error.problem().remedy.contains("-log."), "{}", error.problem());
+        };
+        assert_eq!(read(0), Ok(6));
+
+        // The last record of the second file, cut off, changed, or changed and not needed any more.
+        std::fs::write(file(2), &whole[..whole.len() - 9]).expect("written");
+        is_told(0, 4, &file(2));
+        let mut changed = whole.clone();
+        changed[whole.len() / 2] ^= 0xff;
+        std::fs::write(file(2), changed).expect("written");
+        is_told(0, 4, &file(2));
+        assert_eq!(read(4), Ok(6), "it stands in the tables");
+        // All of it.
+        std::fs::remove_file(file(2)).expect("removed");
+        is_told(0, 3, &file(1));
+        // What there is begins behind what the tables have: it is of another state.
+        std::fs::remove_file(file(1)).expect("removed");
+        assert!(matches!(read(0), Err(StoreError::OtherLog { .. })));
+    }
+
+    #[test]
     fn what_was_refused_is_not_read_back_after_the_file_that_may_hold_it_was_full() {
         let folder = tempfile::tempdir().expect("a folder");
         let (database, store) = (folder.path().join("store.db"), Uuid::from_u128(7));
