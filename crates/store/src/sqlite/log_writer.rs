@@ -99,11 +99,7 @@ impl LogWriter {
             match self.reports.try_recv() {
                 Ok(report) => state.take(report),
                 Err(TryRecvError::Empty) => return,
-                // Who writes the tables is gone: there is nobody to take anything for.
-                Err(TryRecvError::Disconnected) => {
-                    state.refusing.get_or_insert(StoreError::Closed);
-                    return;
-                }
+                Err(TryRecvError::Disconnected) => return state.tables_have_no_writer(),
             }
         }
     }
@@ -155,7 +151,7 @@ impl LogWriter {
         while state.is_moving && state.refusing.is_none() && self.filled() >= GENERATION_BYTES_MAX {
             match self.reports.recv() {
                 Ok(report) => state.take(report),
-                Err(_) => state.refusing = Some(StoreError::Closed),
+                Err(_) => state.tables_have_no_writer(),
             }
             self.move_what_is_due(state);
         }
@@ -281,6 +277,18 @@ impl State {
                 }
                 self.refusing = Some(error);
             }
+        }
+    }
+
+    /// Who writes the tables is gone, which only a fault of its own brings about: there is nobody to take anything for any more, and
+    /// nothing to wait for.
+    fn tables_have_no_writer(&mut self) {
+        self.asked.drain(..).for_each(|asked| asked.answer(Err(StoreError::Closed)));
+        if self.refusing.replace(StoreError::Closed) != Some(StoreError::Closed) {
+            tracing::error!(
+                "the tables are not written any more, so nothing is taken: {}",
+                StoreError::Closed.problem()
+            );
         }
     }
 

@@ -39,7 +39,7 @@ use crate::log::{Encoded, Log, Spare, encode};
 use crate::overlay::Overlay;
 use crate::{Committed, Mutation, StoreError};
 use log_writer::LogWriter;
-use table_writer::TableWriter;
+use table_writer::{TableWriter, WakesAtTheEnd};
 
 /// How many batches may wait for the writer before callers are held back.
 const WAITING_BATCHES_MAX: usize = 4_096;
@@ -113,6 +113,11 @@ impl SqliteStore {
             wake: messages.clone(),
             closing: Arc::clone(&closing),
         };
+        let at_the_end = WakesAtTheEnd(messages.clone());
+        let write_tables = move || {
+            let _at_the_end = at_the_end;
+            table_writer.run(&complete);
+        };
         let log_writer = LogWriter {
             log: Log::new(file, store, last, spare),
             overlay: Arc::clone(&overlay),
@@ -120,7 +125,7 @@ impl SqliteStore {
             file: name.clone(),
             generations,
             reports: tried,
-            table_writer: spawn("store-tables", file, move || table_writer.run(&complete))?,
+            table_writer: spawn("store-tables", file, write_tables)?,
             closing,
         };
         let thread = spawn("store-log", file, move || log_writer.run(&waiting))?;

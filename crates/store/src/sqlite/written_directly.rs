@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::log_writer::{LogWriter, State};
-use super::table_writer::{Generation, TableWriter};
+use super::table_writer::{Generation, TableWriter, WakesAtTheEnd};
 use super::{Message, SqliteStore, Tables, Waiting, direct, open};
 use crate::arbitrary::{KEYS, at, mutation, text, uuid};
 use crate::log::{Log, Spare, encode};
@@ -55,7 +55,7 @@ struct ByHand {
     state: State,
     table_writer: TableWriter,
     complete: mpsc::Receiver<Generation>,
-    _messages: mpsc::Receiver<Message>,
+    messages: mpsc::Receiver<Message>,
     /// The generation under way, and whether it is written.
     moving: Option<(Generation, bool)>,
 }
@@ -100,7 +100,7 @@ impl ByHand {
             _lock: lock,
         };
         let state = State::new(&name);
-        Self { store, log_writer, state, table_writer, complete, _messages: messages, moving: None }
+        Self { store, log_writer, state, table_writer, complete, messages, moving: None }
     }
 
     fn commit(&mut self, batches: &[Vec<Mutation>]) -> Vec<Result<(), StoreError>> {
@@ -269,6 +269,36 @@ fn same_lists(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError>
         );
     }
     Ok(())
+}
+
+#[test]
+fn who_waits_for_tables_that_nobody_writes_any_more_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut by_hand = ByHand::open(&folder.path().join("store.db"));
+    let line = || vec![Mutation::PutDefinition { hash: text("h", 1), text: text("t", 1) }];
+    assert_eq!(by_hand.commit(&[line()]), [Ok(())]);
+    let ByHand { store, log_writer, table_writer, complete, messages, .. } = by_hand;
+    let writing = std::thread::spawn(move || log_writer.run(&messages));
+    let (answer, answered) = mpsc::channel();
+    std::thread::spawn(move || {
+        // The first waits while it happens, the second comes when it has happened.
+        for _ in 0..2 {
+            let _ = answer.send(store.live_runs().map(drop));
+        }
+        let _ = answer.send(store.commit(line()).durable_blocking());
+    });
+    let patience = std::time::Duration::from_secs(20);
+    let generation = complete.recv_timeout(patience).expect("a generation");
+    // It ends in the middle of this one. Whoever comes before the log writer can see that is told, too.
+    let at_the_end = WakesAtTheEnd(table_writer.wake.clone());
+    drop(generation);
+    assert_eq!(answered.recv_timeout(patience), Ok(Err(StoreError::Closed)));
+    drop(table_writer);
+    drop(at_the_end);
+    for _ in 0..2 {
+        assert_eq!(answered.recv_timeout(patience), Ok(Err(StoreError::Closed)));
+    }
+    writing.join().expect("it ends");
 }
 
 proptest! {
