@@ -162,10 +162,11 @@ impl LogWriter {
         }
         match self.append(&group, state) {
             Ok(results) => group.into_iter().zip(results).for_each(|(batch, result)| state.answer(batch, result)),
-            Err(error) if group.len() == 1 => {
+            // What keeps the log from being written keeps it from being written alone.
+            Err(error) if group.len() == 1 || error.heals() => {
                 group.into_iter().for_each(|batch| state.answer(batch, Err(error.clone())));
             }
-            // One batch must not fail for another: each is tried alone.
+            // One batch must not fail for what another is: each is tried alone.
             Err(_) => {
                 for batch in group {
                     let result = self.append(std::slice::from_ref(&batch), state).map(|mut results| results.remove(0));

@@ -55,6 +55,7 @@ struct ByHand {
     state: State,
     table_writer: TableWriter,
     complete: mpsc::Receiver<Generation>,
+    spare: Spare,
     messages: mpsc::Receiver<Message>,
     /// The generation under way, and whether it is written.
     moving: Option<(Generation, bool)>,
@@ -81,7 +82,7 @@ impl ByHand {
             closing: Arc::clone(&closing),
         };
         let log_writer = LogWriter {
-            log: Log::new(file, id, last, spare),
+            log: Log::new(file, id, last, spare.clone()),
             overlay: Arc::clone(&overlay),
             reader: open::reader(file).expect("a reader"),
             file: name.clone(),
@@ -100,7 +101,7 @@ impl ByHand {
             _lock: lock,
         };
         let state = State::new(&name);
-        Self { store, log_writer, state, table_writer, complete, messages, moving: None }
+        Self { store, log_writer, state, table_writer, complete, spare, messages, moving: None }
     }
 
     fn commit(&mut self, batches: &[Vec<Mutation>]) -> Vec<Result<(), StoreError>> {
@@ -299,6 +300,26 @@ fn who_waits_for_tables_that_nobody_writes_any_more_is_told() {
         assert_eq!(answered.recv_timeout(patience), Ok(Err(StoreError::Closed)));
     }
     writing.join().expect("it ends");
+}
+
+#[test]
+fn a_group_that_the_log_cannot_take_is_tried_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut by_hand = ByHand::open(&folder.path().join("store.db"));
+    // The file that the log begins is one without room. What is refused cannot even be cut off from it, so another try would tell
+    // something else.
+    let full = folder.path().join("full");
+    std::os::unix::fs::symlink("/dev/full", &full).expect("a link");
+    by_hand.spare.take_over(vec![full]);
+    let batch = |number| vec![Mutation::PutDefinition { hash: text("h", number), text: text("t", number) }];
+    let group = [batch(1), batch(2), batch(3)];
+    let refused = by_hand.commit(&group);
+    assert_eq!(refused.len(), group.len());
+    for result in refused {
+        assert!(matches!(result, Err(StoreError::DiskFull { .. })), "{result:?}");
+    }
+    assert!(matches!(by_hand.commit(&group)[..], [Err(StoreError::Disk { .. }), ..]), "the second try");
+    assert_eq!(by_hand.store.definition("h1"), Ok(None));
 }
 
 proptest! {
