@@ -39,7 +39,7 @@ macro_rules! layer {
 
             /// Whether nothing was written or removed.
             pub(crate) fn is_empty(&self) -> bool {
-                self.journal.is_empty() $(&& self.$table.len() == 0)*
+                self.journal.is_empty() $(&& self.$table.is_empty())*
             }
         }
     };

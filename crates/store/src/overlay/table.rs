@@ -152,6 +152,11 @@ impl<K: Ord + Clone + 'static, V: Row<K>> Table<K, V> {
         self.rows.into_iter().map(|(key, held)| (key, held.row, held.bytes - ROW_BYTES))
     }
 
+    /// Whether no row is written or removed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// How many rows are written or removed.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()

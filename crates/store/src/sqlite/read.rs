@@ -1,5 +1,6 @@
 //! Reads, and the store's contract. Where memory knows a row, it is answered from there; otherwise the tables are asked, and
-//! what memory knows counts more than what they say. Long lists for people wait until the tables say everything.
+//! what memory knows counts more than what they say. Long lists for people wait until the tables say everything of what they
+//! list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, mpsc};
@@ -76,29 +77,35 @@ impl SqliteStore {
         }
     }
 
-    /// Asks the tables when everything that is durable now stands in them.
-    fn settled<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.settle()?;
+    /// Asks the tables when everything that is durable now and may be in the answer stands in them: no generation in memory
+    /// `concerns` it any more.
+    fn settled<T>(
+        &self,
+        concerns: impl Fn(&Layer) -> bool,
+        ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.settle(concerns)?;
         self.read(ask)
     }
 
     /// The same for people: while the tables cannot be written, they are shown what stands there.
-    fn shown<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.settle().or_else(|error| if error.heals() { Ok(()) } else { Err(error) })?;
+    fn shown<T>(
+        &self,
+        concerns: impl Fn(&Layer) -> bool,
+        ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.settle(concerns).or_else(|error| if error.heals() { Ok(()) } else { Err(error) })?;
         self.read(ask)
     }
 
-    fn settle(&self) -> Result<(), StoreError> {
-        let is_settled = {
-            let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
-            overlay.filling.is_empty() && overlay.moving.is_none()
-        };
-        if !is_settled {
-            let (answer, waiting) = mpsc::channel();
-            let _ = self.messages.send(Message::Settle(Settled(answer)));
-            return waiting.recv().unwrap_or(Err(StoreError::Closed));
+    fn settle(&self, concerns: impl Fn(&Layer) -> bool) -> Result<(), StoreError> {
+        // A page asks for several lists, while most that is written is of none of them.
+        if !self.memory(|layers| layers.each().any(concerns)) {
+            return Ok(());
         }
-        Ok(())
+        let (answer, waiting) = mpsc::channel();
+        let _ = self.messages.send(Message::Settle(Settled(answer)));
+        waiting.recv().unwrap_or(Err(StoreError::Closed))
     }
 
     fn first_timers(&self, until: Timestamp, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
@@ -116,6 +123,16 @@ impl SqliteStore {
             (rows, count)
         })
     }
+}
+
+/// Whether a generation knows anything of the objects of a kind that are kept in agreement.
+fn has_synced(layer: &Layer, object: &str) -> bool {
+    layer.synced.from((object.into(), "".into())).next().is_some_and(|(of, _)| &**of == object)
+}
+
+/// Whether it knows any record of a kind of object.
+fn has_references(layer: &Layer, object: &str) -> bool {
+    layer.references.from((object.into(), "".into(), "".into())).next().is_some_and(|(of, ..)| &**of == object)
 }
 
 impl Store for SqliteStore {
@@ -170,23 +187,24 @@ impl Store for SqliteStore {
     }
 
     fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
-        self.shown(|tables| tables.runs(filter, page))
+        self.shown(|layer| !layer.runs.is_empty(), |tables| tables.runs(filter, page))
     }
 
     fn live_runs(&self) -> Result<Vec<RunId>, StoreError> {
-        self.shown(|tables| tables.live_runs())
+        self.shown(|layer| !layer.runs.is_empty(), |tables| tables.live_runs())
     }
 
     fn live_definitions(&self) -> Result<Vec<Arc<str>>, StoreError> {
-        self.shown(|tables| tables.live_definitions())
+        self.shown(|layer| !layer.runs.is_empty(), |tables| tables.live_definitions())
     }
 
     fn intents(&self) -> Result<Vec<IntentRow>, StoreError> {
-        self.shown(|tables| tables.intents())
+        self.shown(|layer| !layer.intents.is_empty(), |tables| tables.intents())
     }
 
     fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError> {
-        self.shown(|tables| tables.journal(transaction, page))
+        let has_lines = |layer: &Layer| layer.journal.iter().any(|(line, _)| line.transaction == transaction);
+        self.shown(has_lines, |tables| tables.journal(transaction, page))
     }
 
     fn transaction(&self, id: TransactionId) -> Result<Option<TransactionRow>, StoreError> {
@@ -203,11 +221,11 @@ impl Store for SqliteStore {
     }
 
     fn transactions(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError> {
-        self.shown(|tables| tables.transactions(text, page))
+        self.shown(|layer| !layer.transactions.is_empty(), |tables| tables.transactions(text, page))
     }
 
     fn stage_totals(&self) -> Result<Vec<StageTotal>, StoreError> {
-        self.shown(|tables| tables.stage_totals())
+        self.shown(|layer| !layer.transactions.is_empty(), |tables| tables.stage_totals())
     }
 
     fn reference(&self, object: &str, key: &str, connection: &str) -> Result<Option<ReferenceRow>, StoreError> {
@@ -252,7 +270,10 @@ impl Store for SqliteStore {
         after: &str,
         limit: u32,
     ) -> Result<Vec<ReferenceRow>, StoreError> {
-        self.settled(|tables| tables.references_after(object, connection, after, limit))
+        self.settled(
+            |layer| has_references(layer, object),
+            |tables| tables.references_after(object, connection, after, limit),
+        )
     }
 
     fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError> {
@@ -261,7 +282,7 @@ impl Store for SqliteStore {
 
     fn work_items(&self, filter: &WorkItemFilter, page: Page) -> Result<Vec<WorkItemRow>, StoreError> {
         let Some(transaction) = filter.transaction else {
-            return self.shown(|tables| tables.work_items(filter, page));
+            return self.shown(|layer| !layer.work_items.is_empty(), |tables| tables.work_items(filter, page));
         };
         self.merged(
             |tables| tables.work_items_of(transaction),
@@ -279,7 +300,7 @@ impl Store for SqliteStore {
     }
 
     fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError> {
-        self.shown(|tables| tables.queue_totals())
+        self.shown(|layer| !layer.work_items.is_empty(), |tables| tables.queue_totals())
     }
 
     fn events(&self, correlation: &[u8]) -> Result<Vec<EventRow>, StoreError> {
@@ -308,7 +329,7 @@ impl Store for SqliteStore {
     }
 
     fn listening_runs(&self, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>, StoreError> {
-        self.settled(|tables| tables.listening_runs(after, limit))
+        self.settled(|layer| !layer.listeners.is_empty(), |tables| tables.listening_runs(after, limit))
     }
 
     fn unheard(&self, run: RunId, limit: u32) -> Result<Vec<(Vec<u8>, EventRow)>, StoreError> {
@@ -382,11 +403,11 @@ impl Store for SqliteStore {
     }
 
     fn synced_after(&self, object: &str, after: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.settled(|tables| tables.synced_after(object, after, limit))
+        self.settled(|layer| has_synced(layer, object), |tables| tables.synced_after(object, after, limit))
     }
 
     fn synced_beginning(&self, object: &str, beginning: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.shown(|tables| tables.synced_beginning(object, beginning, limit))
+        self.shown(|layer| has_synced(layer, object), |tables| tables.synced_beginning(object, beginning, limit))
     }
 
     fn synced_titled(
@@ -396,11 +417,11 @@ impl Store for SqliteStore {
         after: (&str, &str),
         limit: u32,
     ) -> Result<Vec<SyncedRow>, StoreError> {
-        self.shown(|tables| tables.synced_titled(object, text, after, limit))
+        self.shown(|layer| has_synced(layer, object), |tables| tables.synced_titled(object, text, after, limit))
     }
 
     fn synced_linked(&self, object: &str, member: &str, value: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.shown(|tables| tables.synced_linked(object, member, value, limit))
+        self.shown(|layer| has_synced(layer, object), |tables| tables.synced_linked(object, member, value, limit))
     }
 
     fn matches(

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, RwLock, mpsc};
 use jiff::Timestamp;
 use model::{EventId, IntentId, RunId, TransactionId, WorkItemId};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -17,7 +18,7 @@ use super::{Message, SqliteStore, Tables, Waiting, direct, open};
 use crate::arbitrary::{KEYS, at, mutation, text, uuid};
 use crate::log::{Log, Spare, encode};
 use crate::overlay::Overlay;
-use crate::rows::{Mutation, RunRow};
+use crate::rows::{ListenerRow, Mutation, RunRow};
 use crate::{Page, RunFilter, Store, StoreError, WorkItemFilter};
 
 const ALL: Page = Page { offset: 0, limit: 1_000 };
@@ -276,17 +277,18 @@ fn same_lists(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError>
 fn who_waits_for_tables_that_nobody_writes_any_more_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut by_hand = ByHand::open(&folder.path().join("store.db"));
-    let line = || vec![Mutation::PutDefinition { hash: text("h", 1), text: text("t", 1) }];
-    assert_eq!(by_hand.commit(&[line()]), [Ok(())]);
+    let listener = || ListenerRow { correlation: vec![1], run: RunId::new(uuid(1)), position: vec![1] };
+    let batch = move || vec![Mutation::PutListener(listener())];
+    assert_eq!(by_hand.commit(&[batch()]), [Ok(())]);
     let ByHand { store, log_writer, table_writer, complete, messages, .. } = by_hand;
     let writing = std::thread::spawn(move || log_writer.run(&messages));
     let (answer, answered) = mpsc::channel();
     std::thread::spawn(move || {
         // The first waits while it happens, the second comes when it has happened.
         for _ in 0..2 {
-            let _ = answer.send(store.live_runs().map(drop));
+            let _ = answer.send(store.listening_runs(None, 9).map(drop));
         }
-        let _ = answer.send(store.commit(line()).durable_blocking());
+        let _ = answer.send(store.commit(batch()).durable_blocking());
     });
     let patience = std::time::Duration::from_secs(20);
     let generation = complete.recv_timeout(patience).expect("a generation");
@@ -320,6 +322,68 @@ fn a_group_that_the_log_cannot_take_is_tried_once() {
     }
     assert!(matches!(by_hand.commit(&group)[..], [Err(StoreError::Disk { .. }), ..]), "the second try");
     assert_eq!(by_hand.store.definition("h1"), Ok(None));
+}
+
+type List = (&'static str, fn(&SqliteStore) -> Result<(), StoreError>);
+
+/// All lists that may wait for the tables, as those of this module's mutations.
+const LISTS: [List; 14] = [
+    ("runs", |store| store.runs(&RunFilter::default(), ALL).map(drop)),
+    ("runs", |store| store.live_runs().map(drop)),
+    ("runs", |store| store.live_definitions().map(drop)),
+    ("intents", |store| store.intents().map(drop)),
+    ("journal", |store| store.journal(TransactionId::new(uuid(1)), ALL).map(drop)),
+    ("matters", |store| store.transactions("", ALL).map(drop)),
+    ("matters", |store| store.stage_totals().map(drop)),
+    ("work items", |store| store.work_items(&WorkItemFilter::default(), ALL).map(drop)),
+    ("work items", |store| store.queue_totals().map(drop)),
+    ("references", |store| store.references_after("order", "erp", "", 9).map(drop)),
+    ("listeners", |store| store.listening_runs(None, 9).map(drop)),
+    ("synced", |store| store.synced_after("customer", "", 9).map(drop)),
+    ("synced", |store| store.synced_titled("customer", "t", ("", ""), 9).map(drop)),
+    ("synced", |store| store.synced_linked("customer", "parent", "l1", 9).map(drop)),
+];
+
+/// The lists of [`LISTS`] that a mutation, the only one, is of.
+fn lists_of(mutation: &Mutation) -> &'static str {
+    match mutation {
+        Mutation::PutRun(_) | Mutation::RemoveRun(_) => "runs",
+        Mutation::PutIntent(_) | Mutation::RemoveIntent(_) => "intents",
+        Mutation::AppendJournal(row) if row.transaction == TransactionId::new(uuid(1)) => "journal",
+        Mutation::PutTransaction(_) => "matters",
+        Mutation::PutWorkItem(_) => "work items",
+        Mutation::PutReference(_) | Mutation::RemoveReference { .. } => "references",
+        Mutation::PutListener(_) => "listeners",
+        Mutation::PutSynced(_) => "synced",
+        _ => "none",
+    }
+}
+
+#[test]
+fn lists_wait_for_the_tables_only_while_something_of_theirs_is_in_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut by_hand = ByHand::open(&folder.path().join("store.db"));
+    // Who waits is told at once that nobody hears.
+    by_hand.messages = mpsc::sync_channel(1).1;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..150 {
+        let mutation = mutation().new_tree(&mut runner).expect("a mutation").current();
+        let theirs = lists_of(&mutation);
+        assert_eq!(by_hand.commit(&[vec![mutation.clone()]]), [Ok(())]);
+        let wait = |by_hand: &ByHand| {
+            for (name, list) in LISTS {
+                let expected = if name == theirs { Err(StoreError::Closed) } else { Ok(()) };
+                assert_eq!(list(&by_hand.store), expected, "{name}: {mutation:?}");
+            }
+        };
+        wait(&by_hand);
+        let overlay = || by_hand.store.overlay.write().expect("memory");
+        let filled = Arc::new(std::mem::take(&mut overlay().filling));
+        overlay().moving = Some(filled);
+        wait(&by_hand);
+        overlay().moving = None;
+        assert!(LISTS.iter().all(|(_, list)| list(&by_hand.store) == Ok(())));
+    }
 }
 
 proptest! {
