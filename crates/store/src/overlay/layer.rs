@@ -20,7 +20,7 @@ pub(crate) type Text = Arc<str>;
 macro_rules! layer {
     ($($(#[$doc:meta])* $table:ident: $key:ty => $row:ty,)*) => {
         /// Rows that were written or removed, all durable in the log.
-        #[derive(Debug, Default)]
+        #[derive(Debug, Clone, Default)]
         pub(crate) struct Layer {
             $($(#[$doc])* pub(crate) $table: Table<$key, $row>,)*
             /// Lines of timelines, in their order, with what they take.

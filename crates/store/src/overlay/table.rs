@@ -12,7 +12,7 @@ pub(crate) trait Row<K>: 'static {
 }
 
 /// A row, or that there is none, as it will be in the database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Held<V> {
     /// `None`: it is removed.
     pub(crate) row: Option<V>,
@@ -21,7 +21,7 @@ pub(crate) struct Held<V> {
 }
 
 /// The keys of the rows at one place. At most places there is one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Keys<K> {
     One(K),
     Many(BTreeSet<K>),
@@ -59,7 +59,7 @@ impl<K: Ord + Clone> Keys<K> {
 }
 
 /// Rows that were written or removed and are not in the database yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Table<K, V: Row<K>> {
     rows: BTreeMap<K, Held<V>>,
     places: BTreeMap<V::Place, Keys<K>>,

@@ -129,12 +129,7 @@ impl LogWriter {
     /// Has what was filled written to the tables, and begins another generation.
     pub(super) fn move_generation(&mut self, state: &mut State, is_last: bool) {
         state.ended.extend(self.log.end_file());
-        let layer = {
-            let mut overlay = self.overlay.write().unwrap_or_else(PoisonError::into_inner);
-            let layer = Arc::new(std::mem::take(&mut overlay.filling));
-            overlay.moving = Some(Arc::clone(&layer));
-            layer
-        };
+        let layer = self.overlay.write().unwrap_or_else(PoisonError::into_inner).complete();
         let generation = Generation {
             layer,
             sequence: self.log.last(),
@@ -184,16 +179,20 @@ impl LogWriter {
         if bytes.iter().any(|bytes| !bytes.is_empty()) {
             state.logged += self.log.append(&bytes)?;
             state.began.get_or_insert_with(Instant::now);
-            self.overlay.write().unwrap_or_else(PoisonError::into_inner).filling.absorb(layer);
+            self.overlay.write().unwrap_or_else(PoisonError::into_inner).fill(layer);
         }
         Ok(results)
     }
 
     /// What the batches come to, one after the other. One that is refused leaves no trace, so the rest begins anew without it.
     fn resolve(&self, group: &[Waiting]) -> (Layer, Vec<Result<(), StoreError>>) {
-        // While this is held no generation leaves memory, and only this thread fills one.
-        let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
-        let below: Vec<&Layer> = std::iter::once(&overlay.filling).chain(overlay.moving.as_deref()).collect();
+        // Memory is not held while the tables are asked: only this thread fills a generation, and what one says that leaves memory
+        // meanwhile is what the tables say then.
+        let (filling, moving) = {
+            let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&overlay.filling), overlay.moving.clone())
+        };
+        let below: Vec<&Layer> = std::iter::once(&*filling).chain(moving.as_deref()).collect();
         let mut results: Vec<Result<(), StoreError>> = vec![Ok(()); group.len()];
         'anew: loop {
             let mut resolver = Resolver::new(&below, Tables::new(&self.reader, &self.file));

@@ -378,8 +378,7 @@ fn lists_wait_for_the_tables_only_while_something_of_theirs_is_in_memory() {
         };
         wait(&by_hand);
         let overlay = || by_hand.store.overlay.write().expect("memory");
-        let filled = Arc::new(std::mem::take(&mut overlay().filling));
-        overlay().moving = Some(filled);
+        overlay().complete();
         wait(&by_hand);
         overlay().moving = None;
         assert!(LISTS.iter().all(|(_, list)| list(&by_hand.store) == Ok(())));
