@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, mpsc};
 use jiff::Timestamp;
 use model::{RunId, TransactionId, WorkItemId};
 
-use super::together::{events_of, keys_lacking, unheard};
+use super::together::{Lacking, Question, Unheard, events_of};
 use super::{Message, Settled, SqliteStore, Tables};
 use crate::overlay::{Bytes, Layer, Layers, Packed, Row, Table, Text, to_microseconds};
 use crate::rows::{
@@ -37,6 +37,25 @@ impl SqliteStore {
                 return Ok(overlay.with(|layers| merge(layers, found)));
             }
             moved = overlay.moved;
+        }
+    }
+
+    /// Looks at memory and asks the tables in turn, until they have said what a look needs. When a generation moved into the
+    /// tables meanwhile, what they said before may lack it: then from the beginning.
+    pub(super) fn together<Q: Question>(&self, mut question: Q) -> Result<Q::Answer, StoreError> {
+        let mut moved = None;
+        loop {
+            let found = {
+                let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
+                if moved.replace(overlay.moved).is_some_and(|before| before != overlay.moved) {
+                    question.forget();
+                }
+                overlay.with(|layers| question.look(layers))?
+            };
+            if question.is_answered() {
+                return Ok(found);
+            }
+            self.read(|tables| question.ask(tables))?;
         }
     }
 
@@ -333,8 +352,7 @@ impl Store for SqliteStore {
     }
 
     fn unheard(&self, run: RunId, limit: u32) -> Result<Vec<(Vec<u8>, EventRow)>, StoreError> {
-        // Under one look at memory, as what is asked of the tables depends on it. They are small questions.
-        let mut found = self.memory(|layers| self.read(|tables| unheard(layers, tables, run)))?;
+        let mut found = self.together(Unheard::new(run))?;
         found.truncate(limit as usize);
         Ok(found)
     }
@@ -432,9 +450,7 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Arc<str>>, StoreError> {
         if let Some(connection) = lacking {
-            // Under one look at memory, as what is asked of the tables depends on it. They are small questions.
-            let of: (Text, Text, Text) = (object.into(), value.into(), connection.into());
-            return self.memory(|layers| self.read(|tables| keys_lacking(layers, tables, &of, limit as usize)));
+            return self.together(Lacking::new(object, value, connection, limit as usize));
         }
         let (object, value): (Text, Text) = (object.into(), value.into());
         self.first(
