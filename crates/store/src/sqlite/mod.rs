@@ -9,6 +9,8 @@
 //!
 //! What is answered is in the log and in memory, later in the tables. A row that came and went meanwhile never reaches them.
 
+#[cfg(test)]
+mod by_hand;
 mod decode;
 #[cfg(test)]
 mod direct;
