@@ -2,7 +2,7 @@
 
 use model::Problem;
 
-use crate::log::JSON_DEPTH_MAX;
+use crate::rows::JSON_DEPTH_MAX;
 
 /// What went wrong in the store. After an error of a commit nothing of that batch is in the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -13,16 +13,13 @@ use uuid::Uuid;
 
 use crate::StoreError;
 use crate::rows::{
-    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,
-    RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
-    WorkItemStatus,
+    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JSON_DEPTH_MAX, JournalRow, ListenerRow,
+    Mutation, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, SyncedRow, TimerRow, TransactionRow,
+    WorkItemRow, WorkItemStatus,
 };
 
 /// The format that is written.
 pub(crate) const FORMAT: u32 = 1;
-
-/// How deeply the JSON of a row may be nested: as deep as [`json::parse_kept`] reads it back.
-pub(crate) const JSON_DEPTH_MAX: usize = 640;
 
 /// Bytes that are no mutation; what is wrong with them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
-pub(crate) use encoding::{Encoded, JSON_DEPTH_MAX, Logged, encode};
+pub(crate) use encoding::{Encoded, Logged, encode};
 pub(crate) use replay::replay;
 
 use crate::StoreError;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 mod layer;
 mod packed;
-mod resolve;
 mod table;
 
-pub(crate) use layer::{Bytes, Layer, Layers, Text};
+pub(crate) use layer::{
+    Bytes, DefinitionText, Due, Heard, Layer, Layers, Listening, Part, Recognised, RecordId, Text, Version,
+};
 pub(crate) use packed::Packed;
-pub(crate) use resolve::{Resolver, to_microseconds};
 pub(crate) use table::{Row, Table};
 
 /// Both generations.

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::resolve::Resolver;
 use super::table_writer::Generation;
 use super::tables::Tables;
 use super::trouble::Trouble;
 use super::{Message, Settled, Waiting};
 use crate::StoreError;
 use crate::log::Log;
-use crate::overlay::{Layer, Overlay, Resolver};
+use crate::overlay::{Layer, Overlay};
 
 /// How many mutations one sync gathers at most, and how many bytes: beyond it a sync is no longer the cost, and waiting is.
 const GROUP_MUTATIONS_MAX: usize = 8_192;

@@ -17,6 +17,7 @@ mod direct;
 mod log_writer;
 mod open;
 mod read;
+mod resolve;
 mod schema;
 mod table_writer;
 mod tables;
@@ -35,13 +36,12 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-pub(crate) use tables::Tables;
-
 use crate::log::{Encoded, Log, Spare, encode};
 use crate::overlay::Overlay;
 use crate::{Committed, Mutation, StoreError};
 use log_writer::LogWriter;
 use table_writer::{TableWriter, WakesAtTheEnd};
+use tables::Tables;
 
 /// How many batches may wait for the writer before callers are held back.
 const WAITING_BATCHES_MAX: usize = 4_096;
@@ -75,7 +75,9 @@ impl Settled {
     }
 }
 
-/// Durable state in one SQLite file.
+/// Durable state in the tables of one SQLite file, behind a log of its own: files beside it, `<file>-log.<number>`, which are
+/// there while the store is open and after a process that did not close it. What is durable may stand in them only, so they belong
+/// to the file wherever it goes; the next opening takes them in. Closing leaves the one file.
 pub struct SqliteStore {
     file: Arc<Path>,
     name: String,

@@ -8,12 +8,13 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use uuid::Uuid;
 
+use super::resolve::Resolver;
 use super::schema::MIGRATIONS;
 use super::tables::Tables;
 use super::write::write_layer;
 use crate::StoreError;
 use crate::log;
-use crate::overlay::{Layer, Resolver};
+use crate::overlay::Layer;
 
 /// `synchronous = FULL`: every commit is synced before it is acknowledged.
 const SYNCHRONOUS_FULL: i64 = 2;

@@ -8,9 +8,10 @@ use std::sync::{Arc, PoisonError, mpsc};
 use jiff::Timestamp;
 use model::{RunId, TransactionId, WorkItemId};
 
+use super::resolve::to_microseconds;
 use super::together::{Lacking, Question, Unheard, events_of};
 use super::{Message, Settled, SqliteStore, Tables};
-use crate::overlay::{Bytes, Layer, Layers, Packed, Row, Table, Text, to_microseconds};
+use crate::overlay::{Bytes, Layer, Layers, Packed, Row, Table, Text};
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
     RecordVersionRow, ReferenceRow, RunPart, RunRow, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
