@@ -72,7 +72,7 @@ pub enum StoreError {
         cause: String,
     },
     /// What was handed over could not be read back.
-    #[error("a batch holds a {what} whose data is nested deeper than {JSON_DEPTH_MAX} levels")]
+    #[error("the data of one {what} in a batch is nested deeper than {JSON_DEPTH_MAX} levels")]
     TooDeep {
         /// What kind of row.
         what: &'static str,

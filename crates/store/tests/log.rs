@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use model::{RunId, TransactionId, Value};
-use store::{JournalRow, ListenerRow, Mutation, Page, RunRow, RunStatus, SqliteStore, Store, StoreError};
+use store::{JournalRow, Mutation, Page, RunRow, RunStatus, SqliteStore, Store, StoreError};
 
 const BATCHES: u64 = 6;
 
@@ -186,9 +186,6 @@ fn while_the_tables_cannot_be_written_nothing_new_is_taken_and_nothing_is_lost()
     let in_use = |error: StoreError| matches!(error, StoreError::InUse { .. });
     let held = hold(file);
     store.commit(batch(1, TransactionId::now())).durable_blocking().expect("the log can be written");
-    assert_eq!(store.listening_runs(None, 1), Ok(Vec::new()), "nothing of that is on its way to the tables");
-    let listener = ListenerRow { correlation: vec![1], run: RunId::now(), position: vec![1] };
-    store.commit(vec![Mutation::PutListener(listener)]).durable_blocking().expect("the log can be written");
     assert!(store.listening_runs(None, 1).is_err_and(in_use), "it waits for the tables");
     assert!(store.live_runs().is_ok(), "people are shown what there is");
     assert!(store.run_of_key("w", "1").is_ok_and(|run| run.is_some()), "it does not");

@@ -97,18 +97,14 @@ impl SqliteStore {
         }
     }
 
-    /// Asks the tables when everything that is durable now and may be in the answer stands in them: no generation in memory
-    /// `concerns` it any more.
-    fn settled<T>(
-        &self,
-        concerns: impl Fn(&Layer) -> bool,
-        ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.settle(concerns)?;
+    /// Asks the tables when everything that is durable now stands in them.
+    fn settled<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.settle(|layer| !layer.is_empty())?;
         self.read(ask)
     }
 
-    /// The same for people: while the tables cannot be written, they are shown what stands there.
+    /// The same for people, who ask for many lists: when everything of what is listed stands in the tables, that is, no generation in
+    /// memory `concerns` it any more. While the tables cannot be written, they are shown what stands there.
     fn shown<T>(
         &self,
         concerns: impl Fn(&Layer) -> bool,
@@ -119,7 +115,6 @@ impl SqliteStore {
     }
 
     fn settle(&self, concerns: impl Fn(&Layer) -> bool) -> Result<(), StoreError> {
-        // A page asks for several lists, while most that is written is of none of them.
         if !self.memory(|layers| layers.each().any(concerns)) {
             return Ok(());
         }
@@ -148,11 +143,6 @@ impl SqliteStore {
 /// Whether a generation knows anything of the objects of a kind that are kept in agreement.
 fn has_synced(layer: &Layer, object: &str) -> bool {
     layer.synced.from((object.into(), "".into())).next().is_some_and(|(of, _)| &**of == object)
-}
-
-/// Whether it knows any record of a kind of object.
-fn has_references(layer: &Layer, object: &str) -> bool {
-    layer.references.from((object.into(), "".into(), "".into())).next().is_some_and(|(of, ..)| &**of == object)
 }
 
 impl Store for SqliteStore {
@@ -290,10 +280,7 @@ impl Store for SqliteStore {
         after: &str,
         limit: u32,
     ) -> Result<Vec<ReferenceRow>, StoreError> {
-        self.settled(
-            |layer| has_references(layer, object),
-            |tables| tables.references_after(object, connection, after, limit),
-        )
+        self.settled(|tables| tables.references_after(object, connection, after, limit))
     }
 
     fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError> {
@@ -349,7 +336,7 @@ impl Store for SqliteStore {
     }
 
     fn listening_runs(&self, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>, StoreError> {
-        self.settled(|layer| !layer.listeners.is_empty(), |tables| tables.listening_runs(after, limit))
+        self.settled(|tables| tables.listening_runs(after, limit))
     }
 
     fn unheard(&self, run: RunId, limit: u32) -> Result<Vec<(Vec<u8>, EventRow)>, StoreError> {
@@ -422,7 +409,7 @@ impl Store for SqliteStore {
     }
 
     fn synced_after(&self, object: &str, after: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.settled(|layer| has_synced(layer, object), |tables| tables.synced_after(object, after, limit))
+        self.settled(|tables| tables.synced_after(object, after, limit))
     }
 
     fn synced_beginning(&self, object: &str, beginning: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
