@@ -2,6 +2,8 @@
 
 use model::Problem;
 
+use crate::rows::JSON_DEPTH_MAX;
+
 /// What went wrong in the store. After an error of a commit nothing of that batch is in the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -69,6 +71,12 @@ pub enum StoreError {
         /// Why.
         cause: String,
     },
+    /// What was handed over could not be read back.
+    #[error("the data of one {what} in a batch is nested deeper than {JSON_DEPTH_MAX} levels")]
+    TooDeep {
+        /// What kind of row.
+        what: &'static str,
+    },
     /// Anything else the database says.
     #[error("the database says: {0}")]
     Database(String),
@@ -101,6 +109,7 @@ impl StoreError {
         let remedy = match self {
             Self::DiskFull { .. } => "Free some space and try again; nothing was done",
             Self::Disk { .. } => "Look at the disk and try again; nothing was done",
+            Self::TooDeep { .. } => return self.problem(),
             _ => "Try again in a moment; nothing was done",
         };
         Problem { remedy: remedy.into(), ..self.problem() }
@@ -117,9 +126,17 @@ impl StoreError {
             Self::Durability { .. } => {
                 ("IL-STORE-005", "Put the store on a local disk whose file system can sync, not on a network share")
             }
+            Self::Damaged { what: "log", .. } => (
+                "IL-STORE-006",
+                "Restore the store from a backup, or move its files `-log.*` away, which gives up its last seconds; keep them for support",
+            ),
             Self::Damaged { .. } => {
                 ("IL-STORE-006", "Restore the store from a backup; keep the damaged file for support")
             }
+            Self::TooDeep { .. } => (
+                "IL-STORE-011",
+                "Look for what nests its data so deep, in a workflow or in what a system sent; nothing of this batch was written",
+            ),
             Self::Database(_) => ("IL-STORE-007", "Look at the disk and the log; nothing of this batch was written"),
             Self::Disk { .. } => {
                 ("IL-STORE-009", "Look at the disk: work goes on by itself when it can be written again")

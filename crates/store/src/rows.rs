@@ -5,6 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use model::{EventId, IntentId, RunId, TransactionId, Value, WorkItemId};
 
+/// How deeply the JSON of a row may be nested: as deep as [`model::json::parse_kept`] reads it back.
+pub(crate) const JSON_DEPTH_MAX: usize = 640;
+
 macro_rules! stored_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)* }) => {
         $(#[$doc])*

@@ -115,6 +115,27 @@ fn what_a_run_has_nested_deep_is_read_back() {
 }
 
 #[test]
+fn what_could_not_be_read_back_is_refused_whole_and_holds_nothing_up() {
+    let deep = || (0..641).fold(Value::Null, |inner, _| Value::array([inner]));
+    let left = Left::new(|store| {
+        let id = model::EventId::now();
+        let event = store::EventRow { id, correlation: b"deep".to_vec(), envelope: deep(), at: Timestamp::UNIX_EPOCH };
+        let mut refused = batch(99, TransactionId::now());
+        refused.push(Mutation::AppendEvent(event));
+        let error = store.commit(refused).durable_blocking().expect_err("refused");
+        assert!(!error.heals(), "it would be refused again");
+        let problem = error.problem();
+        assert_eq!(problem.code, "IL-STORE-011");
+        assert!(problem.message.contains("event") && problem.message.contains("640"), "{problem}");
+        assert_eq!(error.problem_of_wish().remedy, problem.remedy, "to try again is no help");
+        assert_eq!(store.run_of_key("w", "99"), Ok(None));
+        store.commit(batch(100, TransactionId::now())).durable_blocking().expect("the next one is taken");
+    });
+    let store = left.open().expect("the log is read");
+    assert_eq!(store.live_runs().expect("runs").len() as u64, BATCHES + 1);
+}
+
+#[test]
 fn what_the_log_still_holds_of_what_is_in_the_tables_is_not_taken_in_again() {
     let left = Left::new(|store| {
         store.live_runs().expect("a read that waits for the tables");

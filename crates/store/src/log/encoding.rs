@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use model::{Currency, EventId, IntentId, Money, RunId, TransactionId, Value, WorkItemId, json};
 use uuid::Uuid;
 
+use crate::StoreError;
 use crate::rows::{
-    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,
-    RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
-    WorkItemStatus,
+    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JSON_DEPTH_MAX, JournalRow, ListenerRow,
+    Mutation, RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, SyncedRow, TimerRow, TransactionRow,
+    WorkItemRow, WorkItemStatus,
 };
 
 /// The format that is written.
@@ -63,18 +64,51 @@ struct Out {
     bytes: Vec<u8>,
     /// Where the last JSON stands.
     text: Range<usize>,
+    /// Some JSON is nested too deep, and was left out.
+    is_too_deep: bool,
 }
 
-pub(crate) fn encode(batch: &[Mutation]) -> Encoded {
-    let mut out = Out { bytes: Vec::with_capacity(batch.len() * 128), text: 0..0 };
+/// A batch as it goes to the log.
+///
+/// # Errors
+/// When some JSON in it is nested too deep to be read back.
+pub(crate) fn encode(batch: &[Mutation]) -> Result<Encoded, StoreError> {
+    let mut out = Out { bytes: Vec::with_capacity(batch.len() * 128), ..Out::default() };
     let mut places = Vec::with_capacity(batch.len());
     for mutation in batch {
         let begin = out.bytes.len();
         out.text = 0..0;
         mutation.write(&mut out);
+        if out.is_too_deep {
+            return Err(StoreError::TooDeep { what: holder(mutation) });
+        }
         places.push((out.bytes.len() - begin, out.text.clone()));
     }
-    Encoded { bytes: out.bytes, places }
+    Ok(Encoded { bytes: out.bytes, places })
+}
+
+/// What it is that holds the JSON of a mutation.
+const fn holder(mutation: &Mutation) -> &'static str {
+    match mutation {
+        Mutation::PutIntent(_) => "intent",
+        Mutation::AppendJournal(_) => "journal line",
+        Mutation::PutWorkItem(_) | Mutation::WithdrawWorkItems { .. } => "work item",
+        Mutation::AppendEvent(_) => "event",
+        Mutation::PutInbox(_) => "inbox entry",
+        Mutation::PutSynced(_) => "synced object",
+        Mutation::PutAnswer(_) => "answer",
+        _ => "row",
+    }
+}
+
+/// Whether a value with so many levels around it is nested no deeper than can be read back.
+fn can_be_read_back(value: &Value, around: usize) -> bool {
+    around <= JSON_DEPTH_MAX
+        && match value {
+            Value::Array(items) => items.iter().all(|item| can_be_read_back(item, around + 1)),
+            Value::Object(members) => members.values().all(|member| can_be_read_back(member, around + 1)),
+            _ => true,
+        }
 }
 
 /// All mutations of a record.
@@ -193,6 +227,10 @@ impl Stored for Arc<str> {
 
 impl Stored for Value {
     fn write(&self, out: &mut Out) {
+        if !can_be_read_back(self, 0) {
+            out.is_too_deep = true;
+            return;
+        }
         let text = json::to_string(self);
         write_bytes(text.as_bytes(), out);
         let end = out.bytes.len();
@@ -398,7 +436,25 @@ mod tests {
 
     /// What is kept is exact to the microsecond; a mutation that was kept once does not change any more.
     fn once(mutation: &Mutation) -> Mutation {
-        decode(encode(std::slice::from_ref(mutation)).bytes()).expect("a mutation").remove(0)
+        decode(encode(std::slice::from_ref(mutation)).expect("it is not deep").bytes()).expect("a mutation").remove(0)
+    }
+
+    #[test]
+    fn json_is_written_as_deep_as_it_is_read_back() {
+        let answer = |depth: usize| {
+            let answer = (0..depth).fold(Value::Null, |inner, depth| match depth % 2 {
+                0 => Value::array([inner]),
+                _ => Value::object([("a", inner)]),
+            });
+            let at = Timestamp::UNIX_EPOCH;
+            vec![Mutation::PutAnswer(CachedAnswer { api: "prices".into(), key: "k".into(), answer, at })]
+        };
+        let deepest = answer(JSON_DEPTH_MAX);
+        assert_eq!(decode(encode(&deepest).expect("it can be read").bytes()), Ok(deepest));
+        let Mutation::PutAnswer(row) = answer(JSON_DEPTH_MAX + 1).remove(0) else { unreachable!() };
+        assert!(json::parse_kept(&json::to_vec(&row.answer)).is_err());
+        let refused = encode(&answer(JSON_DEPTH_MAX + 1));
+        assert!(matches!(refused, Err(StoreError::TooDeep { what: "answer" })), "{refused:?}");
     }
 
     proptest! {
@@ -407,14 +463,14 @@ mod tests {
         #[test]
         fn what_was_written_is_read_back(batch in prop::collection::vec(arbitrary::mutation(), 0..5)) {
             let batch: Vec<Mutation> = batch.iter().map(once).collect();
-            let encoded = encode(&batch);
+            let encoded = encode(&batch).expect("it is not deep");
             prop_assert_eq!(&decode(encoded.bytes()).expect("mutations"), &batch);
             prop_assert_eq!(encoded.each().map(|logged| logged.size).sum::<usize>(), encoded.bytes().len());
         }
 
         #[test]
         fn what_is_cut_or_changed_is_never_a_panic(mutation in arbitrary::mutation(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
-            let mut bytes = encode(&[mutation]).bytes;
+            let mut bytes = encode(&[mutation]).expect("it is not deep").bytes;
             let place = place.index(bytes.len());
             prop_assert!(place == 0 || decode(&bytes[..place]).is_err());
             bytes[place] = byte;

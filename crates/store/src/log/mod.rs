@@ -150,9 +150,10 @@ impl Log {
         self.last_file > 0
     }
 
-    /// Ends the current file when it holds enough, and tells which it is.
+    /// Ends the current file when it holds enough, and tells which it is. One that still has to be cut is not ended: what was
+    /// refused would be found in it at the next start, and what the next file holds under the same number would not be.
     pub(crate) fn end_file(&mut self) -> Option<PathBuf> {
-        self.current.take_if(|segment| segment.end >= SEGMENT_BYTES).map(|segment| segment.path)
+        self.current.take_if(|segment| segment.end >= SEGMENT_BYTES && !segment.to_cut).map(|segment| segment.path)
     }
 
     /// Removes all files: everything in them stands in the tables.
@@ -200,5 +201,94 @@ impl Segment {
         self.file.sync_data()?;
         self.to_cut = false;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use model::Value;
+
+    use super::*;
+    use crate::rows::{InboxRow, Mutation};
+
+    fn note(id: &str, content: &str) -> Encoded {
+        let (connection, id, at) = ("erp".into(), id.into(), Timestamp::UNIX_EPOCH);
+        let row = InboxRow { connection, id, content: Value::from(content), at };
+        encode(&[Mutation::PutInbox(row)]).expect("it is not deep")
+    }
+
+    #[test]
+    fn what_is_damaged_or_missing_before_another_file_is_told_as_damage() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (database, store) = (folder.path().join("store.db"), Uuid::from_u128(7));
+        let mut log = Log::new(&database, store, 0, Spare::default());
+        let large = note("large", &"x".repeat(SEGMENT_BYTES as usize));
+        for _ in 0..3 {
+            log.append(&[note("small", "").bytes()]).expect("durable");
+            log.append(&[large.bytes()]).expect("durable");
+            log.end_file().expect("it is full");
+        }
+        let file = |number: u64| folder.path().join(file_name(&database, number));
+        let whole = std::fs::read(file(2)).expect("the file");
+        let read = |applied| replay(&database, store, applied, |_, _| Ok(()));
+        let is_told = |applied: u64, missing: u64, at: &Path| {
+            let error = read(applied).expect_err("damaged");
+            let told = error.to_string();
+            assert!(matches!(error, StoreError::Damaged { what: "log", .. }), "{told}");
+            assert!(told.contains(&format!("{}: record {missing} does", at.display())), "{told}");
+            assert!(told.contains(&format!("{} goes on", file(3).display())), "{told}");
+            assert!(error.problem().remedy.contains("-log."), "{}", error.problem());
+        };
+        assert_eq!(read(0), Ok(6));
+
+        // The last record of the second file, cut off, changed, or changed and not needed any more.
+        std::fs::write(file(2), &whole[..whole.len() - 9]).expect("written");
+        is_told(0, 4, &file(2));
+        let mut changed = whole.clone();
+        changed[whole.len() / 2] ^= 0xff;
+        std::fs::write(file(2), changed).expect("written");
+        is_told(0, 4, &file(2));
+        assert_eq!(read(4), Ok(6), "it stands in the tables");
+        // All of it.
+        std::fs::remove_file(file(2)).expect("removed");
+        is_told(0, 3, &file(1));
+        // What there is begins behind what the tables have: it is of another state.
+        std::fs::remove_file(file(1)).expect("removed");
+        assert!(matches!(read(0), Err(StoreError::OtherLog { .. })));
+    }
+
+    #[test]
+    fn what_was_refused_is_not_read_back_after_the_file_that_may_hold_it_was_full() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (database, store) = (folder.path().join("store.db"), Uuid::from_u128(7));
+        let mut log = Log::new(&database, store, 0, Spare::default());
+        let large = "x".repeat(SEGMENT_BYTES as usize);
+        log.append(&[note("large", &large).bytes()]).expect("durable");
+
+        // The disk takes a record and fails to sync it, and does not let it be cut off.
+        let mut record = Vec::new();
+        record::write(&mut record, store, 2, &[note("refused", "").bytes()]).expect("a record");
+        let file = folder.path().join(file_name(&database, 1));
+        let writable = File::options().append(true).open(&file).expect("the file");
+        (&writable).write_all(&record).expect("written");
+        let segment = log.current.as_mut().expect("a file");
+        let working = std::mem::replace(&mut segment.file, File::open(&file).expect("one that cannot be written"));
+        log.append(&[note("refused", "").bytes()]).expect_err("refused");
+        assert_eq!(log.end_file(), None);
+
+        log.current.as_mut().expect("the same file").file = working;
+        log.append(&[note("taken", "").bytes()]).expect("durable");
+        assert_eq!(log.end_file(), Some(file));
+        log.append(&[note("next", "").bytes()]).expect("durable");
+        let mut found = Vec::new();
+        let last = replay(&database, store, 0, |_, mutations| {
+            found.extend(mutations.iter().map(|mutation| match mutation {
+                Mutation::PutInbox(row) => row.id.to_string(),
+                other => format!("{other:?}"),
+            }));
+            Ok(())
+        });
+        assert_eq!((last, found.join(" ").as_str()), (Ok(3), "large taken next"));
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a log back that a process left behind.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
@@ -8,6 +8,10 @@ use super::encoding::{FORMAT, decode};
 use super::{files, io_error, record};
 use crate::StoreError;
 use crate::rows::Mutation;
+
+fn damaged_log(path: &Path, cause: &str) -> StoreError {
+    StoreError::Damaged { what: "log", cause: format!("{}: {cause}", path.display()) }
+}
 
 /// Hands over what every record behind `last` holds, in their order, and tells the number of the last one. A record that was
 /// being written when the process ended is not whole; as nothing behind it can be, it is the end.
@@ -22,10 +26,11 @@ pub(crate) fn replay(
     mut take: impl FnMut(u64, Vec<Mutation>) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
     let mut last = last;
+    // The file before, and up to where it could be read.
+    let mut earlier: Option<(PathBuf, usize)> = None;
     for (_, path) in files(database).map_err(|error| io_error(database, &error))? {
         let bytes = std::fs::read(&path).map_err(|error| io_error(database, &error))?;
-        let damaged =
-            |cause: String| StoreError::Damaged { what: "log", cause: format!("{}: {cause}", path.display()) };
+        let damaged = |cause: String| damaged_log(&path, &cause);
         let (mut place, mut before) = (0, None);
         while let Some(found) = record::read(&bytes, place) {
             if found.store != store {
@@ -36,7 +41,18 @@ pub(crate) fn replay(
                 break;
             }
             if before.is_none() && found.number > last + 1 {
-                return Err(StoreError::OtherLog { file: path.display().to_string() });
+                return Err(match &earlier {
+                    // A file is begun when the one before is whole.
+                    Some((earlier, end)) => {
+                        let (missing, path) = (last + 1, path.display());
+                        let cause = format!(
+                            "record {missing} does not stand at byte {end}, and {path} goes on with record {}",
+                            found.number
+                        );
+                        damaged_log(earlier, &cause)
+                    }
+                    None => StoreError::OtherLog { file: path.display().to_string() },
+                });
             }
             if before.is_some_and(|before| found.number != before + 1) {
                 return Err(damaged(format!("record {} follows record {last}", found.number)));
@@ -55,6 +71,7 @@ pub(crate) fn replay(
         if record::any_behind(&bytes, place, last + 1) {
             return Err(damaged(format!("what stands at byte {place} is no record, and others follow")));
         }
+        earlier = Some((path, place));
     }
     Ok(last)
 }

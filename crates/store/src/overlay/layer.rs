@@ -20,7 +20,7 @@ pub(crate) type Text = Arc<str>;
 macro_rules! layer {
     ($($(#[$doc:meta])* $table:ident: $key:ty => $row:ty,)*) => {
         /// Rows that were written or removed, all durable in the log.
-        #[derive(Debug, Default)]
+        #[derive(Debug, Clone, Default)]
         pub(crate) struct Layer {
             $($(#[$doc])* pub(crate) $table: Table<$key, $row>,)*
             /// Lines of timelines, in their order, with what they take.
@@ -39,7 +39,7 @@ macro_rules! layer {
 
             /// Whether nothing was written or removed.
             pub(crate) fn is_empty(&self) -> bool {
-                self.journal.is_empty() $(&& self.$table.len() == 0)*
+                self.journal.is_empty() $(&& self.$table.is_empty())*
             }
         }
     };
@@ -146,6 +146,11 @@ impl Layer {
 
     /// Takes in a generation that came after this one.
     pub(crate) fn absorb(&mut self, newer: Self) {
+        if self.is_empty() && self.born.is_empty() {
+            // Nothing to compare with: the first group of a generation, which may be a large one.
+            *self = newer;
+            return;
+        }
         macro_rules! take {
             ($($table:ident)*) => {$(
                 newer.$table.into_rows().for_each(|(key, row, bytes)| self.$table.set(key, row, bytes));
@@ -244,5 +249,48 @@ impl<'a> Layers<'a> {
     /// How many rows of a table are written or removed: as many of the database's may not count any more.
     pub(crate) fn len<K: Ord + Clone + 'static, V: Row<K>>(self, table: fn(&Layer) -> &Table<K, V>) -> usize {
         self.each().map(|layer| table(layer).len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Value;
+
+    use super::*;
+    use crate::arbitrary::{at, text, uuid};
+
+    fn line(number: u8) -> Packed<JournalRow> {
+        let (transaction, kind, title) = (TransactionId::new(uuid(1)), "sent".into(), text("line ", number));
+        let row = JournalRow { transaction, at: at(number), kind, connection: None, title, detail: Value::Null };
+        Packed::new(row, "null")
+    }
+
+    #[test]
+    fn the_first_group_of_a_generation_is_taken_whole_and_others_row_by_row() {
+        let group = |number: u8| {
+            let mut group = Layer::default();
+            group.append_journal(line(number), 40);
+            group.definitions.set(text("h", number), Some(DefinitionText(text("t", number))), 10);
+            group.timers.set((RunId::new(uuid(1)), vec![number]), None, 10);
+            group
+        };
+        let mut first = group(1);
+        first.born.insert(RunId::new(uuid(2)));
+        let (lines, bytes) = (first.journal.as_ptr(), first.bytes());
+        let mut filling = Layer::default();
+        filling.absorb(first);
+        assert_eq!((filling.journal.as_ptr(), filling.bytes()), (lines, bytes));
+        assert!(filling.born.contains(&RunId::new(uuid(2))));
+
+        filling.absorb(group(2));
+        let titles: Vec<&str> = filling.journal.iter().map(|(line, _)| &*line.title).collect();
+        assert_eq!(titles, ["line 1", "line 2"]);
+        assert_eq!((filling.definitions.len(), filling.timers.len(), filling.bytes()), (2, 2, 2 * bytes));
+
+        // What began in this generation and went leaves it empty, but the run is known to be new.
+        let mut filling = Layer::default();
+        filling.born.insert(RunId::new(uuid(1)));
+        filling.absorb(group(1));
+        assert_eq!(filling.timers.len(), 0);
     }
 }

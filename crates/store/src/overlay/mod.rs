@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 mod layer;
 mod packed;
-mod resolve;
 mod table;
 
-pub(crate) use layer::{Bytes, Layer, Layers, Text};
+pub(crate) use layer::{
+    Bytes, DefinitionText, Due, Heard, Layer, Layers, Listening, Part, Recognised, RecordId, Text, Version,
+};
 pub(crate) use packed::Packed;
-pub(crate) use resolve::{Resolver, to_microseconds};
 pub(crate) use table::{Row, Table};
 
 /// Both generations.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    /// What came last.
-    pub(crate) filling: Layer,
+    /// What came last. Only who fills it keeps it beyond a look at this, and not while filling it.
+    pub(crate) filling: Arc<Layer>,
     /// What is being written to the tables.
     pub(crate) moving: Option<Arc<Layer>>,
     /// How many generations are in the tables and gone from here. Who asks the tables first and looks here then has seen
@@ -26,6 +26,19 @@ pub(crate) struct Overlay {
 }
 
 impl Overlay {
+    /// Takes in what a group of batches came to.
+    pub(crate) fn fill(&mut self, group: Layer) {
+        // Nobody else keeps it, so nothing is copied.
+        Arc::make_mut(&mut self.filling).absorb(group);
+    }
+
+    /// Begins another generation; what was filled is the one that is being written to the tables.
+    pub(crate) fn complete(&mut self) -> Arc<Layer> {
+        let complete = std::mem::take(&mut self.filling);
+        self.moving = Some(Arc::clone(&complete));
+        complete
+    }
+
     pub(crate) fn with<T>(&self, look: impl FnOnce(Layers<'_>) -> T) -> T {
         match &self.moving {
             Some(moving) => look(Layers::new(&self.filling, &[moving])),

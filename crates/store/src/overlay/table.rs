@@ -12,7 +12,7 @@ pub(crate) trait Row<K>: 'static {
 }
 
 /// A row, or that there is none, as it will be in the database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Held<V> {
     /// `None`: it is removed.
     pub(crate) row: Option<V>,
@@ -21,7 +21,7 @@ pub(crate) struct Held<V> {
 }
 
 /// The keys of the rows at one place. At most places there is one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Keys<K> {
     One(K),
     Many(BTreeSet<K>),
@@ -59,7 +59,7 @@ impl<K: Ord + Clone> Keys<K> {
 }
 
 /// Rows that were written or removed and are not in the database yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Table<K, V: Row<K>> {
     rows: BTreeMap<K, Held<V>>,
     places: BTreeMap<V::Place, Keys<K>>,
@@ -150,6 +150,11 @@ impl<K: Ord + Clone + 'static, V: Row<K>> Table<K, V> {
     /// All rows with what they take, which [`Self::set`] takes.
     pub(crate) fn into_rows(self) -> impl Iterator<Item = (K, Option<V>, usize)> {
         self.rows.into_iter().map(|(key, held)| (key, held.row, held.bytes - ROW_BYTES))
+    }
+
+    /// Whether no row is written or removed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// How many rows are written or removed.

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::resolve::Resolver;
 use super::table_writer::Generation;
 use super::tables::Tables;
 use super::trouble::Trouble;
 use super::{Message, Settled, Waiting};
 use crate::StoreError;
 use crate::log::Log;
-use crate::overlay::{Layer, Overlay, Resolver};
+use crate::overlay::{Layer, Overlay};
 
 /// How many mutations one sync gathers at most, and how many bytes: beyond it a sync is no longer the cost, and waiting is.
 const GROUP_MUTATIONS_MAX: usize = 8_192;
@@ -99,11 +100,7 @@ impl LogWriter {
             match self.reports.try_recv() {
                 Ok(report) => state.take(report),
                 Err(TryRecvError::Empty) => return,
-                // Who writes the tables is gone: there is nobody to take anything for.
-                Err(TryRecvError::Disconnected) => {
-                    state.refusing.get_or_insert(StoreError::Closed);
-                    return;
-                }
+                Err(TryRecvError::Disconnected) => return state.tables_have_no_writer(),
             }
         }
     }
@@ -133,12 +130,7 @@ impl LogWriter {
     /// Has what was filled written to the tables, and begins another generation.
     pub(super) fn move_generation(&mut self, state: &mut State, is_last: bool) {
         state.ended.extend(self.log.end_file());
-        let layer = {
-            let mut overlay = self.overlay.write().unwrap_or_else(PoisonError::into_inner);
-            let layer = Arc::new(std::mem::take(&mut overlay.filling));
-            overlay.moving = Some(Arc::clone(&layer));
-            layer
-        };
+        let layer = self.overlay.write().unwrap_or_else(PoisonError::into_inner).complete();
         let generation = Generation {
             layer,
             sequence: self.log.last(),
@@ -155,7 +147,7 @@ impl LogWriter {
         while state.is_moving && state.refusing.is_none() && self.filled() >= GENERATION_BYTES_MAX {
             match self.reports.recv() {
                 Ok(report) => state.take(report),
-                Err(_) => state.refusing = Some(StoreError::Closed),
+                Err(_) => state.tables_have_no_writer(),
             }
             self.move_what_is_due(state);
         }
@@ -166,10 +158,11 @@ impl LogWriter {
         }
         match self.append(&group, state) {
             Ok(results) => group.into_iter().zip(results).for_each(|(batch, result)| state.answer(batch, result)),
-            Err(error) if group.len() == 1 => {
+            // What keeps the log from being written keeps it from being written alone.
+            Err(error) if group.len() == 1 || error.heals() => {
                 group.into_iter().for_each(|batch| state.answer(batch, Err(error.clone())));
             }
-            // One batch must not fail for another: each is tried alone.
+            // One batch must not fail for what another is: each is tried alone.
             Err(_) => {
                 for batch in group {
                     let result = self.append(std::slice::from_ref(&batch), state).map(|mut results| results.remove(0));
@@ -187,16 +180,20 @@ impl LogWriter {
         if bytes.iter().any(|bytes| !bytes.is_empty()) {
             state.logged += self.log.append(&bytes)?;
             state.began.get_or_insert_with(Instant::now);
-            self.overlay.write().unwrap_or_else(PoisonError::into_inner).filling.absorb(layer);
+            self.overlay.write().unwrap_or_else(PoisonError::into_inner).fill(layer);
         }
         Ok(results)
     }
 
     /// What the batches come to, one after the other. One that is refused leaves no trace, so the rest begins anew without it.
     fn resolve(&self, group: &[Waiting]) -> (Layer, Vec<Result<(), StoreError>>) {
-        // While this is held no generation leaves memory, and only this thread fills one.
-        let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
-        let below: Vec<&Layer> = std::iter::once(&overlay.filling).chain(overlay.moving.as_deref()).collect();
+        // Memory is not held while the tables are asked: only this thread fills a generation, and what one says that leaves memory
+        // meanwhile is what the tables say then.
+        let (filling, moving) = {
+            let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&overlay.filling), overlay.moving.clone())
+        };
+        let below: Vec<&Layer> = std::iter::once(&*filling).chain(moving.as_deref()).collect();
         let mut results: Vec<Result<(), StoreError>> = vec![Ok(()); group.len()];
         'anew: loop {
             let mut resolver = Resolver::new(&below, Tables::new(&self.reader, &self.file));
@@ -281,6 +278,18 @@ impl State {
                 }
                 self.refusing = Some(error);
             }
+        }
+    }
+
+    /// Who writes the tables is gone, which only a fault of its own brings about: there is nobody to take anything for any more, and
+    /// nothing to wait for.
+    fn tables_have_no_writer(&mut self) {
+        self.asked.drain(..).for_each(|asked| asked.answer(Err(StoreError::Closed)));
+        if self.refusing.replace(StoreError::Closed) != Some(StoreError::Closed) {
+            tracing::error!(
+                "the tables are not written any more, so nothing is taken: {}",
+                StoreError::Closed.problem()
+            );
         }
     }
 

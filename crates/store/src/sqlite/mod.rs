@@ -9,12 +9,15 @@
 //!
 //! What is answered is in the log and in memory, later in the tables. A row that came and went meanwhile never reaches them.
 
+#[cfg(test)]
+mod by_hand;
 mod decode;
 #[cfg(test)]
 mod direct;
 mod log_writer;
 mod open;
 mod read;
+mod resolve;
 mod schema;
 mod table_writer;
 mod tables;
@@ -33,13 +36,12 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-pub(crate) use tables::Tables;
-
 use crate::log::{Encoded, Log, Spare, encode};
 use crate::overlay::Overlay;
 use crate::{Committed, Mutation, StoreError};
 use log_writer::LogWriter;
-use table_writer::TableWriter;
+use table_writer::{TableWriter, WakesAtTheEnd};
+use tables::Tables;
 
 /// How many batches may wait for the writer before callers are held back.
 const WAITING_BATCHES_MAX: usize = 4_096;
@@ -63,13 +65,6 @@ struct Waiting {
     answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
-impl Waiting {
-    fn new(batch: Arc<Vec<Mutation>>, answer: oneshot::Sender<Result<(), StoreError>>) -> Self {
-        let encoded = encode(&batch);
-        Self { batch, encoded, answer }
-    }
-}
-
 /// Who waits for the tables.
 struct Settled(mpsc::Sender<Result<(), StoreError>>);
 
@@ -80,7 +75,9 @@ impl Settled {
     }
 }
 
-/// Durable state in one SQLite file.
+/// Durable state in the tables of one SQLite file, behind a log of its own: files beside it, `<file>-log.<number>`, which are
+/// there while the store is open and after a process that did not close it. What is durable may stand in them only, so they belong
+/// to the file wherever it goes; the next opening takes them in. Closing leaves the one file.
 pub struct SqliteStore {
     file: Arc<Path>,
     name: String,
@@ -120,6 +117,11 @@ impl SqliteStore {
             wake: messages.clone(),
             closing: Arc::clone(&closing),
         };
+        let at_the_end = WakesAtTheEnd(messages.clone());
+        let write_tables = move || {
+            let _at_the_end = at_the_end;
+            table_writer.run(&complete);
+        };
         let log_writer = LogWriter {
             log: Log::new(file, store, last, spare),
             overlay: Arc::clone(&overlay),
@@ -127,7 +129,7 @@ impl SqliteStore {
             file: name.clone(),
             generations,
             reports: tried,
-            table_writer: spawn("store-tables", file, move || table_writer.run(&complete))?,
+            table_writer: spawn("store-tables", file, write_tables)?,
             closing,
         };
         let thread = spawn("store-log", file, move || log_writer.run(&waiting))?;
@@ -138,9 +140,15 @@ impl SqliteStore {
     fn hand_over(&self, batch: Arc<Vec<Mutation>>) -> Committed {
         let (answer, receiver) = oneshot::channel();
         // Encoded by the caller, of whom there are many.
-        let waiting = Waiting::new(batch, answer);
-        // A writer that is gone drops the answer's sender, which the caller sees as a closed store.
-        let _ = self.messages.send(Message::Batch(waiting));
+        match encode(&batch) {
+            // A writer that is gone drops the answer's sender, which the caller sees as a closed store.
+            Ok(encoded) => drop(self.messages.send(Message::Batch(Waiting { batch, encoded, answer }))),
+            Err(error) => {
+                tracing::error!("a batch could not be written: {}", error.problem());
+                // The receiver is here.
+                let _ = answer.send(Err(error));
+            }
+        }
         Committed(receiver)
     }
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use uuid::Uuid;
 
+use super::resolve::Resolver;
 use super::schema::MIGRATIONS;
 use super::tables::Tables;
 use super::write::write_layer;
 use crate::StoreError;
 use crate::log;
-use crate::overlay::{Layer, Resolver};
+use crate::overlay::Layer;
 
 /// `synchronous = FULL`: every commit is synced before it is acknowledged.
 const SYNCHRONOUS_FULL: i64 = 2;
@@ -100,7 +101,7 @@ pub(super) fn take_in_log(connection: &mut Connection, file: &Path) -> Result<(U
     let last = log::replay(file, store, applied, |number, mutations| {
         let below = [&layer];
         let mut resolver = Resolver::new(&below, Tables::new(connection, &name));
-        let encoded = log::encode(&mutations);
+        let encoded = log::encode(&mutations)?;
         mutations.iter().zip(encoded.each()).try_for_each(|(mutation, logged)| resolver.apply(mutation, logged))?;
         let newer = resolver.into_layer();
         layer.absorb(newer);

@@ -1,5 +1,6 @@
 //! Reads, and the store's contract. Where memory knows a row, it is answered from there; otherwise the tables are asked, and
-//! what memory knows counts more than what they say. Long lists for people wait until the tables say everything.
+//! what memory knows counts more than what they say. Long lists for people wait until the tables say everything of what they
+//! list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, mpsc};
@@ -7,9 +8,10 @@ use std::sync::{Arc, PoisonError, mpsc};
 use jiff::Timestamp;
 use model::{RunId, TransactionId, WorkItemId};
 
-use super::together::{events_of, keys_lacking, unheard};
+use super::resolve::to_microseconds;
+use super::together::{Lacking, Question, Unheard, events_of};
 use super::{Message, Settled, SqliteStore, Tables};
-use crate::overlay::{Bytes, Layer, Layers, Packed, Row, Table, Text, to_microseconds};
+use crate::overlay::{Bytes, Layer, Layers, Packed, Row, Table, Text};
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
     RecordVersionRow, ReferenceRow, RunPart, RunRow, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
@@ -39,21 +41,40 @@ impl SqliteStore {
         }
     }
 
+    /// Looks at memory and asks the tables in turn, until they have said what a look needs. When a generation moved into the
+    /// tables meanwhile, what they said before may lack it: then from the beginning.
+    pub(super) fn together<Q: Question>(&self, mut question: Q) -> Result<Q::Answer, StoreError> {
+        let mut moved = None;
+        loop {
+            let found = {
+                let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
+                if moved.replace(overlay.moved).is_some_and(|before| before != overlay.moved) {
+                    question.forget();
+                }
+                overlay.with(|layers| question.look(layers))?
+            };
+            if question.is_answered() {
+                return Ok(found);
+            }
+            self.read(|tables| question.ask(tables))?;
+        }
+    }
+
     /// A row by its key.
     fn point<K: Ord + Clone + 'static, V: Row<K>, T>(
         &self,
         table: fn(&Layer) -> &Table<K, V>,
         key: &K,
-        row: impl Fn(&V) -> T,
+        row: impl Fn(&V) -> Result<T, StoreError>,
         ask: impl Fn(Tables<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        if let Some(known) = self.memory(|layers| layers.held(table, key).map(|known| known.map(&row))) {
-            return Ok(known);
+        if let Some(known) = self.memory(|layers| layers.held(table, key).map(|known| known.map(&row).transpose())) {
+            return known;
         }
         self.merged(ask, |layers, found| match layers.held(table, key) {
-            Some(known) => known.map(&row),
-            None => found,
-        })
+            Some(known) => known.map(&row).transpose(),
+            None => Ok(found),
+        })?
     }
 
     /// The first rows of a list. The tables are asked for so many; `merge` makes the list of them and of what memory knows, and
@@ -78,27 +99,28 @@ impl SqliteStore {
 
     /// Asks the tables when everything that is durable now stands in them.
     fn settled<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.settle()?;
+        self.settle(|layer| !layer.is_empty())?;
         self.read(ask)
     }
 
-    /// The same for people: while the tables cannot be written, they are shown what stands there.
-    fn shown<T>(&self, ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.settle().or_else(|error| if error.heals() { Ok(()) } else { Err(error) })?;
+    /// The same for people, who ask for many lists: when everything of what is listed stands in the tables, that is, no generation in
+    /// memory `concerns` it any more. While the tables cannot be written, they are shown what stands there.
+    fn shown<T>(
+        &self,
+        concerns: impl Fn(&Layer) -> bool,
+        ask: impl FnOnce(Tables<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.settle(concerns).or_else(|error| if error.heals() { Ok(()) } else { Err(error) })?;
         self.read(ask)
     }
 
-    fn settle(&self) -> Result<(), StoreError> {
-        let is_settled = {
-            let overlay = self.overlay.read().unwrap_or_else(PoisonError::into_inner);
-            overlay.filling.is_empty() && overlay.moving.is_none()
-        };
-        if !is_settled {
-            let (answer, waiting) = mpsc::channel();
-            let _ = self.messages.send(Message::Settle(Settled(answer)));
-            return waiting.recv().unwrap_or(Err(StoreError::Closed));
+    fn settle(&self, concerns: impl Fn(&Layer) -> bool) -> Result<(), StoreError> {
+        if !self.memory(|layers| layers.each().any(concerns)) {
+            return Ok(());
         }
-        Ok(())
+        let (answer, waiting) = mpsc::channel();
+        let _ = self.messages.send(Message::Settle(Settled(answer)));
+        waiting.recv().unwrap_or(Err(StoreError::Closed))
     }
 
     fn first_timers(&self, until: Timestamp, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
@@ -116,6 +138,11 @@ impl SqliteStore {
             (rows, count)
         })
     }
+}
+
+/// Whether a generation knows anything of the objects of a kind that are kept in agreement.
+fn has_synced(layer: &Layer, object: &str) -> bool {
+    layer.synced.from((object.into(), "".into())).next().is_some_and(|(of, _)| &**of == object)
 }
 
 impl Store for SqliteStore {
@@ -170,27 +197,28 @@ impl Store for SqliteStore {
     }
 
     fn runs(&self, filter: &RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
-        self.shown(|tables| tables.runs(filter, page))
+        self.shown(|layer| !layer.runs.is_empty(), |tables| tables.runs(filter, page))
     }
 
     fn live_runs(&self) -> Result<Vec<RunId>, StoreError> {
-        self.shown(|tables| tables.live_runs())
+        self.shown(|layer| !layer.runs.is_empty(), |tables| tables.live_runs())
     }
 
     fn live_definitions(&self) -> Result<Vec<Arc<str>>, StoreError> {
-        self.shown(|tables| tables.live_definitions())
+        self.shown(|layer| !layer.runs.is_empty(), |tables| tables.live_definitions())
     }
 
     fn intents(&self) -> Result<Vec<IntentRow>, StoreError> {
-        self.shown(|tables| tables.intents())
+        self.shown(|layer| !layer.intents.is_empty(), |tables| tables.intents())
     }
 
     fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError> {
-        self.shown(|tables| tables.journal(transaction, page))
+        let has_lines = |layer: &Layer| layer.journal.iter().any(|(line, _)| line.transaction == transaction);
+        self.shown(has_lines, |tables| tables.journal(transaction, page))
     }
 
     fn transaction(&self, id: TransactionId) -> Result<Option<TransactionRow>, StoreError> {
-        self.point(|layer| &layer.transactions, &id, TransactionRow::clone, |tables| tables.transaction(id))
+        self.point(|layer| &layer.transactions, &id, |row| Ok(row.clone()), |tables| tables.transaction(id))
     }
 
     fn transaction_of_key(&self, object: &str, key: &str) -> Result<Option<TransactionRow>, StoreError> {
@@ -203,11 +231,11 @@ impl Store for SqliteStore {
     }
 
     fn transactions(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError> {
-        self.shown(|tables| tables.transactions(text, page))
+        self.shown(|layer| !layer.transactions.is_empty(), |tables| tables.transactions(text, page))
     }
 
     fn stage_totals(&self) -> Result<Vec<StageTotal>, StoreError> {
-        self.shown(|tables| tables.stage_totals())
+        self.shown(|layer| !layer.transactions.is_empty(), |tables| tables.stage_totals())
     }
 
     fn reference(&self, object: &str, key: &str, connection: &str) -> Result<Option<ReferenceRow>, StoreError> {
@@ -215,11 +243,9 @@ impl Store for SqliteStore {
         self.point(
             |layer| &layer.references,
             &of,
-            |record| ReferenceRow {
-                object: of.0.clone(),
-                key: of.1.clone(),
-                connection: of.2.clone(),
-                record_id: record.0.clone(),
+            |record| {
+                let (object, key, connection) = of.clone();
+                Ok(ReferenceRow { object, key, connection, record_id: record.0.clone() })
             },
             |tables| tables.reference(object, key, connection),
         )
@@ -258,12 +284,12 @@ impl Store for SqliteStore {
     }
 
     fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError> {
-        self.point(|layer| &layer.work_items, &id, WorkItemRow::clone, |tables| tables.work_item(id))
+        self.point(|layer| &layer.work_items, &id, |row| Ok(row.clone()), |tables| tables.work_item(id))
     }
 
     fn work_items(&self, filter: &WorkItemFilter, page: Page) -> Result<Vec<WorkItemRow>, StoreError> {
         let Some(transaction) = filter.transaction else {
-            return self.shown(|tables| tables.work_items(filter, page));
+            return self.shown(|layer| !layer.work_items.is_empty(), |tables| tables.work_items(filter, page));
         };
         self.merged(
             |tables| tables.work_items_of(transaction),
@@ -281,15 +307,15 @@ impl Store for SqliteStore {
     }
 
     fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError> {
-        self.shown(|tables| tables.queue_totals())
+        self.shown(|layer| !layer.work_items.is_empty(), |tables| tables.queue_totals())
     }
 
     fn events(&self, correlation: &[u8]) -> Result<Vec<EventRow>, StoreError> {
         let place = correlation.to_vec();
         self.merged(
             |tables| tables.events(correlation),
-            |layers, stored| events_of(layers, &place, stored, |_| true).into_values().collect(),
-        )
+            |layers, stored| events_of(layers, &place, stored, |_| true).map(|rows| rows.into_values().collect()),
+        )?
     }
 
     fn listeners(&self, correlation: &[u8]) -> Result<Vec<ListenerRow>, StoreError> {
@@ -314,8 +340,7 @@ impl Store for SqliteStore {
     }
 
     fn unheard(&self, run: RunId, limit: u32) -> Result<Vec<(Vec<u8>, EventRow)>, StoreError> {
-        // Under one look at memory, as what is asked of the tables depends on it. They are small questions.
-        let mut found = self.memory(|layers| self.read(|tables| unheard(layers, tables, run)))?;
+        let mut found = self.together(Unheard::new(run))?;
         found.truncate(limit as usize);
         Ok(found)
     }
@@ -339,7 +364,7 @@ impl Store for SqliteStore {
     fn feed_position(&self, connection: &str, feed: &str) -> Result<Option<FeedPositionRow>, StoreError> {
         let key: (Text, Text) = (connection.into(), feed.into());
         let ask = |tables: Tables<'_>| tables.feed_position(connection, feed);
-        self.point(|layer| &layer.feed_positions, &key, FeedPositionRow::clone, ask)
+        self.point(|layer| &layer.feed_positions, &key, |row| Ok(row.clone()), ask)
     }
 
     fn inbox(&self) -> Result<Vec<InboxRow>, StoreError> {
@@ -350,13 +375,13 @@ impl Store for SqliteStore {
                 rows.retain(|row| layers.held(|layer| &layer.inbox, &key(row)).is_none());
                 let held: BTreeSet<&(Text, Text)> =
                     layers.each().flat_map(|layer| layer.inbox.rows().map(|(key, _)| key)).collect();
-                rows.extend(
-                    held.into_iter().filter_map(|key| layers.there(|layer| &layer.inbox, key)).map(Packed::unpack),
-                );
+                for row in held.into_iter().filter_map(|key| layers.there(|layer| &layer.inbox, key)) {
+                    rows.push(row.unpack()?);
+                }
                 rows.sort_by(|a, b| (a.at, &a.connection, &a.id).cmp(&(b.at, &b.connection, &b.id)));
-                rows
+                Ok(rows)
             },
-        )
+        )?
     }
 
     fn inbox_row(&self, connection: &str, id: &str) -> Result<Option<InboxRow>, StoreError> {
@@ -369,11 +394,9 @@ impl Store for SqliteStore {
         self.point(
             |layer| &layer.record_versions,
             &key,
-            |version| RecordVersionRow {
-                connection: key.0.clone(),
-                record: key.1.clone(),
-                id: key.2.clone(),
-                version: version.0.clone(),
+            |version| {
+                let (connection, record, id) = key.clone();
+                Ok(RecordVersionRow { connection, record, id, version: version.0.clone() })
             },
             |tables| tables.record_version(connection, record, id),
         )
@@ -381,7 +404,7 @@ impl Store for SqliteStore {
 
     fn synced(&self, object: &str, key: &str) -> Result<Option<SyncedRow>, StoreError> {
         let of: (Text, Text) = (object.into(), key.into());
-        let read = |row: &Packed<SyncedRow>| SyncedRow { links: Vec::new(), ..row.unpack() };
+        let read = |row: &Packed<SyncedRow>| Ok(SyncedRow { links: Vec::new(), ..row.unpack()? });
         self.point(|layer| &layer.synced, &of, read, |tables| tables.synced(object, key))
     }
 
@@ -390,7 +413,7 @@ impl Store for SqliteStore {
     }
 
     fn synced_beginning(&self, object: &str, beginning: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.shown(|tables| tables.synced_beginning(object, beginning, limit))
+        self.shown(|layer| has_synced(layer, object), |tables| tables.synced_beginning(object, beginning, limit))
     }
 
     fn synced_titled(
@@ -400,11 +423,11 @@ impl Store for SqliteStore {
         after: (&str, &str),
         limit: u32,
     ) -> Result<Vec<SyncedRow>, StoreError> {
-        self.shown(|tables| tables.synced_titled(object, text, after, limit))
+        self.shown(|layer| has_synced(layer, object), |tables| tables.synced_titled(object, text, after, limit))
     }
 
     fn synced_linked(&self, object: &str, member: &str, value: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError> {
-        self.shown(|tables| tables.synced_linked(object, member, value, limit))
+        self.shown(|layer| has_synced(layer, object), |tables| tables.synced_linked(object, member, value, limit))
     }
 
     fn matches(
@@ -415,9 +438,7 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Arc<str>>, StoreError> {
         if let Some(connection) = lacking {
-            // Under one look at memory, as what is asked of the tables depends on it. They are small questions.
-            let of: (Text, Text, Text) = (object.into(), value.into(), connection.into());
-            return self.memory(|layers| self.read(|tables| keys_lacking(layers, tables, &of, limit as usize)));
+            return self.together(Lacking::new(object, value, connection, limit as usize));
         }
         let (object, value): (Text, Text) = (object.into(), value.into());
         self.first(
@@ -447,11 +468,11 @@ impl Store for SqliteStore {
 
     fn answer(&self, api: &str, key: &str) -> Result<Option<CachedAnswer>, StoreError> {
         let of: (Text, Text) = (api.into(), key.into());
-        self.point(|layer| &layer.answers, &of, CachedAnswer::clone, |tables| tables.answer(api, key))
+        self.point(|layer| &layer.answers, &of, |row| Ok(row.clone()), |tables| tables.answer(api, key))
     }
 
     fn definition(&self, hash: &str) -> Result<Option<Arc<str>>, StoreError> {
         let key: Text = hash.into();
-        self.point(|layer| &layer.definitions, &key, |text| text.0.clone(), |tables| tables.definition(hash))
+        self.point(|layer| &layer.definitions, &key, |text| Ok(text.0.clone()), |tables| tables.definition(hash))
     }
 }

@@ -41,6 +41,17 @@ pub(super) struct TableWriter {
     pub(super) closing: Arc<AtomicBool>,
 }
 
+/// Wakes the log writer when it is dropped, which is to be after a table writer: what that one was to report is waited for no
+/// longer then.
+pub(super) struct WakesAtTheEnd(pub(super) mpsc::SyncSender<Message>);
+
+impl Drop for WakesAtTheEnd {
+    fn drop(&mut self) {
+        // One that has messages looks by itself.
+        let _ = self.0.try_send(Message::Look);
+    }
+}
+
 impl TableWriter {
     /// Works until no generation can come any more, or until one cannot be written while the store is being closed.
     pub(super) fn run(mut self, generations: &mpsc::Receiver<Generation>) {

@@ -16,7 +16,7 @@ use crate::{Page, RunFilter, StoreError, WorkItemFilter};
 
 /// The tables, seen through one connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tables<'a> {
+pub(super) struct Tables<'a> {
     connection: &'a Connection,
     file: &'a str,
 }
@@ -27,7 +27,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Asks several questions as of one moment.
-    pub(crate) fn at_one_moment<T>(self, read: impl FnOnce(Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn at_one_moment<T>(self, read: impl FnOnce(Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let failed = |error: rusqlite::Error| database_error(self.file, &error);
         let snapshot = self.connection.unchecked_transaction().map_err(failed)?;
         let found = read(self)?;
@@ -65,7 +65,7 @@ impl<'a> Tables<'a> {
     }
 
     /// With all its parts.
-    pub(crate) fn run(self, id: RunId) -> Decoded<Option<RunRow>> {
+    pub(super) fn run(self, id: RunId) -> Decoded<Option<RunRow>> {
         self.at_one_moment(|tables| {
             let id = params![id.uuid().into_bytes()];
             let Some(mut row) = tables.one("select * from runs where id = ?1", id, decode::run)? else {
@@ -77,25 +77,25 @@ impl<'a> Tables<'a> {
         })
     }
 
-    pub(crate) fn run_of_key(self, workflow: &str, key: &str) -> Decoded<Option<RunId>> {
+    pub(super) fn run_of_key(self, workflow: &str, key: &str) -> Decoded<Option<RunId>> {
         self.one("select id from runs where workflow = ?1 and key = ?2", params![workflow, key], |row| {
             Columns { row, what: "run" }.uuid(0).map(RunId::new)
         })
     }
 
-    pub(crate) fn started_at(self, run: RunId) -> Decoded<Option<Timestamp>> {
+    pub(super) fn started_at(self, run: RunId) -> Decoded<Option<Timestamp>> {
         self.one("select started_at from runs where id = ?1", params![run.uuid().into_bytes()], |row| {
             Columns { row, what: "run" }.instant(0)
         })
     }
 
-    pub(crate) fn part_numbers(self, run: RunId) -> Decoded<Vec<u32>> {
+    pub(super) fn part_numbers(self, run: RunId) -> Decoded<Vec<u32>> {
         self.list("select number from run_parts where run_id = ?1", params![run.uuid().into_bytes()], |row| {
             Columns { row, what: "part of a run" }.get(0)
         })
     }
 
-    pub(crate) fn runs(self, filter: &RunFilter, page: Page) -> Decoded<Vec<RunRow>> {
+    pub(super) fn runs(self, filter: &RunFilter, page: Page) -> Decoded<Vec<RunRow>> {
         let after = filter.after.map(|run| run.uuid().into_bytes().to_vec()).unwrap_or_default();
         self.list(
             "select id, workflow, definition, key, transaction_id, status, x'', started_at, updated_at, in_doubt from runs
@@ -106,23 +106,23 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn live_runs(self) -> Decoded<Vec<RunId>> {
+    pub(super) fn live_runs(self) -> Decoded<Vec<RunId>> {
         self.list("select id from runs indexed by runs_live where (status < 2 or status = 3) order by id", [], |row| {
             Columns { row, what: "run" }.uuid(0).map(RunId::new)
         })
     }
 
-    pub(crate) fn live_definitions(self) -> Decoded<Vec<Text>> {
+    pub(super) fn live_definitions(self) -> Decoded<Vec<Text>> {
         self.list("select distinct definition from runs where (status < 2 or status = 3)", [], |row| {
             Columns { row, what: "run" }.get(0)
         })
     }
 
-    pub(crate) fn intents(self) -> Decoded<Vec<IntentRow>> {
+    pub(super) fn intents(self) -> Decoded<Vec<IntentRow>> {
         self.list("select * from intents order by id", [], decode::intent)
     }
 
-    pub(crate) fn intent_of_business_key(
+    pub(super) fn intent_of_business_key(
         self,
         connection: &str,
         function: &str,
@@ -135,7 +135,7 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn journal(self, transaction: TransactionId, page: Page) -> Decoded<Vec<JournalRow>> {
+    pub(super) fn journal(self, transaction: TransactionId, page: Page) -> Decoded<Vec<JournalRow>> {
         self.list(
             "select transaction_id, at, kind, connection, title, detail from journal where transaction_id = ?1
              order by sequence limit ?2 offset ?3",
@@ -144,21 +144,21 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn transaction(self, id: TransactionId) -> Decoded<Option<TransactionRow>> {
+    pub(super) fn transaction(self, id: TransactionId) -> Decoded<Option<TransactionRow>> {
         self.one("select * from transactions where id = ?1", params![id.uuid().into_bytes()], decode::transaction)
     }
 
-    pub(crate) fn id_of_transaction(self, object: &str, key: &str) -> Decoded<Option<TransactionId>> {
+    pub(super) fn id_of_transaction(self, object: &str, key: &str) -> Decoded<Option<TransactionId>> {
         self.one("select id from transactions where object = ?1 and key = ?2", params![object, key], |row| {
             Columns { row, what: "transaction" }.uuid(0).map(TransactionId::new)
         })
     }
 
-    pub(crate) fn transaction_of_key(self, object: &str, key: &str) -> Decoded<Option<TransactionRow>> {
+    pub(super) fn transaction_of_key(self, object: &str, key: &str) -> Decoded<Option<TransactionRow>> {
         self.one("select * from transactions where object = ?1 and key = ?2", params![object, key], decode::transaction)
     }
 
-    pub(crate) fn transactions(self, text: &str, page: Page) -> Decoded<Vec<TransactionRow>> {
+    pub(super) fn transactions(self, text: &str, page: Page) -> Decoded<Vec<TransactionRow>> {
         self.list(
             "select * from transactions where ?1 = '' or instr(lower(key), ?1) > 0 or instr(lower(title), ?1) > 0
              order by updated_at desc, id desc limit ?2 offset ?3",
@@ -167,13 +167,13 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn stage_totals(self) -> Decoded<Vec<StageTotal>> {
+    pub(super) fn stage_totals(self) -> Decoded<Vec<StageTotal>> {
         let sql = "select stage, amount, currency from transactions order by stage";
         let stages = decode::totals(self.list(sql, [], decode::total_part)?)?.into_iter();
         Ok(stages.map(|(stage, count, amounts)| StageTotal { stage, count, amounts }).collect())
     }
 
-    pub(crate) fn reference(self, object: &str, key: &str, connection: &str) -> Decoded<Option<ReferenceRow>> {
+    pub(super) fn reference(self, object: &str, key: &str, connection: &str) -> Decoded<Option<ReferenceRow>> {
         self.one(
             "select * from record_references where object = ?1 and key = ?2 and connection = ?3",
             params![object, key, connection],
@@ -182,7 +182,7 @@ impl<'a> Tables<'a> {
     }
 
     /// In the order of their keys.
-    pub(crate) fn references_of_record(
+    pub(super) fn references_of_record(
         self,
         object: &str,
         connection: &str,
@@ -195,7 +195,7 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn references_after(
+    pub(super) fn references_after(
         self,
         object: &str,
         connection: &str,
@@ -209,11 +209,11 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn work_item(self, id: WorkItemId) -> Decoded<Option<WorkItemRow>> {
+    pub(super) fn work_item(self, id: WorkItemId) -> Decoded<Option<WorkItemRow>> {
         self.one("select * from work_items where id = ?1", params![id.uuid().into_bytes()], decode::work_item)
     }
 
-    pub(crate) fn work_items(self, filter: &WorkItemFilter, page: Page) -> Decoded<Vec<WorkItemRow>> {
+    pub(super) fn work_items(self, filter: &WorkItemFilter, page: Page) -> Decoded<Vec<WorkItemRow>> {
         self.list(
             "select * from work_items where (?1 is null or queue = ?1) and (?2 is null or transaction_id = ?2)
                  and (?3 is null or status = ?3)
@@ -229,12 +229,12 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn work_items_of(self, transaction: TransactionId) -> Decoded<Vec<WorkItemRow>> {
+    pub(super) fn work_items_of(self, transaction: TransactionId) -> Decoded<Vec<WorkItemRow>> {
         let sql = "select * from work_items where transaction_id = ?1";
         self.list(sql, params![transaction.uuid().into_bytes()], decode::work_item)
     }
 
-    pub(crate) fn open_items_of(
+    pub(super) fn open_items_of(
         self,
         transaction: TransactionId,
         run: RunId,
@@ -247,29 +247,29 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn queue_totals(self) -> Decoded<Vec<QueueTotal>> {
+    pub(super) fn queue_totals(self) -> Decoded<Vec<QueueTotal>> {
         let sql = "select queue, amount, currency from work_items where status = 0 order by queue";
         let queues = decode::totals(self.list(sql, [], decode::total_part)?)?.into_iter();
         Ok(queues.map(|(queue, count, amounts)| QueueTotal { queue, count, amounts }).collect())
     }
 
-    pub(crate) fn events(self, correlation: &[u8]) -> Decoded<Vec<EventRow>> {
+    pub(super) fn events(self, correlation: &[u8]) -> Decoded<Vec<EventRow>> {
         self.list("select * from events where correlation = ?1 order by id", params![correlation], decode::event)
     }
 
     /// The same, of those that arrived at this instant or later.
-    pub(crate) fn events_since(self, correlation: &[u8], since: Timestamp) -> Decoded<Vec<EventRow>> {
+    pub(super) fn events_since(self, correlation: &[u8], since: Timestamp) -> Decoded<Vec<EventRow>> {
         let sql = "select * from events where correlation = ?1 and at >= ?2";
         self.list(sql, params![correlation, since.as_microsecond()], decode::event)
     }
 
-    pub(crate) fn has_event(self, id: EventId, correlation: &[u8]) -> Decoded<bool> {
+    pub(super) fn has_event(self, id: EventId, correlation: &[u8]) -> Decoded<bool> {
         let sql = "select 1 from events where id = ?1 and correlation = ?2";
         self.has(sql, params![id.uuid().into_bytes(), correlation])
     }
 
     /// The oldest events of those that arrived before an instant, without their envelopes.
-    pub(crate) fn events_before(self, before: Timestamp, limit: usize) -> Decoded<Vec<(Timestamp, (EventId, Bytes))>> {
+    pub(super) fn events_before(self, before: Timestamp, limit: usize) -> Decoded<Vec<(Timestamp, (EventId, Bytes))>> {
         self.list(
             "select at, id, correlation from events where at < ?1 order by at, id, correlation limit ?2",
             params![before.as_microsecond(), limit as i64],
@@ -281,7 +281,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Runs and their places that wait under a correlation.
-    pub(crate) fn listeners(self, correlation: &[u8]) -> Decoded<Vec<(RunId, Bytes)>> {
+    pub(super) fn listeners(self, correlation: &[u8]) -> Decoded<Vec<(RunId, Bytes)>> {
         self.list("select run_id, position from listeners where correlation = ?1", params![correlation], |row| {
             let columns = Columns { row, what: "listener" };
             Ok((RunId::new(columns.uuid(0)?), columns.get(1)?))
@@ -289,7 +289,7 @@ impl<'a> Tables<'a> {
     }
 
     /// The places of a run that wait, and under which correlations.
-    pub(crate) fn listeners_of_run(self, run: RunId) -> Decoded<Vec<(Bytes, Bytes)>> {
+    pub(super) fn listeners_of_run(self, run: RunId) -> Decoded<Vec<(Bytes, Bytes)>> {
         let sql = "select position, correlation from listeners where run_id = ?1";
         self.list(sql, params![run.uuid().into_bytes()], |row| {
             let columns = Columns { row, what: "listener" };
@@ -297,7 +297,7 @@ impl<'a> Tables<'a> {
         })
     }
 
-    pub(crate) fn listening_runs(self, after: Option<RunId>, limit: u32) -> Decoded<Vec<RunId>> {
+    pub(super) fn listening_runs(self, after: Option<RunId>, limit: u32) -> Decoded<Vec<RunId>> {
         let after = after.map(|run| run.uuid().into_bytes());
         self.list(
             "select distinct run_id from listeners where ?1 is null or run_id > ?1 order by run_id limit ?2",
@@ -306,31 +306,31 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn heard_of_run(self, run: RunId) -> Decoded<Vec<EventId>> {
+    pub(super) fn heard_of_run(self, run: RunId) -> Decoded<Vec<EventId>> {
         self.list("select event_id from heard where run_id = ?1", params![run.uuid().into_bytes()], |row| {
             Columns { row, what: "heard event" }.uuid(0).map(EventId::new)
         })
     }
 
-    pub(crate) fn feed_position(self, connection: &str, feed: &str) -> Decoded<Option<FeedPositionRow>> {
+    pub(super) fn feed_position(self, connection: &str, feed: &str) -> Decoded<Option<FeedPositionRow>> {
         let sql = "select * from feed_positions where connection = ?1 and feed = ?2";
         self.one(sql, params![connection, feed], decode::feed_position)
     }
 
-    pub(crate) fn inbox(self) -> Decoded<Vec<InboxRow>> {
+    pub(super) fn inbox(self) -> Decoded<Vec<InboxRow>> {
         self.list("select * from inbox", [], decode::inbox_entry)
     }
 
-    pub(crate) fn inbox_row(self, connection: &str, id: &str) -> Decoded<Option<InboxRow>> {
+    pub(super) fn inbox_row(self, connection: &str, id: &str) -> Decoded<Option<InboxRow>> {
         let sql = "select * from inbox where connection = ?1 and id = ?2";
         self.one(sql, params![connection, id], decode::inbox_entry)
     }
 
-    pub(crate) fn has_inbox(self, connection: &str, id: &str) -> Decoded<bool> {
+    pub(super) fn has_inbox(self, connection: &str, id: &str) -> Decoded<bool> {
         self.has("select 1 from inbox where connection = ?1 and id = ?2", params![connection, id])
     }
 
-    pub(crate) fn record_version(self, connection: &str, record: &str, id: &str) -> Decoded<Option<RecordVersionRow>> {
+    pub(super) fn record_version(self, connection: &str, record: &str, id: &str) -> Decoded<Option<RecordVersionRow>> {
         self.one(
             "select * from record_versions where connection = ?1 and record = ?2 and id = ?3",
             params![connection, record, id],
@@ -338,11 +338,11 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn synced(self, object: &str, key: &str) -> Decoded<Option<SyncedRow>> {
+    pub(super) fn synced(self, object: &str, key: &str) -> Decoded<Option<SyncedRow>> {
         self.one("select * from synced where object = ?1 and key = ?2", params![object, key], decode::synced)
     }
 
-    pub(crate) fn synced_after(self, object: &str, after: &str, limit: u32) -> Decoded<Vec<SyncedRow>> {
+    pub(super) fn synced_after(self, object: &str, after: &str, limit: u32) -> Decoded<Vec<SyncedRow>> {
         self.list(
             "select * from synced where object = ?1 and key > ?2 order by key limit ?3",
             params![object, after, limit],
@@ -350,7 +350,7 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn synced_beginning(self, object: &str, beginning: &str, limit: u32) -> Decoded<Vec<SyncedRow>> {
+    pub(super) fn synced_beginning(self, object: &str, beginning: &str, limit: u32) -> Decoded<Vec<SyncedRow>> {
         self.list(
             // No character comes after the one that ends the range.
             "select * from synced where object = ?1 and key >= ?2 and key < ?2 || char(1114111) order by key limit ?3",
@@ -359,7 +359,7 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn synced_titled(
+    pub(super) fn synced_titled(
         self,
         object: &str,
         text: &str,
@@ -379,7 +379,7 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn synced_linked(self, object: &str, member: &str, value: &str, limit: u32) -> Decoded<Vec<SyncedRow>> {
+    pub(super) fn synced_linked(self, object: &str, member: &str, value: &str, limit: u32) -> Decoded<Vec<SyncedRow>> {
         self.list(
             "select synced.* from synced_links join synced using (object, key)
              where synced_links.object = ?1 and member = ?2 and value = ?3 order by synced_links.key limit ?4",
@@ -389,7 +389,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Keys of the objects that are recognised by a value and have no record in a connection, in their order.
-    pub(crate) fn keys_lacking(self, object: &str, value: &str, connection: &str, limit: usize) -> Decoded<Vec<Text>> {
+    pub(super) fn keys_lacking(self, object: &str, value: &str, connection: &str, limit: usize) -> Decoded<Vec<Text>> {
         self.list(
             "select key from match_keys where object = ?1 and value = ?2
                  and not exists (select 1 from record_references as known
@@ -400,13 +400,13 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn is_matched(self, object: &str, value: &str, key: &str) -> Decoded<bool> {
+    pub(super) fn is_matched(self, object: &str, value: &str, key: &str) -> Decoded<bool> {
         let sql = "select 1 from match_keys where object = ?1 and value = ?2 and key = ?3";
         self.has(sql, params![object, value, key])
     }
 
     /// Keys of the objects that are recognised by a value, in their order.
-    pub(crate) fn keys_of_match(self, object: &str, value: &str, limit: usize) -> Decoded<Vec<Text>> {
+    pub(super) fn keys_of_match(self, object: &str, value: &str, limit: usize) -> Decoded<Vec<Text>> {
         self.list(
             "select key from match_keys where object = ?1 and value = ?2 order by key limit ?3",
             params![object, value, limit as i64],
@@ -415,14 +415,14 @@ impl<'a> Tables<'a> {
     }
 
     /// Values that an object is recognised by.
-    pub(crate) fn values_of_match(self, object: &str, key: &str) -> Decoded<Vec<Text>> {
+    pub(super) fn values_of_match(self, object: &str, key: &str) -> Decoded<Vec<Text>> {
         self.list("select value from match_keys where object = ?1 and key = ?2", params![object, key], |row| {
             Columns { row, what: "match key" }.get(0)
         })
     }
 
     /// Timers due at or before an instant, the first in front.
-    pub(crate) fn timers_due(self, now: Timestamp, limit: usize) -> Decoded<Vec<TimerRow>> {
+    pub(super) fn timers_due(self, now: Timestamp, limit: usize) -> Decoded<Vec<TimerRow>> {
         self.list(
             "select * from timers where due_at <= ?1 order by due_at limit ?2",
             params![now.as_microsecond(), limit as i64],
@@ -430,17 +430,17 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn timers_of_run(self, run: RunId) -> Decoded<Vec<Bytes>> {
+    pub(super) fn timers_of_run(self, run: RunId) -> Decoded<Vec<Bytes>> {
         self.list("select position from timers where run_id = ?1", params![run.uuid().into_bytes()], |row| {
             Columns { row, what: "timer" }.get(0)
         })
     }
 
-    pub(crate) fn answer(self, api: &str, key: &str) -> Decoded<Option<CachedAnswer>> {
+    pub(super) fn answer(self, api: &str, key: &str) -> Decoded<Option<CachedAnswer>> {
         self.one("select * from answers where api = ?1 and key = ?2", params![api, key], decode::answer)
     }
 
-    pub(crate) fn definition(self, hash: &str) -> Decoded<Option<Text>> {
+    pub(super) fn definition(self, hash: &str) -> Decoded<Option<Text>> {
         self.one("select text from definitions where hash = ?1", params![hash], |row| {
             Columns { row, what: "definition" }.get(0)
         })

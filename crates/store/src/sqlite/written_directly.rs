@@ -2,25 +2,21 @@
 //! batch had been written to the tables at once.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, RwLock, mpsc};
+use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use model::{EventId, IntentId, RunId, TransactionId, WorkItemId};
+use model::{EventId, IntentId, RunId, TransactionId, Value, WorkItemId};
 use proptest::prelude::*;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
-use super::log_writer::{LogWriter, State};
-use super::table_writer::{Generation, TableWriter};
-use super::{Message, SqliteStore, Tables, Waiting, direct, open};
+use super::by_hand::{ALL, ByHand};
+use super::together::{Lacking, Question, Unheard};
+use super::{SqliteStore, Tables, direct, open};
 use crate::arbitrary::{KEYS, at, mutation, text, uuid};
-use crate::log::{Log, Spare};
-use crate::overlay::Overlay;
-use crate::rows::{Mutation, RunRow};
-use crate::{Page, RunFilter, Store, StoreError, WorkItemFilter};
-
-const ALL: Page = Page { offset: 0, limit: 1_000 };
+use crate::overlay::Layers;
+use crate::rows::{EventRow, ListenerRow, Mutation, RunRow, RunStatus};
+use crate::{RunFilter, Store, StoreError, WorkItemFilter};
 
 /// What happens next.
 #[derive(Debug, Clone)]
@@ -33,106 +29,146 @@ enum Step {
     Write,
     /// It leaves memory.
     LetGo,
+    /// Something is asked of memory and the tables in turn, and these steps come meanwhile.
+    Ask(Asked, Vec<Step>),
     /// The process ends, and another one begins.
     Kill,
 }
 
+/// What is asked, with a key.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Unheard(u8),
+    Lacking(u8, u32),
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let batches = prop::collection::vec(prop::collection::vec(mutation(), 0..6), 1..3);
+    let while_asked = || {
+        let batches = prop::collection::vec(prop::collection::vec(mutation(), 0..6), 1..3);
+        prop_oneof![
+            6 => batches.prop_map(Step::Commit),
+            2 => Just(Step::Complete),
+            2 => Just(Step::Write),
+            2 => Just(Step::LetGo),
+        ]
+    };
+    let asked = prop_oneof![
+        (0..KEYS).prop_map(Asked::Unheard),
+        (0..KEYS, 1..3_u32).prop_map(|(key, limit)| Asked::Lacking(key, limit)),
+    ];
     prop_oneof![
-        6 => batches.prop_map(Step::Commit),
-        2 => Just(Step::Complete),
-        2 => Just(Step::Write),
-        2 => Just(Step::LetGo),
+        12 => while_asked(),
+        4 => (asked, prop::collection::vec(while_asked(), 1..5)).prop_map(|(asked, steps)| Step::Ask(asked, steps)),
         1 => Just(Step::Kill),
     ]
 }
 
-/// A store whose threads are driven by hand.
-struct ByHand {
-    store: SqliteStore,
-    log_writer: LogWriter,
-    state: State,
-    table_writer: TableWriter,
-    complete: mpsc::Receiver<Generation>,
-    _messages: mpsc::Receiver<Message>,
-    /// The generation under way, and whether it is written.
-    moving: Option<(Generation, bool)>,
+/// A question that something comes after, each time that it has asked the tables.
+struct Interrupted<Q, F>(Q, F);
+
+impl<Q: Question, F: FnMut()> Question for Interrupted<Q, F> {
+    type Answer = Q::Answer;
+
+    fn look(&self, layers: Layers<'_>) -> Result<Self::Answer, StoreError> {
+        self.0.look(layers)
+    }
+
+    fn is_answered(&self) -> bool {
+        self.0.is_answered()
+    }
+
+    fn ask(&mut self, tables: Tables<'_>) -> Result<(), StoreError> {
+        self.0.ask(tables)?;
+        (self.1)();
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.0.forget();
+    }
 }
 
-impl ByHand {
-    fn open(file: &std::path::Path) -> Self {
-        let lock = open::lock(file).expect("a lock");
-        let mut connection = open::writer(file).expect("a database");
-        let (id, last) = open::take_in_log(&mut connection, file).expect("a log");
-        let overlay = Arc::new(RwLock::new(Overlay::default()));
-        let (closing, spare) = (Arc::new(AtomicBool::new(false)), Spare::default());
-        let (sender, messages) = mpsc::sync_channel(64);
-        let (generations, complete) = mpsc::channel();
-        let (reports, tried) = mpsc::channel();
-        let name = file.display().to_string();
-        let table_writer = TableWriter {
-            connection,
-            file: name.clone(),
-            overlay: Arc::clone(&overlay),
-            spare: spare.clone(),
-            reports,
-            wake: sender.clone(),
-            closing: Arc::clone(&closing),
-        };
-        let log_writer = LogWriter {
-            log: Log::new(file, id, last, spare),
-            overlay: Arc::clone(&overlay),
-            reader: open::reader(file).expect("a reader"),
-            file: name.clone(),
-            generations,
-            reports: tried,
-            table_writer: std::thread::spawn(|| ()),
-            closing,
-        };
-        let store = SqliteStore {
-            file: file.into(),
-            name: name.clone(),
-            messages: sender,
-            thread: None,
-            overlay,
-            readers: Mutex::default(),
-            _lock: lock,
-        };
-        let state = State::new(&name);
-        Self { store, log_writer, state, table_writer, complete, _messages: messages, moving: None }
+/// The two that have to agree.
+struct Both {
+    by_hand: ByHand,
+    direct: Direct,
+}
+
+impl Both {
+    fn open(folder: &Path) -> Self {
+        let direct = Direct(open::writer(&folder.join("direct.db")).expect("a database"));
+        Self { by_hand: ByHand::open(&folder.join("store.db")), direct }
     }
 
-    fn commit(&mut self, batches: &[Vec<Mutation>]) -> Vec<Result<(), StoreError>> {
-        let waiting = |batch: &Vec<Mutation>| {
-            let (answer, receiver) = oneshot::channel();
-            (Waiting::new(Arc::new(batch.clone()), answer), receiver)
-        };
-        let (group, answers): (Vec<_>, Vec<_>) = batches.iter().map(waiting).unzip();
-        self.log_writer.write(group, &mut self.state);
-        answers.into_iter().map(|answer| answer.blocking_recv().expect("an answer")).collect()
-    }
-
-    fn complete(&mut self) {
-        if self.moving.is_none() {
-            self.log_writer.move_generation(&mut self.state, false);
-            self.moving = Some((self.complete.recv().expect("a generation"), false));
+    fn take(self, step: Step, folder: &Path) -> Result<Self, TestCaseError> {
+        let Self { mut by_hand, mut direct } = self;
+        match step {
+            Step::Kill => {
+                drop(by_hand);
+                by_hand = ByHand::open(&folder.join("store.db"));
+            }
+            Step::Ask(asked, steps) => asked.ask(steps, &mut by_hand, &mut direct)?,
+            step => step.take(&mut by_hand, &mut direct)?,
         }
+        Ok(Self { by_hand, direct })
     }
+}
 
-    fn write(&mut self) {
-        if let Some((generation, is_written @ false)) = &mut self.moving {
-            self.table_writer.write(generation).expect("it can be written");
-            *is_written = true;
+impl Step {
+    /// One that the same process goes on after.
+    fn take(self, by_hand: &mut ByHand, direct: &mut Direct) -> Result<(), TestCaseError> {
+        match self {
+            Self::Commit(batches) => {
+                let mut group = Vec::new();
+                let mut expected = Vec::new();
+                for batch in batches {
+                    let batch = direct.sensible(batch);
+                    expected.push(direct.commit(&batch));
+                    group.push(batch);
+                }
+                let results: Vec<bool> = by_hand.commit(&group).iter().map(Result::is_ok).collect();
+                prop_assert_eq!(results, expected);
+            }
+            Self::Complete => by_hand.complete(),
+            Self::Write => by_hand.write(),
+            Self::LetGo => by_hand.let_go(),
+            Self::Ask(..) | Self::Kill => unreachable!("not while something is asked"),
         }
+        Ok(())
     }
+}
 
-    fn let_go(&mut self) {
-        self.write();
-        if let Some((generation, _)) = self.moving.take() {
-            self.table_writer.let_go(generation);
-            self.log_writer.take_reports(&mut self.state);
+impl Asked {
+    /// The answer is what there is at its end, however far the steps have come by then.
+    fn ask(self, steps: Vec<Step>, by_hand: &mut ByHand, direct: &mut Direct) -> Result<(), TestCaseError> {
+        let store = Arc::clone(&by_hand.store);
+        let (mut steps, mut taken) = (steps.into_iter(), Ok(()));
+        let meanwhile = || {
+            if let (Some(step), Ok(())) = (steps.next(), &taken) {
+                taken = step.take(by_hand, direct);
+            }
+        };
+        match self {
+            Self::Unheard(key) => {
+                let run = RunId::new(uuid(key));
+                let found = store.together(Interrupted(Unheard::new(run), meanwhile)).expect("a read");
+                taken?;
+                let mut found: Vec<(Vec<u8>, EventId)> =
+                    found.into_iter().map(|(place, event)| (place, event.id)).collect();
+                let mut expected = direct::unheard(&direct.0, run);
+                found.sort_unstable();
+                expected.sort_unstable();
+                prop_assert_eq!(found, expected);
+            }
+            Self::Lacking(key, limit) => {
+                let (value, limit) = (text("v", key), limit as usize);
+                let found = store.together(Interrupted(Lacking::new("order", &value, "erp", limit), meanwhile));
+                taken?;
+                let tables = Tables::new(&direct.0, "direct");
+                prop_assert_eq!(found, tables.keys_lacking("order", &value, "erp", limit));
+            }
         }
+        Ok(())
     }
 }
 
@@ -270,45 +306,63 @@ fn same_lists(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError>
     Ok(())
 }
 
+#[test]
+fn what_moves_into_the_tables_while_they_are_asked_is_not_missed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut both = Both::open(folder.path());
+    let run = RunRow {
+        id: RunId::new(uuid(1)),
+        workflow: "w".into(),
+        definition: "d".into(),
+        key: "k".into(),
+        transaction: TransactionId::new(uuid(1)),
+        status: RunStatus::Live,
+        state: vec![1],
+        parts: Vec::new(),
+        removed_parts: Vec::new(),
+        started_at: at(0),
+        updated_at: at(0),
+        in_doubt: false,
+    };
+    let event = EventRow { id: EventId::new(uuid(1)), correlation: vec![1], envelope: Value::Null, at: at(1) };
+    let listener = ListenerRow { correlation: vec![1], run: run.id, position: vec![1] };
+    let recognised = Mutation::PutMatchKeys { object: "order".into(), key: "k1".into(), values: vec![text("v", 1)] };
+    let commit = |batch: Vec<Mutation>| Step::Commit(vec![batch]);
+    let steps = [
+        commit(vec![Mutation::PutRun(run), Mutation::AppendEvent(event)]),
+        Step::Complete,
+        Step::LetGo,
+        commit(vec![Mutation::PutListener(listener)]),
+        Step::Complete,
+        Step::Ask(Asked::Unheard(1), vec![Step::LetGo]),
+        commit(vec![recognised]),
+        Step::Complete,
+        Step::Ask(Asked::Lacking(1, 2), vec![Step::LetGo]),
+    ];
+    for step in steps {
+        both = both.take(step, folder.path()).expect("the same");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_log_and_memory_in_front_of_the_tables_change_nothing(steps in prop::collection::vec(step(), 1..24)) {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("store.db");
-        let mut direct = Direct(open::writer(&folder.path().join("direct.db")).expect("a database"));
-        let mut by_hand = ByHand::open(&file);
+        let mut both = Both::open(folder.path());
         for step in steps {
-            match step {
-                Step::Commit(batches) => {
-                    let mut group = Vec::new();
-                    let mut expected = Vec::new();
-                    for batch in batches {
-                        let batch = direct.sensible(batch);
-                        expected.push(direct.commit(&batch));
-                        group.push(batch);
-                    }
-                    let results: Vec<bool> = by_hand.commit(&group).iter().map(Result::is_ok).collect();
-                    prop_assert_eq!(results, expected);
-                }
-                Step::Complete => by_hand.complete(),
-                Step::Write => by_hand.write(),
-                Step::LetGo => by_hand.let_go(),
-                Step::Kill => {
-                    drop(by_hand);
-                    by_hand = ByHand::open(&file);
-                }
-            }
-            same_rows(&by_hand.store, &direct)?;
+            both = both.take(step, folder.path())?;
+            same_rows(&both.by_hand.store, &both.direct)?;
         }
+        let Both { mut by_hand, direct } = both;
         by_hand.let_go();
         by_hand.complete();
         by_hand.let_go();
         same_rows(&by_hand.store, &direct)?;
         same_lists(&by_hand.store, &direct)?;
         drop(by_hand);
-        let by_hand = ByHand::open(&file);
+        let by_hand = ByHand::open(&folder.path().join("store.db"));
         same_lists(&by_hand.store, &direct)?;
     }
 }

@@ -8,28 +8,27 @@ use jiff::Timestamp;
 use model::{EventId, RunId, Value};
 use uuid::Uuid;
 
-use super::layer::{
-    Bytes, DefinitionText, Due, Heard, Layer, Layers, Listening, Part, Recognised, RecordId, Text, Version,
-};
-use super::packed::Packed;
-use super::table::{Row, Table};
+use super::Tables;
 use crate::StoreError;
 use crate::log::Logged;
+use crate::overlay::{
+    Bytes, DefinitionText, Due, Heard, Layer, Layers, Listening, Packed, Part, Recognised, RecordId, Row, Table, Text,
+    Version,
+};
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, Mutation, RunRow, SyncedRow,
     TransactionRow, WorkItemRow, WorkItemStatus,
 };
-use crate::sqlite::Tables;
 
 /// Works mutations into a generation of their own.
-pub(crate) struct Resolver<'a> {
+pub(super) struct Resolver<'a> {
     group: Layer,
     below: &'a [&'a Layer],
     tables: Tables<'a>,
 }
 
 /// The instant as the database keeps it.
-pub(crate) fn to_microseconds(at: Timestamp) -> Timestamp {
+pub(super) fn to_microseconds(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
@@ -39,12 +38,12 @@ fn taken(columns: &str) -> StoreError {
 
 impl<'a> Resolver<'a> {
     /// On top of these generations (the newest first) and of the tables.
-    pub(crate) fn new(below: &'a [&'a Layer], tables: Tables<'a>) -> Self {
+    pub(super) fn new(below: &'a [&'a Layer], tables: Tables<'a>) -> Self {
         Self { group: Layer::default(), below, tables }
     }
 
     /// What came of all mutations.
-    pub(crate) fn into_layer(self) -> Layer {
+    pub(super) fn into_layer(self) -> Layer {
         self.group
     }
 
@@ -56,7 +55,7 @@ impl<'a> Resolver<'a> {
     ///
     /// # Errors
     /// When it is refused, or the tables cannot be read. What was worked in before it of the same batch has to be given up then.
-    pub(crate) fn apply(&mut self, mutation: &Mutation, logged: Logged<'_>) -> Result<(), StoreError> {
+    pub(super) fn apply(&mut self, mutation: &Mutation, logged: Logged<'_>) -> Result<(), StoreError> {
         let Logged { size: bytes, text } = logged;
         match mutation {
             Mutation::PutRun(row) => self.put_run(row, bytes)?,
