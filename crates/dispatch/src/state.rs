@@ -248,6 +248,13 @@ impl State {
         waits || self.hold.is_some_and(|hold| now < hold)
     }
 
+    /// Whether nothing of these groups is served: the system is down, or refuses Interlock or one of them.
+    pub(crate) fn withholds(&self, keys: &[GroupKey], now: Timestamp) -> bool {
+        let is_closed = matches!(self.breaker.state(), BreakerState::Closed { .. });
+        let is_shut = |key| self.indices.get(key).is_some_and(|index| self.groups[*index].gate != Gate::Open);
+        !is_closed || self.hold.is_some_and(|hold| now < hold) || self.gate != Gate::Open || keys.iter().any(is_shut)
+    }
+
     /// Answers the callers who wait when nothing more is sent for them.
     pub(crate) fn turn_callers_away(&mut self, now: Timestamp, wall: Timestamp) {
         for group in 0..self.groups.len() {
@@ -360,8 +367,8 @@ impl State {
     }
 
     pub(crate) fn figures(&self, definition: &ConnectionDefinition, now: Timestamp) -> ConnectionFigures {
-        let refused =
-            self.gate != Gate::Open || self.groups.iter().any(|group| group.gate != Gate::Open || group.misfits > 0);
+        // Single calls that do not fit are tried again: only a gate keeps work back.
+        let refused = self.gate != Gate::Open || self.groups.iter().any(|group| group.gate != Gate::Open);
         let state = match self.breaker.state() {
             _ if refused => ConnectionState::Refused,
             BreakerState::Closed { .. } if self.hold.is_some_and(|hold| now < hold) => ConnectionState::Down,

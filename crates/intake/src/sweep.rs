@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use connect::ErrorClass;
-use dispatch::ConnectionState;
 use jiff::{SignedDuration, Timestamp};
 use store::{FeedPositionRow, Mutation, StoreError};
 use tokio::sync::Notify;
@@ -106,13 +105,17 @@ impl Shared {
     async fn watch_outage(&self, place: usize, over: &Notify) {
         let line = &self.lines[place];
         let Some(dispatcher) = self.dispatchers.get(&line.feed.connection) else { return };
+        let (record, select) = (&line.feed.record, &line.feed.select);
+        let beside = line.feed.sweep.iter().flat_map(|sweep| &sweep.with).map(|with| &with.record);
+        let records: Vec<&Arc<str>> = std::iter::once(record).chain(beside).collect();
         let mut kept = false;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = over.notified() => return,
             }
-            if matches!(dispatcher.figures().state, ConnectionState::Down | ConnectionState::Refused) {
+            // What else the system refuses keeps no sweep waiting.
+            if records.iter().any(|record| dispatcher.withholds(record, select)) {
                 let now = self.clock.now();
                 line.prove(|ledger| ledger.failed(now));
                 if !std::mem::replace(&mut kept, true) {

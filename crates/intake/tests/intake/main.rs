@@ -2,6 +2,7 @@
 
 mod parents;
 mod pushed;
+mod sweeps;
 mod world;
 
 use std::sync::Arc;

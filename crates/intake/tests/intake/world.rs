@@ -12,11 +12,11 @@ use connect::{
     SettingError, Settings,
 };
 use definitions::Release;
-use dispatch::{Clock, Dispatcher, OpenConnection, SystemClock};
+use dispatch::{Clock, ConnectionState, Dispatcher, OpenConnection, SystemClock};
 use futures::future::BoxFuture;
 use intake::{Batch, CanonicalEvent, Intake, NotReceived, Received, Sink, Unreadable};
 use jiff::{SignedDuration, Timestamp};
-use model::{ObjectName, Problem, Value, json};
+use model::{ConnectionName, ObjectName, Problem, Value, json};
 use store::{InboxRow, Mutation, ReferenceRow, SqliteStore, Store};
 use tokio::sync::mpsc;
 
@@ -31,6 +31,10 @@ pub(crate) struct System {
     pub(crate) refuses: Mutex<bool>,
     /// So many lists of what changed are refused first.
     pub(crate) refuse_lists: Mutex<u32>,
+    /// So long a list of what changed takes.
+    pub(crate) list_takes: Mutex<Duration>,
+    /// The kind of record that nobody may read, and why.
+    pub(crate) refused_reads: Mutex<Option<(String, CallError)>>,
     mark: Mutex<Option<Arc<str>>>,
     news: tokio::sync::Notify,
     pub(crate) reads: Mutex<HashMap<String, usize>>,
@@ -108,7 +112,11 @@ impl Connection for Wire {
         Box::pin(async move {
             let records = self.0.records.lock().expect("lock");
             let mut reads = self.0.reads.lock().expect("lock");
+            let refused = self.0.refused_reads.lock().expect("lock");
             let read = |call: &Call| {
+                if let Some((_, error)) = refused.as_ref().filter(|(kind, _)| **kind == *call.record) {
+                    return Err(error.clone());
+                }
                 let id = call.key.as_ref().and_then(|key| key.value.as_str()).unwrap_or_default().to_owned();
                 *reads.entry(id.clone()).or_default() += 1;
                 Ok(records.get(&(call.record.to_string(), id)).map_or(Value::Null, |(_, record)| record.clone()))
@@ -184,6 +192,8 @@ impl Connection for Wire {
                 *left -= 1;
                 return unsupported();
             }
+            let takes = *self.0.list_takes.lock().expect("lock");
+            tokio::time::sleep(takes).await;
             let records = self.0.records.lock().expect("lock");
             let of_kind = records.iter().filter(|((kind, _), _)| kind == record);
             let mark = self.0.mark.lock().expect("lock").clone();
@@ -319,6 +329,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<SqliteStore>,
     release: Arc<Release>,
     clock: Arc<Passing>,
+    dispatchers: HashMap<ConnectionName, Dispatcher>,
 }
 
 impl World {
@@ -343,7 +354,7 @@ impl World {
             let dispatcher = Dispatcher::start(Arc::clone(definition), open, Arc::new(SystemClock), reports.clone());
             (name.clone(), dispatcher)
         });
-        let dispatchers = dispatchers.collect();
+        let dispatchers: HashMap<ConnectionName, Dispatcher> = dispatchers.collect();
         let kept = Arc::new(Kept {
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: Mutex::default(),
@@ -352,10 +363,14 @@ impl World {
             news: tokio::sync::Notify::new(),
         });
         let time = Arc::clone(&clock) as _;
-        let intake =
-            Intake::start(Arc::clone(&release), Arc::clone(&store) as _, dispatchers, time, Arc::clone(&kept) as _)
-                .await;
-        Self { intake: intake.expect("an intake"), kept, store, release, clock }
+        let (way_out, sink) = (dispatchers.clone(), Arc::clone(&kept) as _);
+        let intake = Intake::start(Arc::clone(&release), Arc::clone(&store) as _, way_out, time, sink).await;
+        Self { intake: intake.expect("an intake"), kept, store, release, clock, dispatchers }
+    }
+
+    /// How the system does.
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.dispatchers[&ConnectionName::from("sys")].figures().state
     }
 
     /// A person has a record read again: that is durable, and nobody has told the intake of it yet.
