@@ -59,6 +59,18 @@ pub(crate) fn unsent(function: &Function, why: &str, unmapped: Value) -> Fault {
     Fault::new(FaultType::Validation, detail).with_data(data)
 }
 
+/// It may have been sent, and its input does not fit the function any more, so that it cannot be looked for.
+pub(crate) fn unknown(function: &Function, why: &str, unmapped: Value) -> Fault {
+    let detail = format!(
+        "{} may have happened in {}, and cannot be looked for or sent again: its input does not fit the definitions any more: {why}",
+        function.name, function.connection
+    );
+    let members = [("code", Value::from("input")), ("message", Value::from(why)), ("mayHaveHappened", true.into())];
+    let mut data = named(function, members);
+    add_unmapped(&mut data, unmapped);
+    Fault::new(FaultType::Runtime, detail).with_data(data)
+}
+
 /// The function changes something and must not be called by somebody who does not record it first.
 pub(crate) fn not_for_callers(function: &Function) -> Fault {
     let detail = format!(
