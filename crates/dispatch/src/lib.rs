@@ -37,7 +37,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use workflow::Fault;
 
 pub use backlog::wait_for_few;
-pub use figures::{ConnectionFigures, ConnectionState, Percentiles};
+pub use figures::{BudgetFigures, ConnectionFigures, ConnectionState, Percentiles};
 pub use histogram::Histogram;
 
 use crate::choose::Next;
@@ -396,7 +396,7 @@ impl Dispatcher {
     #[must_use]
     pub fn figures(&self) -> ConnectionFigures {
         let shared = &self.handle.shared;
-        shared.state().figures(&shared.definition, shared.time.steady())
+        shared.state().figures(&shared.definition, shared.time.steady(), shared.time.wall())
     }
 
     /// Sends nothing new, and waits for requests under way, at most so long. Callers who wait are told; intents that are not

@@ -366,7 +366,12 @@ impl State {
         index
     }
 
-    pub(crate) fn figures(&self, definition: &ConnectionDefinition, now: Timestamp) -> ConnectionFigures {
+    pub(crate) fn figures(
+        &self,
+        definition: &ConnectionDefinition,
+        now: Timestamp,
+        wall: Timestamp,
+    ) -> ConnectionFigures {
         // Single calls that do not fit are tried again: only a gate keeps work back.
         let refused = self.gate != Gate::Open || self.groups.iter().any(|group| group.gate != Gate::Open);
         let state = match self.breaker.state() {
@@ -387,6 +392,7 @@ impl State {
             found: tally.found,
             under_way: self.under_way as u64,
             waiting: self.intents.len().saturating_sub(self.intents_under_way) as u64,
+            budget: self.limits.budget(wall),
             last_error: tally.last_error.clone(),
             latency: tally.latency.percentiles(),
         }

@@ -67,6 +67,9 @@ fn connection(
                 @match own {
                     Some(own) => {
                         @if own.state != ConnectionState::Up { p.pad.lead { (meaning(own.state)) } }
+                        @if let Some(budget) = &own.budget && let Some(until) = budget.until {
+                            p.pad.lead data-budget-used-up { "Today's " (count(budget.limit)) " requests are used up. Its work waits until " (exact(until)) " and goes on by itself; a larger " code { "limits.daily" } " counts after a restart." }
+                        }
                         dl.tiles.flat {
                             (tile("Calls per second", &rate(here.console.samples.calls_per_second(&definition.name)), ""))
                             (tile("Answer, median", &milliseconds(own.latency.p50), ""))
@@ -75,6 +78,7 @@ fn connection(
                             (tile("Refused", &count(own.rejected), "the system said no for good"))
                             (tile("Tried again", &count(own.retried), ""))
                             (tile("Looked up", &count(own.probed), &format!("by business key; {} lost answers had happened", count(own.found))))
+                            @if let Some(budget) = &own.budget { (tile("Requests today", &count(budget.used), &format!("of {}; by UTC, since the start", count(budget.limit)))) }
                             (tile("Under way", &count(own.under_way), &format!("{} wait", count(own.waiting))))
                         }
                         @if let Some((error, at)) = &own.last_error {
