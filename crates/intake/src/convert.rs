@@ -105,7 +105,7 @@ impl Shared {
             }
             line.count(|counters| counters.last_change = Some(work.at));
             let record = match record {
-                Ok(Value::Null) if self.compared.contains(&feed.object) => {
+                Ok(Value::Null) if self.compared.contains_key(&feed.object) => {
                     missing.push(work);
                     continue;
                 }
@@ -167,7 +167,7 @@ impl Shared {
             }
             let version = hash("", &object);
             let news = work.forced || !self.is_known(line, versions, &work.id, &version);
-            if !news && !self.compared.contains(&feed.object) {
+            if !news && !self.compared.contains_key(&feed.object) {
                 line.count(|counters| counters.dropped += 1);
                 continue;
             }

@@ -34,6 +34,8 @@ pub struct FeedFigures {
     pub swept: bool,
     /// How far the first load is, where there is one.
     pub load: Option<LoadFigures>,
+    /// The system that the first load waits for, because many writes wait there.
+    pub load_waits_for: Option<ConnectionName>,
 }
 
 /// How far the first load of a feed's records is.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use definitions::Feed;
 use jiff::Timestamp;
+use model::ConnectionName;
 use tokio::sync::Notify;
 
 use crate::coverage::Ledger;
@@ -67,6 +68,8 @@ pub(crate) struct Counters {
     /// Sweeps prove the feed.
     pub(crate) swept: bool,
     pub(crate) load: Option<LoadFigures>,
+    /// The system that the first load waits for, because many writes wait there.
+    pub(crate) load_waits_for: Option<ConnectionName>,
 }
 
 impl Line {
@@ -148,6 +151,7 @@ impl Line {
             coverage: counters.ledger.as_ref().map(|ledger| ledger.figures(now)),
             swept: counters.swept,
             load: counters.load,
+            load_waits_for: counters.load_waits_for.clone(),
         }
     }
 }

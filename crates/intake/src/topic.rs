@@ -253,7 +253,7 @@ impl Shared {
                 line.prove(|ledger| ledger.doubt(change.at, now, GapReason::Overflow));
                 line.sweep_now.notify_one();
             }
-            let is_nothing = change.kind == ChangeKind::Deleted && !self.compared.contains(&line.feed.object);
+            let is_nothing = change.kind == ChangeKind::Deleted && !self.compared.contains_key(&line.feed.object);
             if change.ours || is_nothing || !line.feed.wants(change) {
                 line.count(|counters| counters.dropped += 1);
                 continue;

@@ -130,3 +130,26 @@ async fn who_calls_a_system_that_is_down_is_told_at_once() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     world.dispatcher.call(&price(), crate::world::input("a"), Duration::from_secs(5)).await.expect("it is back");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_no_hurry_waits_for_its_own_systems_only_and_says_for_which() {
+    let (down, well) = (World::new(4), World::new(4));
+    down.system.script(|_, _| fail(ErrorClass::Unavailable));
+    let upsert = upsert();
+    for index in 0..1_100 {
+        down.submit(&upsert, &index.to_string());
+    }
+    let mut told = Vec::new();
+    let begun = Instant::now();
+    dispatch::wait_for_few(&[well.dispatcher.clone()], "a load", |side| told.push(side.cloned())).await;
+    assert_eq!((begun.elapsed(), told.as_slice()), (Duration::ZERO, [].as_slice()));
+    let dispatchers = [well.dispatcher.clone(), down.dispatcher.clone()];
+    let waits = dispatch::wait_for_few(&dispatchers, "a load", |side| told.push(side.cloned()));
+    let mends = async {
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        down.system.works();
+    };
+    tokio::join!(waits, mends);
+    assert!(begun.elapsed() >= Duration::from_secs(120));
+    assert_eq!(told, [Some("erp".into()), None]);
+}

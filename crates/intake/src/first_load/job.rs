@@ -120,7 +120,7 @@ impl Shared {
         let mut last = Some(self.load_row(place, &next));
         let mut records = found.records.into_iter().peekable();
         while records.peek().is_some() {
-            dispatch::wait_for_few(&self.dispatchers).await;
+            self.wait_for_few(line).await;
             let now = self.clock.now();
             let taken = records.by_ref().take(GATHER_MAX);
             let taken = taken.filter_map(|record| {
