@@ -41,11 +41,20 @@ struct Why {
     reason: String,
     /// Values that value maps do not know; `null` for none.
     unmapped: Value,
+    /// What tells this failure from another one, besides its reason; `null` for nothing.
+    failure: Value,
 }
 
 impl From<String> for Why {
     fn from(reason: String) -> Self {
-        Self { reason, unmapped: Value::Null }
+        Self { reason, unmapped: Value::Null, failure: Value::Null }
+    }
+}
+
+impl From<CallError> for Why {
+    fn from(error: CallError) -> Self {
+        let failure = Value::array([error.class.word(), error.code.as_str(), error.message.as_str()]);
+        Self { failure, ..Self::from(error.to_string()) }
     }
 }
 
@@ -111,7 +120,7 @@ impl Shared {
                 }
                 Ok(record) => record,
                 Err(error) => {
-                    self.unreadable(line, versions, &work, Value::Null, error.to_string().into(), batch);
+                    self.unreadable(line, versions, &work, Value::Null, error.into(), batch);
                     self.forget(line, &work, batch);
                     continue;
                 }
@@ -124,7 +133,7 @@ impl Shared {
                     continue;
                 }
                 Err(error) => {
-                    let why = Why { reason: error.to_string(), unmapped: error.unmapped() };
+                    let why = Why { unmapped: error.unmapped(), ..Why::from(error.to_string()) };
                     self.unreadable(line, versions, &work, record, why, batch);
                     self.forget(line, &work, batch);
                     continue;
@@ -319,7 +328,14 @@ impl Shared {
         why: Why,
         batch: &mut Batch,
     ) {
-        let version = hash("unreadable:", &record);
+        let version = match &record {
+            // Another change is another version, although nobody saw either.
+            Value::Null => {
+                let change = work.mark.clone().unwrap_or_else(|| work.at.to_string().into());
+                hash("unreadable:", &Value::array([Value::from(change), Value::from(why.reason.as_str()), why.failure]))
+            }
+            record => hash("unreadable:", record),
+        };
         if !work.forced && self.is_known(line, versions, &work.id, &version) {
             line.count(|counters| counters.dropped += 1);
             return;

@@ -157,7 +157,10 @@ impl Shared {
         while let Some(chunk) = chunks.next() {
             self.wait_for_few(line).await;
             let now = self.clock.now();
-            let works = chunk.iter().map(|(id, _)| Work { loaded: true, ..Work::new(Arc::clone(id), now, now) });
+            let works = chunk.iter().map(|(id, mark)| {
+                let mark = Some(Arc::clone(mark));
+                Work { loaded: true, mark, ..Work::new(Arc::clone(id), now, now) }
+            });
             let row = if chunks.peek().is_none() { last.take() } else { None };
             let mut versions = line.turn.lock().await;
             let mut batch = Batch::default();

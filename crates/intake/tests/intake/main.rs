@@ -7,7 +7,7 @@ mod world;
 
 use std::sync::Arc;
 
-use connect::ChangeKind;
+use connect::{CallError, ChangeKind, ErrorClass};
 use model::Value;
 use store::Store;
 
@@ -180,4 +180,27 @@ async fn a_feed_that_cannot_be_followed_says_so_and_sweeps_find_what_it_would_te
     assert!(world.intake.figures().iter().all(|feed| !feed.connected));
     *system.refuses.lock().expect("lock") = false;
     world.connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_refused_is_told_once_of_each_change_and_reason() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let refuse = |message: &str| {
+        let refusal = CallError::new(ErrorClass::Rejected, "HTTP 400", message);
+        *system.refused_reads.lock().expect("lock") = Some(("Quote".into(), refusal));
+    };
+    refuse("it is archived");
+    // A mark of this very second may stand for another change, so each sweep reads it again.
+    system.mark(&jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    system.write("Quote", "1", QUOTE);
+    let world = World::sweeping(folder.path(), &system, "30ms").await;
+    let told = |world: &World| world.kept.unreadable.lock().expect("lock").len();
+    world.until(|_| system.reads.lock().expect("lock").get("1").is_some_and(|reads| *reads > 3)).await;
+    assert_eq!(told(&world), 1, "the same version is told once");
+    refuse("it is locked by somebody else");
+    world.until(|world| told(world) == 2).await;
+    system.mark("2026-11-23T10:00:00Z");
+    world.until(|world| told(world) == 3).await;
+    system.say("Quote", &["1"], ChangeKind::Updated);
+    world.until(|world| told(world) > 3).await;
 }

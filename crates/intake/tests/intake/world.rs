@@ -114,11 +114,11 @@ impl Connection for Wire {
             let mut reads = self.0.reads.lock().expect("lock");
             let refused = self.0.refused_reads.lock().expect("lock");
             let read = |call: &Call| {
+                let id = call.key.as_ref().and_then(|key| key.value.as_str()).unwrap_or_default().to_owned();
+                *reads.entry(id.clone()).or_default() += 1;
                 if let Some((_, error)) = refused.as_ref().filter(|(kind, _)| **kind == *call.record) {
                     return Err(error.clone());
                 }
-                let id = call.key.as_ref().and_then(|key| key.value.as_str()).unwrap_or_default().to_owned();
-                *reads.entry(id.clone()).or_default() += 1;
                 Ok(records.get(&(call.record.to_string(), id)).map_or(Value::Null, |(_, record)| record.clone()))
             };
             calls.iter().map(read).collect()
