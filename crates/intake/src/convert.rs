@@ -7,7 +7,7 @@ use definitions::{Feed, Unknown};
 use jiff::Timestamp;
 use model::{EventId, Value, json};
 use sha2::{Digest, Sha256};
-use store::{InboxRow, Mutation, RecordVersionRow};
+use store::{InboxRow, Mutation, RecordVersionRow, StoreError};
 
 use crate::parking::{Parent, orphan_row};
 use crate::record::{Line, Versions};
@@ -19,6 +19,9 @@ const GATHER_MAX: usize = 200;
 
 /// Whether the record of an inbox row is handed over even if it is not news.
 pub(crate) const FORCED: &str = "forced";
+
+/// The version of a record that was handed over and is not wanted any more.
+const UNWANTED: &str = "unwanted";
 
 /// The records that wait, each with the parents that are not known.
 pub(crate) type Parked = Vec<(Vec<Parent>, Work)>;
@@ -129,6 +132,7 @@ impl Shared {
                 Ok(Some(canonical)) => canonical,
                 Ok(None) => {
                     line.count(|counters| counters.dropped += 1);
+                    self.remember_unwanted(line, versions, &work.id, batch);
                     self.forget(line, &work, batch);
                     continue;
                 }
@@ -293,18 +297,31 @@ impl Shared {
     }
 
     fn is_known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: &str) -> bool {
+        // When it cannot be told, it is handed over: twice is harmless, lost is not.
+        matches!(self.known(line, versions, id), Ok(Some(known)) if *known == *version)
+    }
+
+    /// The version that was handed over last.
+    fn known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>) -> Result<Option<Arc<str>>, StoreError> {
         if let Some(known) = versions.get(id) {
-            return **known == *version;
+            return Ok(Some(Arc::clone(known)));
         }
-        let stored = self.store.record_version(line.feed.connection.as_str(), &line.feed.name, id);
-        match stored {
-            Ok(Some(row)) => {
-                let same = *row.version == *version;
-                versions.put(Arc::clone(id), row.version);
-                same
-            }
-            // When it cannot be told, it is handed over: twice is harmless, lost is not.
-            Ok(None) | Err(_) => false,
+        let stored = self.store.record_version(line.feed.connection.as_str(), &line.feed.name, id)?;
+        let version = stored.map(|row| row.version);
+        if let Some(version) = &version {
+            versions.put(Arc::clone(id), Arc::clone(version));
+        }
+        Ok(version)
+    }
+
+    /// Of a record that was handed over and is not wanted any more, the same again will be news.
+    fn remember_unwanted(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, batch: &mut Batch) {
+        let is_remembered = match self.known(line, versions, id) {
+            Ok(known) => known.is_none_or(|known| *known == *UNWANTED),
+            Err(_) => false,
+        };
+        if !is_remembered {
+            self.remember(line, versions, id, UNWANTED.into(), batch);
         }
     }
 

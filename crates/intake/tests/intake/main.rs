@@ -204,3 +204,31 @@ async fn a_read_that_is_refused_is_told_once_of_each_change_and_reason() {
     system.say("Quote", &["1"], ChangeKind::Updated);
     world.until(|world| told(world) > 3).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_not_wanted_for_a_while_and_is_again_as_it_was_is_news() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let mut world = World::start(folder.path(), &system).await;
+    for again in [false, true] {
+        system.write("Quote", "1", QUOTE);
+        system.say("Quote", &["1"], ChangeKind::Updated);
+        assert_eq!(&*world.events(1).await[0].key, "Q-1");
+        system.write("Quote", "1", r#"{"Number": "Q-1", "Status": "draft"}"#);
+        system.say("Quote", &["1"], ChangeKind::Updated);
+        // Another one behind it proves that the draft was read.
+        system.write("Quote", "2", &format!(r#"{{"Number": "Q-2", "Status": "{again}"}}"#));
+        system.say("Quote", &["2"], ChangeKind::Updated);
+        world.events(2).await;
+        system.write("Quote", "1", QUOTE);
+        system.say("Quote", &["1"], ChangeKind::Updated);
+        assert_eq!(&*world.events(3).await[2].key, "Q-1");
+        system.write("Quote", "1", r#"{"Number": "Q-1", "Status": "draft"}"#);
+        system.say("Quote", &["1"], ChangeKind::Updated);
+        system.write("Quote", "2", &format!(r#"{{"Number": "Q-2", "Status": "before {again}"}}"#));
+        system.say("Quote", &["2"], ChangeKind::Updated);
+        world.events(4).await;
+        // It is kept over a restart, too.
+        world.kill().await;
+        world = World::start(folder.path(), &system).await;
+    }
+}
