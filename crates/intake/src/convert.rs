@@ -415,7 +415,8 @@ fn row_of(feed: &Feed, row_id: Arc<str>, record_id: &Arc<str>, at: Timestamp, no
     InboxRow { connection: feed.connection.as_str().into(), id: row_id, content, at: now }
 }
 
-fn hash(prefix: &str, value: &Value) -> Arc<str> {
+/// A value as a short text, the same for the same value.
+pub(crate) fn hash(prefix: &str, value: &Value) -> Arc<str> {
     let digest = Sha256::digest(json::to_vec(value));
     let mut text = String::with_capacity(prefix.len() + 32);
     text.push_str(prefix);

@@ -171,7 +171,8 @@ impl Connection for Wire {
             let (id, event_type) = (text("id"), text("type"));
             match (id, event_type) {
                 (Some(id), Some(event_type)) => {
-                    Ok(PushedChange { id, event_type, at: Timestamp::now(), keys: event.get("data").clone() })
+                    let source = text("source").unwrap_or_default();
+                    Ok(PushedChange { id, source, event_type, at: Timestamp::now(), keys: event.get("data").clone() })
                 }
                 (id, event_type) => Err(RefusedChange { id, event_type, reason: "it has no id or no type".into() }),
             }
