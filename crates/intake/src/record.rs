@@ -62,6 +62,7 @@ pub(crate) struct Counters {
     pub(crate) dropped: u64,
     pub(crate) healed: u64,
     pub(crate) refused: u64,
+    pub(crate) lost_windows: u64,
     pub(crate) last_change: Option<Timestamp>,
     /// What is proven; `None` for a feed without sweeps.
     pub(crate) ledger: Option<Ledger>,
@@ -146,6 +147,7 @@ impl Line {
             dropped: counters.dropped,
             healed: counters.healed,
             refused: counters.refused,
+            lost_windows: counters.lost_windows,
             last_change: counters.last_change,
             waiting_for_parents,
             coverage: counters.ledger.as_ref().map(|ledger| ledger.figures(now)),

@@ -121,6 +121,7 @@ fn feeds(definition: &ConnectionDefinition, figures: &Figures, now: Timestamp) -
                                 td {
                                     @if let Some(load) = feed.load.filter(|load| !load.done) { span.under data-first-load { "First load: " (count(load.read)) " records read" @if let Some(other) = &feed.load_waits_for { "; it waits for " (other) ", for which many writes wait" } } }
                                     @if feed.waiting_for_parents > 0 { span.under data-waiting-for-parents { (counted(feed.waiting_for_parents, "record waits", "records wait")) " for a parent that is not there yet" } }
+                                    @if feed.lost_windows > 0 { span.under data-lost-windows { "Changes were lost " (counted(feed.lost_windows, "time", "times")) ": the log says when" } }
                                     @if let Some(FeedSource::Push(_)) = source { span.badge.info title="The system tells of changes by itself; sweeps find what it did not tell." { span.dot.info {} "Told by it" } } @else if let Some(FeedSource::Sweep) = source { span.badge.info title="Nothing tells of changes here: the system is asked again and again." { span.dot.info {} "Asked" } } @else if feed.connected { span.badge.good { span.dot.good {} "Followed" } } @else { span.badge.bad { span.dot.bad {} "Not followed" } } }
                                 td.number { (count(feed.changes)) }
                                 td.number.hide-small { (count(feed.dropped)) }

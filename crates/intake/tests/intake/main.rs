@@ -232,3 +232,21 @@ async fn a_record_that_was_not_wanted_for_a_while_and_is_again_as_it_was_is_news
         world = World::start(folder.path(), &system).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_feed_without_a_sweep_loses_is_counted_as_lost() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    let lost = |world: &World| -> Vec<(String, u64)> {
+        let figures = world.intake.figures().into_iter().filter(|feed| feed.lost_windows > 0);
+        figures.map(|feed| (feed.name.to_string(), feed.lost_windows)).collect()
+    };
+    for kind in ["Quote", "Slip"] {
+        system.say(kind, &["1"], ChangeKind::Overflow);
+    }
+    world.until(|world| lost(world) == [("slips".to_owned(), 1)]).await;
+    world.kill().await;
+    system.lose_places();
+    let world = World::start(folder.path(), &system).await;
+    world.until(|world| lost(world) == [("slips".to_owned(), 1)]).await;
+}

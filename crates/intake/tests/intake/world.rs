@@ -270,6 +270,7 @@ feeds:
     key: .number
     resolve: { as: quote, object: quote, id: .quoteId, unknown: name }
     sweep: { every: SWEEP, overlap: 5m }
+  slips: { topic: /quotes, record: Slip, mapping: invoice.sys.slip, object: invoice, key: .number }
 ";
 const OBJECTS: [(&str, &str); 3] = [
     ("quote", "number: { type: string }, status: { type: [string, 'null'] }"),
@@ -307,6 +308,7 @@ fn project(folder: &Path, sweep: &str) -> Arc<Release> {
     write("mappings/receipt.sys.yaml", RECEIPT);
     write("mappings/invoice.sys.bill.yaml", &INVOICE.replace("record: Invoice", "record: Bill"));
     write("mappings/invoice.sys.note.yaml", &INVOICE.replace("record: Invoice", "record: Note"));
+    write("mappings/invoice.sys.slip.yaml", &INVOICE.replace("record: Invoice", "record: Slip"));
     write("connections/other.yaml", "connector: memory\n");
     let (release, _) =
         definitions::load(folder, &[&Memory], &|_| None).unwrap_or_else(|error| panic!("{}", error.render(false)));
