@@ -331,8 +331,10 @@ impl State {
     fn keep(&mut self, item: Item, wall: Timestamp) -> Option<Item> {
         let Work::Intent { intent, function, .. } = &item.work else { return Some(item) };
         let standing = self.intents.get_mut(intent)?;
-        standing.busy = item.in_doubt;
-        if standing.withdrawn && !item.in_doubt {
+        // Who only looks before anything is sent has nothing in doubt.
+        let may_have_happened = item.in_doubt && item.doubts > 0;
+        standing.busy = may_have_happened;
+        if standing.withdrawn && !may_have_happened {
             let fault = faults::withdrawn(function);
             self.finish(item, Err(fault), wall);
             return None;

@@ -228,3 +228,36 @@ async fn what_does_not_fit_any_more_says_nothing_of_a_system_that_is_down() {
     }
     assert_eq!(world.dispatcher.figures().state, ConnectionState::Down);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_withdrawn_create_that_has_only_looked_is_over_at_once() {
+    for is_looking in [false, true] {
+        let mut world = World::new(4);
+        world.system.script(|_, _| fail(ErrorClass::Unavailable));
+        let intent = world.submit(&link_or_create(), "C-1");
+        if is_looking {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        } else {
+            world.delay().await;
+        }
+        let withdrawn = Instant::now();
+        world.dispatcher.withdraw(intent, &link_or_create());
+        assert_eq!(fault(world.outcome().await).status, 410);
+        assert!(withdrawn.elapsed() <= Duration::from_millis(20), "{:?}", withdrawn.elapsed());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.system.log(), ["probe C-1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_withdrawn_create_that_an_earlier_process_may_have_sent_is_still_looked_for() {
+    let mut world = World::new(4);
+    world.system.replies([fail(ErrorClass::Unavailable)]);
+    world.system.memory().created.insert("C-1".into(), 1);
+    let intent = world.request(&link_or_create(), "C-1", true);
+    world.delay().await;
+    world.dispatcher.withdraw(intent, &link_or_create());
+    let success = world.outcome().await.result.expect("it had happened");
+    assert!(success.found && !success.linked);
+    assert_eq!(world.system.log(), ["probe C-1", "probe C-1"]);
+}
