@@ -261,7 +261,7 @@ impl State {
     /// It did not work, and will be tried again.
     fn fail(&mut self, tag: Tag, mut item: Item, error: CallError, now: Timestamp, wall: Timestamp) {
         self.tally.retried += 1;
-        self.note(error.to_string(), wall);
+        self.note(&error, wall);
         item.failures = item.failures.saturating_add(1);
         item.failing_since.get_or_insert(now);
         let lost = error.class == ErrorClass::Ambiguous && !tag.probe && item.effect() == Effect::Once;

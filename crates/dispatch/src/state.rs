@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect::{Action, ActionInfo};
+use connect::{Action, ActionInfo, CallError, ErrorClass};
 use definitions::{ConnectionDefinition, Effect, Function, RetryPolicy};
 use jiff::Timestamp;
 use model::IntentId;
@@ -90,6 +90,7 @@ pub(crate) struct Tally {
     pub(crate) probed: u64,
     pub(crate) found: u64,
     pub(crate) last_error: Option<(Arc<str>, Timestamp)>,
+    pub(crate) last_class: Option<ErrorClass>,
     pub(crate) latency: Histogram,
 }
 
@@ -223,8 +224,8 @@ impl State {
 
     /// Why a caller who waits is turned away at once, if so.
     pub(crate) fn turns_away(&mut self, function: &Function, now: Timestamp, wall: Timestamp) -> Option<Fault> {
-        let last_error = self.tally.last_error.as_ref().map(|(error, _)| Arc::clone(error));
-        let closed = |what| Some(faults::closed(function, what, last_error.as_ref()));
+        let class = self.tally.last_class;
+        let closed = |what| Some(faults::closed(function, what, class));
         if self.stopping {
             return Some(faults::closed(function, "takes no calls any more: Interlock is stopping", None));
         }
@@ -348,8 +349,9 @@ impl State {
     }
 
     /// Remembers what went wrong.
-    pub(crate) fn note(&mut self, what: impl Into<Arc<str>>, wall: Timestamp) {
-        self.tally.last_error = Some((what.into(), wall));
+    pub(crate) fn note(&mut self, error: &CallError, wall: Timestamp) {
+        self.tally.last_error = Some((error.to_string().into(), wall));
+        self.tally.last_class = Some(error.class);
     }
 
     fn group(&mut self, key: GroupKey, action: Action) -> usize {

@@ -125,7 +125,12 @@ async fn who_calls_a_system_that_is_down_is_told_at_once() {
     let fault =
         world.dispatcher.call(&price(), crate::world::input("a"), Duration::from_secs(5)).await.expect_err("down");
     assert_eq!((fault.status, asked.elapsed()), (503, Duration::ZERO));
-    assert!(fault.detail.as_deref().is_some_and(|detail| detail.contains("the system says no")), "{fault}");
+    assert_eq!(fault.detail.as_deref(), Some("erp is down and is tried again by itself (unavailable)"));
+    assert_eq!(fault.data.get("class").as_str(), Some("unavailable"));
+    let told = fault.to_value().to_string();
+    assert!(!told.contains("the system says no"), "what is said of other work is not for who calls: {told}");
+    let (said, _) = world.dispatcher.figures().last_error.expect("an error");
+    assert!(said.contains("the system says no"), "people see it: {said}");
     world.system.works();
     tokio::time::sleep(Duration::from_secs(30)).await;
     world.dispatcher.call(&price(), crate::world::input("a"), Duration::from_secs(5)).await.expect("it is back");
