@@ -146,7 +146,7 @@ async fn what_is_in_no_hurry_waits_for_its_own_systems_only_and_says_for_which()
     }
     let mut told = Vec::new();
     let begun = Instant::now();
-    dispatch::wait_for_few(&[well.dispatcher.clone()], "a load", |side| told.push(side.cloned())).await;
+    dispatch::wait_for_few(std::slice::from_ref(&well.dispatcher), "a load", |side| told.push(side.cloned())).await;
     assert_eq!((begun.elapsed(), told.as_slice()), (Duration::ZERO, [].as_slice()));
     let dispatchers = [well.dispatcher.clone(), down.dispatcher.clone()];
     let waits = dispatch::wait_for_few(&dispatchers, "a load", |side| told.push(side.cloned()));
