@@ -114,6 +114,8 @@ pub enum FeedError {
 pub struct PushedChange {
     /// The sender's id of the notification, for de-duplication.
     pub id: Arc<str>,
+    /// Which sender, as ids are unique of each one only; empty where it does not say.
+    pub source: Arc<str>,
     /// The vendor's event type (`sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1`).
     pub event_type: Arc<str>,
     /// When, by the system's clock.

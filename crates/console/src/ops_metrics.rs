@@ -1,11 +1,11 @@
-//! The counters of feeds for monitoring, as the text format of Prometheus.
+//! The counters of feeds and connections for monitoring, as the text format of Prometheus.
 
 use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use runtime::{FeedFigures, GapReason};
+use runtime::{ConnectionFigures, FeedFigures, GapReason};
 
 use crate::ops::{Answer, Caller};
 
@@ -40,8 +40,8 @@ const REASONS: [GapReason; 4] = [GapReason::Outage, GapReason::Stopped, GapReaso
 
 /// `GET /ops/metrics`
 pub(crate) async fn metrics(caller: Caller) -> Answer {
-    let feeds = caller.console.operations.figures().feeds;
-    let mut response = Response::new(Body::from(text(&feeds)));
+    let figures = caller.console.operations.figures();
+    let mut response = Response::new(Body::from(text(&figures.feeds) + &budgets(&figures.connections)));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
@@ -68,6 +68,24 @@ fn text(feeds: &[FeedFigures]) -> String {
             let gaps = feed.coverage.iter().flat_map(|coverage| &coverage.gaps);
             let number = gaps.filter(|gap| gap.reason == reason).count();
             let _ = writeln!(text, "{name}{{{},reason=\"{}\"}} {number}", labels(feed), reason.word());
+        }
+    }
+    text
+}
+
+/// What is used of the requests that connections may be asked in a day, where that is limited.
+fn budgets(connections: &[ConnectionFigures]) -> String {
+    const BUDGETS: [(&str, &str); 3] = [
+        ("interlock_connection_daily_requests", "Requests to the system today, by UTC, since the start."),
+        ("interlock_connection_daily_limit", "Requests that the system may be asked in a day (limits.daily)."),
+        ("interlock_connection_budget_used_up", "1 while work waits because the requests of the day are used up."),
+    ];
+    let mut text = String::new();
+    for (place, (name, help)) in BUDGETS.into_iter().enumerate() {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for (connection, budget) in connections.iter().filter_map(|one| Some((&one.name, one.budget?))) {
+            let value = [budget.used, budget.limit, u64::from(budget.until.is_some())][place];
+            let _ = writeln!(text, "{name}{{connection=\"{}\"}} {value}", escaped(connection.as_str()));
         }
     }
     text

@@ -82,6 +82,9 @@ impl State {
         let Some((group, place, tries_group)) = self.choose(now, single, &mut earliest) else {
             return Next::Wait(earliest.0);
         };
+        if let Some(budget) = self.limits.budget(wall) {
+            self.told.budget(&budget);
+        }
         let priority = if place == Place::Urgent { Priority::Urgent } else { Priority::Normal };
         if let Err(until) = self.limits.take(now, wall, priority) {
             earliest.or(until);

@@ -1,9 +1,8 @@
 //! What the workflow or caller is told when a call does not succeed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use connect::CallError;
+use connect::{CallError, ErrorClass};
 use definitions::Function;
 use model::Value;
 use workflow::{Fault, FaultType};
@@ -21,15 +20,19 @@ pub(crate) fn unserved(function: &Function, error: &CallError) -> Fault {
     Fault::new(FaultType::Communication, detail).with_status(503).with_data(data(function, error))
 }
 
-/// The connection is down or refused, and a caller is not kept waiting for it.
-pub(crate) fn closed(function: &Function, what: &str, last_error: Option<&Arc<str>>) -> Fault {
+/// The connection is down or refused, and a caller is not kept waiting for it. What the system said of other work is not for this
+/// caller: only its class is told.
+pub(crate) fn closed(function: &Function, what: &str, class: Option<ErrorClass>) -> Fault {
     let mut detail = format!("{} {what}", function.connection);
-    if let Some(error) = last_error {
-        detail.push_str(": ");
-        detail.push_str(error);
+    if let Some(class) = class {
+        detail.push_str(&format!(" ({})", class.word()));
     }
-    let message = Value::from(detail.as_str());
-    let data = named(function, [("code", Value::from("closed")), ("message", message)]);
+    let members = [
+        ("code", Value::from("closed")),
+        ("message", Value::from(detail.as_str())),
+        ("class", class.map_or(Value::Null, |class| Value::from(class.word()))),
+    ];
+    let data = named(function, members);
     Fault::new(FaultType::Communication, detail).with_status(503).with_data(data)
 }
 
@@ -57,6 +60,18 @@ pub(crate) fn unsent(function: &Function, why: &str, unmapped: Value) -> Fault {
     let mut data = named(function, [("code", Value::from("input")), ("message", Value::from(why))]);
     add_unmapped(&mut data, unmapped);
     Fault::new(FaultType::Validation, detail).with_data(data)
+}
+
+/// It may have been sent, and its input does not fit the function any more, so that it cannot be looked for.
+pub(crate) fn unknown(function: &Function, why: &str, unmapped: Value) -> Fault {
+    let detail = format!(
+        "{} may have happened in {}, and cannot be looked for or sent again: its input does not fit the definitions any more: {why}",
+        function.name, function.connection
+    );
+    let members = [("code", Value::from("input")), ("message", Value::from(why)), ("mayHaveHappened", true.into())];
+    let mut data = named(function, members);
+    add_unmapped(&mut data, unmapped);
+    Fault::new(FaultType::Runtime, detail).with_data(data)
 }
 
 /// The function changes something and must not be called by somebody who does not record it first.

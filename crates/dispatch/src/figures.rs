@@ -40,10 +40,23 @@ pub struct ConnectionFigures {
     pub under_way: u64,
     /// Intents that wait to be sent.
     pub waiting: u64,
+    /// What is used of the day's requests; `None` when they are not limited.
+    pub budget: Option<BudgetFigures>,
     /// What the system said last when something went wrong, and when.
     pub last_error: Option<(Arc<str>, Timestamp)>,
     /// Milliseconds per request.
     pub latency: Percentiles,
+}
+
+/// What is used of the requests that a connection may be asked in a day, by UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetFigures {
+    /// Requests of today, of this process.
+    pub used: u64,
+    /// The limit of a day.
+    pub limit: u64,
+    /// Used up: until then all work waits. A twentieth of the limit is left for callers who wait.
+    pub until: Option<Timestamp>,
 }
 
 /// Whether calls go out to a connection.

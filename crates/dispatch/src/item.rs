@@ -180,7 +180,7 @@ pub(crate) enum Came {
     Fates(Vec<Fate>),
     /// It was looked for and is not there.
     Absent,
-    /// The input does not fit the function: nothing was sent.
+    /// The input does not fit the function: nothing was sent now.
     Unsent(Fault),
     /// The system or the way to it failed.
     Failed(CallError),

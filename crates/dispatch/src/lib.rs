@@ -37,7 +37,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use workflow::Fault;
 
 pub use backlog::wait_for_few;
-pub use figures::{ConnectionFigures, ConnectionState, Percentiles};
+pub use figures::{BudgetFigures, ConnectionFigures, ConnectionState, Percentiles};
 pub use histogram::Histogram;
 
 use crate::choose::Next;
@@ -347,6 +347,20 @@ impl Dispatcher {
         self.ask_alone(key, |answer| Work::Fates { record, ids, answer }).await
     }
 
+    /// Whether a sweep of these records waits: the system is down, or refuses Interlock or such reads. That it refuses something else
+    /// says nothing of them.
+    #[must_use]
+    pub fn withholds(&self, record: &Arc<str>, select: &Arc<Selection>) -> bool {
+        let [listed, read, sought] = [record, record, record].map(Arc::clone);
+        let keys = [
+            GroupKey::Changes { record: listed },
+            GroupKey::Read { record: read, select: Arc::clone(select) },
+            GroupKey::Fates { record: sought },
+        ];
+        let shared = &self.handle.shared;
+        shared.state().withholds(&keys, shared.time.steady())
+    }
+
     /// Asks for something that is not gathered with others, and waits for it.
     async fn ask_alone<T>(
         &self,
@@ -382,7 +396,7 @@ impl Dispatcher {
     #[must_use]
     pub fn figures(&self) -> ConnectionFigures {
         let shared = &self.handle.shared;
-        shared.state().figures(&shared.definition, shared.time.steady())
+        shared.state().figures(&shared.definition, shared.time.steady(), shared.time.wall())
     }
 
     /// Sends nothing new, and waits for requests under way, at most so long. Callers who wait are told; intents that are not

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use policy::{Priority, Rate, RateLimit};
 
+use crate::BudgetFigures;
 use crate::time::after;
 
 /// The limits of a connection, and what is used of them.
@@ -65,13 +66,32 @@ impl Limits {
         if budget.day != today {
             *budget = Budget { day: today, used: 0, limit: budget.limit };
         }
-        let reserve = if priority == Priority::Urgent { 0 } else { budget.limit / 20 };
-        if budget.used < budget.limit - reserve {
+        let usable = if priority == Priority::Urgent { budget.limit } else { for_work(budget.limit) };
+        if budget.used < usable {
             return None;
         }
-        let midnight = today.tomorrow().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
-        Some(Duration::try_from(midnight.duration_since(wall)).unwrap_or_default().max(Duration::from_secs(1)))
+        let anew = next_day(wall)?;
+        Some(Duration::try_from(anew.duration_since(wall)).unwrap_or_default().max(Duration::from_secs(1)))
     }
+
+    /// What is used of the day's budget, and until when work waits when nothing is left for it.
+    pub(crate) fn budget(&self, wall: Timestamp) -> Option<BudgetFigures> {
+        let Budget { limit, day, used } = *self.budget.as_ref()?;
+        let used = if day == wall.to_zoned(TimeZone::UTC).date() { used } else { 0 };
+        let until = if used < for_work(limit) { None } else { next_day(wall) };
+        Some(BudgetFigures { used, limit, until })
+    }
+}
+
+/// What of a day's budget is for work that nobody waits for.
+const fn for_work(limit: u64) -> u64 {
+    limit - limit / 20
+}
+
+/// When the next day begins, by UTC.
+fn next_day(wall: Timestamp) -> Option<Timestamp> {
+    let tomorrow = wall.to_zoned(TimeZone::UTC).date().tomorrow().ok()?;
+    Some(tomorrow.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[cfg(test)]
@@ -86,10 +106,14 @@ mod tests {
             assert_eq!(limits.take(evening, evening, Priority::Normal), Ok(()));
         }
         let midnight: Timestamp = "2026-11-24T00:00:00Z".parse().expect("an instant");
+        let told = |used, until| Some(BudgetFigures { used, limit: 20, until });
+        assert_eq!(limits.budget(evening), told(19, Some(midnight)));
         assert_eq!(limits.take(evening, evening, Priority::Normal), Err(midnight), "the rest is for who waits");
         assert_eq!(limits.take(evening, evening, Priority::Urgent), Ok(()));
         assert_eq!(limits.take(evening, evening, Priority::Urgent), Err(midnight));
+        assert_eq!(limits.budget(midnight), told(0, None));
         assert_eq!(limits.take(midnight, midnight, Priority::Normal), Ok(()));
+        assert_eq!(limits.budget(midnight), told(1, None));
     }
 
     #[test]

@@ -84,15 +84,8 @@ async fn probe(shared: &Shared, tag: Tag, items: Vec<Item>) -> Ended {
     for mut item in items {
         let call = match call_of(&mut item) {
             Ok(call) => call,
-            Err(fault) if item.doubts == 0 => {
-                settled.push((item, Came::Unsent(fault)));
-                continue;
-            }
             Err(fault) => {
-                // It could be made when it was sent, or the definition has changed since: a person has to look.
-                let message =
-                    fault.detail.as_deref().unwrap_or("its input does not fit the function any more").to_owned();
-                settled.push((item, Came::Failed(CallError::new(ErrorClass::Misconfigured, "input", message))));
+                settled.push((item, Came::Unsent(fault)));
                 continue;
             }
         };
@@ -163,8 +156,17 @@ fn call_of(item: &mut Item) -> Result<Call, Fault> {
     };
     match catch_unwind(AssertUnwindSafe(|| function.call(intent, input))) {
         Ok(Ok(call)) => Ok(call),
-        Ok(Err(error)) => Err(faults::unsent(function, &error.to_string(), error.unmapped())),
-        Err(panic) => Err(faults::unsent(function, &told(&*panic), Value::Null)),
+        Ok(Err(error)) => Err(unsent(item, function, &error.to_string(), error.unmapped())),
+        Err(panic) => Err(unsent(item, function, &told(&*panic), Value::Null)),
+    }
+}
+
+/// Its input does not fit the function. An earlier process may have sent it all the same, while the definitions were others:
+/// nothing but a person can tell.
+fn unsent(item: &Item, function: &Function, why: &str, unmapped: Value) -> Fault {
+    match item.attempts > 0 && function.effect != Effect::None {
+        true => faults::unknown(function, why, unmapped),
+        false => faults::unsent(function, why, unmapped),
     }
 }
 

@@ -261,7 +261,7 @@ impl State {
     /// It did not work, and will be tried again.
     fn fail(&mut self, tag: Tag, mut item: Item, error: CallError, now: Timestamp, wall: Timestamp) {
         self.tally.retried += 1;
-        self.note(error.to_string(), wall);
+        self.note(&error, wall);
         item.failures = item.failures.saturating_add(1);
         item.failing_since.get_or_insert(now);
         let lost = error.class == ErrorClass::Ambiguous && !tag.probe && item.effect() == Effect::Once;
@@ -331,8 +331,10 @@ impl State {
     fn keep(&mut self, item: Item, wall: Timestamp) -> Option<Item> {
         let Work::Intent { intent, function, .. } = &item.work else { return Some(item) };
         let standing = self.intents.get_mut(intent)?;
-        standing.busy = item.in_doubt;
-        if standing.withdrawn && !item.in_doubt {
+        // Who only looks before anything is sent has nothing in doubt.
+        let may_have_happened = item.in_doubt && item.doubts > 0;
+        standing.busy = may_have_happened;
+        if standing.withdrawn && !may_have_happened {
             let fault = faults::withdrawn(function);
             self.finish(item, Err(fault), wall);
             return None;

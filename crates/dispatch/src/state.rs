@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect::{Action, ActionInfo};
+use connect::{Action, ActionInfo, CallError, ErrorClass};
 use definitions::{ConnectionDefinition, Effect, Function, RetryPolicy};
 use jiff::Timestamp;
 use model::IntentId;
@@ -90,6 +90,7 @@ pub(crate) struct Tally {
     pub(crate) probed: u64,
     pub(crate) found: u64,
     pub(crate) last_error: Option<(Arc<str>, Timestamp)>,
+    pub(crate) last_class: Option<ErrorClass>,
     pub(crate) latency: Histogram,
 }
 
@@ -223,8 +224,8 @@ impl State {
 
     /// Why a caller who waits is turned away at once, if so.
     pub(crate) fn turns_away(&mut self, function: &Function, now: Timestamp, wall: Timestamp) -> Option<Fault> {
-        let last_error = self.tally.last_error.as_ref().map(|(error, _)| Arc::clone(error));
-        let closed = |what| Some(faults::closed(function, what, last_error.as_ref()));
+        let class = self.tally.last_class;
+        let closed = |what| Some(faults::closed(function, what, class));
         if self.stopping {
             return Some(faults::closed(function, "takes no calls any more: Interlock is stopping", None));
         }
@@ -246,6 +247,13 @@ impl State {
             BreakerState::Trying { .. } | BreakerState::Held => true,
         };
         waits || self.hold.is_some_and(|hold| now < hold)
+    }
+
+    /// Whether nothing of these groups is served: the system is down, or refuses Interlock or one of them.
+    pub(crate) fn withholds(&self, keys: &[GroupKey], now: Timestamp) -> bool {
+        let is_closed = matches!(self.breaker.state(), BreakerState::Closed { .. });
+        let is_shut = |key| self.indices.get(key).is_some_and(|index| self.groups[*index].gate != Gate::Open);
+        !is_closed || self.hold.is_some_and(|hold| now < hold) || self.gate != Gate::Open || keys.iter().any(is_shut)
     }
 
     /// Answers the callers who wait when nothing more is sent for them.
@@ -341,8 +349,9 @@ impl State {
     }
 
     /// Remembers what went wrong.
-    pub(crate) fn note(&mut self, what: impl Into<Arc<str>>, wall: Timestamp) {
-        self.tally.last_error = Some((what.into(), wall));
+    pub(crate) fn note(&mut self, error: &CallError, wall: Timestamp) {
+        self.tally.last_error = Some((error.to_string().into(), wall));
+        self.tally.last_class = Some(error.class);
     }
 
     fn group(&mut self, key: GroupKey, action: Action) -> usize {
@@ -359,9 +368,14 @@ impl State {
         index
     }
 
-    pub(crate) fn figures(&self, definition: &ConnectionDefinition, now: Timestamp) -> ConnectionFigures {
-        let refused =
-            self.gate != Gate::Open || self.groups.iter().any(|group| group.gate != Gate::Open || group.misfits > 0);
+    pub(crate) fn figures(
+        &self,
+        definition: &ConnectionDefinition,
+        now: Timestamp,
+        wall: Timestamp,
+    ) -> ConnectionFigures {
+        // Single calls that do not fit are tried again: only a gate keeps work back.
+        let refused = self.gate != Gate::Open || self.groups.iter().any(|group| group.gate != Gate::Open);
         let state = match self.breaker.state() {
             _ if refused => ConnectionState::Refused,
             BreakerState::Closed { .. } if self.hold.is_some_and(|hold| now < hold) => ConnectionState::Down,
@@ -380,6 +394,7 @@ impl State {
             found: tally.found,
             under_way: self.under_way as u64,
             waiting: self.intents.len().saturating_sub(self.intents_under_way) as u64,
+            budget: self.limits.budget(wall),
             last_error: tally.last_error.clone(),
             latency: tally.latency.percentiles(),
         }

@@ -4,6 +4,8 @@
 use connect::CallError;
 use model::{ConnectionName, Problem};
 
+use crate::BudgetFigures;
+
 /// What the log knows already.
 pub(crate) struct Told {
     connection: ConnectionName,
@@ -12,11 +14,13 @@ pub(crate) struct Told {
     /// Groups that were refused at least once and not served since.
     groups: Vec<usize>,
     down: bool,
+    /// That the day's requests are used up.
+    over_budget: bool,
 }
 
 impl Told {
     pub(crate) const fn new(connection: ConnectionName) -> Self {
-        Self { connection, refused: false, groups: Vec::new(), down: false }
+        Self { connection, refused: false, groups: Vec::new(), down: false, over_budget: false }
     }
 
     /// The credentials are refused in a group; `all` when that shuts the whole connection. Whether it was worth a line.
@@ -73,6 +77,21 @@ impl Told {
         tracing::warn!("{} is back", self.connection);
         true
     }
+
+    /// Something is to be sent, and so much of the day's requests is used.
+    pub(crate) fn budget(&mut self, budget: &BudgetFigures) -> bool {
+        if std::mem::replace(&mut self.over_budget, budget.until.is_some()) == self.over_budget {
+            return false;
+        }
+        let (connection, limit) = (&self.connection, budget.limit);
+        match budget.until {
+            Some(until) => tracing::warn!(
+                "the daily budget of {limit} requests to {connection} is used up (limits.daily): its work waits until {until}"
+            ),
+            None => tracing::warn!("the daily budget of requests to {connection} has begun anew; its work goes on"),
+        }
+        true
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +125,16 @@ mod tests {
         assert!(told.refused(3, None, true, &error), "now it is all of them");
         assert!(told.accepted(true));
         assert!(told.refused(3, None, false, &error) && told.served(3, None));
+    }
+
+    #[test]
+    fn a_used_up_budget_is_one_line_and_so_is_its_end() {
+        let (mut told, _) = told();
+        let used = |used, until| BudgetFigures { used, limit: 20, until };
+        let midnight = Some("2026-11-24T00:00:00Z".parse().expect("an instant"));
+        assert!(!told.budget(&used(18, None)));
+        assert!(told.budget(&used(19, midnight)) && !told.budget(&used(20, midnight)));
+        assert!(told.budget(&used(0, None)) && !told.budget(&used(1, None)));
     }
 
     #[test]

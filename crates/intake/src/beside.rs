@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use connect::CallError;
+use connect::{CallError, ErrorClass};
 use definitions::SweptWith;
 use jiff::Timestamp;
 use model::{Value, json};
@@ -55,25 +55,11 @@ impl Shared {
                 break;
             }
         }
-        let changed: HashSet<Arc<str>> = match &beside.seen {
-            Some(before) => {
-                let differs = |(id, one): (&Arc<str>, &Seen), other: &HashMap<Arc<str>, Seen>| {
-                    other.get(id).is_none_or(|known| known.mark != one.mark).then(|| Arc::clone(&one.owner))
-                };
-                let came = found.iter().filter_map(|one| differs(one, before));
-                came.chain(before.iter().filter_map(|one| differs(one, &found))).collect()
-            }
-            None => {
-                let mut all: HashSet<Arc<str>> = found.values().map(|one| Arc::clone(&one.owner)).collect();
-                match self.known_records(line.feed.object.as_str(), line.feed.connection.as_str()) {
-                    Ok(known) => all.extend(known),
-                    Err(error) => {
-                        tracing::error!(%error, "known records cannot be read; they are looked at when they change")
-                    }
-                }
-                all
-            }
-        };
+        let known = || self.known_records(line.feed.object.as_str(), line.feed.connection.as_str());
+        let changed = changed_owners(beside.seen.as_ref(), &found, known).map_err(|error| {
+            let message = format!("which records are known cannot be read: {error}; the next sweep looks again");
+            CallError::new(ErrorClass::Unavailable, "store", message)
+        })?;
         self.read_swept(line, changed.into_iter().collect()).await;
         beside.seen = Some(found);
         Ok(())
@@ -95,6 +81,24 @@ impl Shared {
     }
 }
 
+/// The records of the feed of which such a record came, changed or went since it was looked last; the first time, all that
+/// have one, and all that are known, as one may have gone while nobody looked.
+fn changed_owners<E>(
+    before: Option<&HashMap<Arc<str>, Seen>>,
+    found: &HashMap<Arc<str>, Seen>,
+    known: impl FnOnce() -> Result<Vec<Arc<str>>, E>,
+) -> Result<HashSet<Arc<str>>, E> {
+    let Some(before) = before else {
+        let all = found.values().map(|one| Arc::clone(&one.owner));
+        return Ok(all.chain(known()?).collect());
+    };
+    let differs = |(id, one): (&Arc<str>, &Seen), other: &HashMap<Arc<str>, Seen>| {
+        other.get(id).is_none_or(|known| known.mark != one.mark).then(|| Arc::clone(&one.owner))
+    };
+    let came = found.iter().filter_map(|one| differs(one, before));
+    Ok(came.chain(before.iter().filter_map(|one| differs(one, found))).collect())
+}
+
 /// The feed's record that such a record belongs to.
 fn owner(with: &SweptWith, id: &Arc<str>) -> Option<Arc<str>> {
     let key = match id.starts_with('{') {
@@ -103,4 +107,36 @@ fn owner(with: &SweptWith, id: &Arc<str>) -> Option<Arc<str>> {
     };
     let owner = with.id.evaluate(&key, &[], expr::Limits::default()).ok()?;
     owner.as_str().filter(|owner| !owner.is_empty()).map(Arc::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(records: &[(&str, &str, &str)]) -> HashMap<Arc<str>, Seen> {
+        let seen = |mark: &str, owner: &str| Seen { mark: mark.into(), owner: owner.into() };
+        records.iter().map(|(id, mark, owner)| ((*id).into(), seen(mark, owner))).collect()
+    }
+
+    fn owners(before: Option<&HashMap<Arc<str>, Seen>>, found: &HashMap<Arc<str>, Seen>) -> Vec<Arc<str>> {
+        let known = || Ok::<_, ()>(vec!["P1".into(), "P9".into()]);
+        let mut owners: Vec<_> = changed_owners(before, found, known).expect("known").into_iter().collect();
+        owners.sort();
+        owners
+    }
+
+    #[test]
+    fn what_came_changed_or_went_has_its_owner_read_again() {
+        let before = seen(&[("1", "a", "P1"), ("2", "a", "P2"), ("3", "a", "P3")]);
+        let found = seen(&[("1", "a", "P1"), ("2", "b", "P2"), ("4", "a", "P4")]);
+        assert_eq!(owners(Some(&before), &found), ["P2".into(), "P3".into(), "P4".into()] as [Arc<str>; 3]);
+        assert!(owners(Some(&found), &found).is_empty());
+    }
+
+    #[test]
+    fn the_first_time_all_that_are_known_are_read_and_it_is_no_first_time_without_them() {
+        let found = seen(&[("1", "a", "P1"), ("2", "a", "P2")]);
+        assert_eq!(owners(None, &found), ["P1".into(), "P2".into(), "P9".into()] as [Arc<str>; 3]);
+        assert_eq!(changed_owners(None, &found, || Err("the disk is full")), Err("the disk is full"));
+    }
 }

@@ -7,7 +7,7 @@ use definitions::{Feed, Unknown};
 use jiff::Timestamp;
 use model::{EventId, Value, json};
 use sha2::{Digest, Sha256};
-use store::{InboxRow, Mutation, RecordVersionRow};
+use store::{InboxRow, Mutation, RecordVersionRow, StoreError};
 
 use crate::parking::{Parent, orphan_row};
 use crate::record::{Line, Versions};
@@ -19,6 +19,9 @@ const GATHER_MAX: usize = 200;
 
 /// Whether the record of an inbox row is handed over even if it is not news.
 pub(crate) const FORCED: &str = "forced";
+
+/// The version of a record that was handed over and is not wanted any more.
+const UNWANTED: &str = "unwanted";
 
 /// The records that wait, each with the parents that are not known.
 pub(crate) type Parked = Vec<(Vec<Parent>, Work)>;
@@ -41,11 +44,20 @@ struct Why {
     reason: String,
     /// Values that value maps do not know; `null` for none.
     unmapped: Value,
+    /// What tells this failure from another one, besides its reason; `null` for nothing.
+    failure: Value,
 }
 
 impl From<String> for Why {
     fn from(reason: String) -> Self {
-        Self { reason, unmapped: Value::Null }
+        Self { reason, unmapped: Value::Null, failure: Value::Null }
+    }
+}
+
+impl From<CallError> for Why {
+    fn from(error: CallError) -> Self {
+        let failure = Value::array([error.class.word(), error.code.as_str(), error.message.as_str()]);
+        Self { failure, ..Self::from(error.to_string()) }
     }
 }
 
@@ -105,13 +117,13 @@ impl Shared {
             }
             line.count(|counters| counters.last_change = Some(work.at));
             let record = match record {
-                Ok(Value::Null) if self.compared.contains(&feed.object) => {
+                Ok(Value::Null) if self.compared.contains_key(&feed.object) => {
                     missing.push(work);
                     continue;
                 }
                 Ok(record) => record,
                 Err(error) => {
-                    self.unreadable(line, versions, &work, Value::Null, error.to_string().into(), batch);
+                    self.unreadable(line, versions, &work, Value::Null, error.into(), batch);
                     self.forget(line, &work, batch);
                     continue;
                 }
@@ -120,11 +132,12 @@ impl Shared {
                 Ok(Some(canonical)) => canonical,
                 Ok(None) => {
                     line.count(|counters| counters.dropped += 1);
+                    self.remember_unwanted(line, versions, &work.id, batch);
                     self.forget(line, &work, batch);
                     continue;
                 }
                 Err(error) => {
-                    let why = Why { reason: error.to_string(), unmapped: error.unmapped() };
+                    let why = Why { unmapped: error.unmapped(), ..Why::from(error.to_string()) };
                     self.unreadable(line, versions, &work, record, why, batch);
                     self.forget(line, &work, batch);
                     continue;
@@ -167,7 +180,7 @@ impl Shared {
             }
             let version = hash("", &object);
             let news = work.forced || !self.is_known(line, versions, &work.id, &version);
-            if !news && !self.compared.contains(&feed.object) {
+            if !news && !self.compared.contains_key(&feed.object) {
                 line.count(|counters| counters.dropped += 1);
                 continue;
             }
@@ -284,18 +297,31 @@ impl Shared {
     }
 
     fn is_known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: &str) -> bool {
+        // When it cannot be told, it is handed over: twice is harmless, lost is not.
+        matches!(self.known(line, versions, id), Ok(Some(known)) if *known == *version)
+    }
+
+    /// The version that was handed over last.
+    fn known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>) -> Result<Option<Arc<str>>, StoreError> {
         if let Some(known) = versions.get(id) {
-            return **known == *version;
+            return Ok(Some(Arc::clone(known)));
         }
-        let stored = self.store.record_version(line.feed.connection.as_str(), &line.feed.name, id);
-        match stored {
-            Ok(Some(row)) => {
-                let same = *row.version == *version;
-                versions.put(Arc::clone(id), row.version);
-                same
-            }
-            // When it cannot be told, it is handed over: twice is harmless, lost is not.
-            Ok(None) | Err(_) => false,
+        let stored = self.store.record_version(line.feed.connection.as_str(), &line.feed.name, id)?;
+        let version = stored.map(|row| row.version);
+        if let Some(version) = &version {
+            versions.put(Arc::clone(id), Arc::clone(version));
+        }
+        Ok(version)
+    }
+
+    /// Of a record that was handed over and is not wanted any more, the same again will be news.
+    fn remember_unwanted(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, batch: &mut Batch) {
+        let is_remembered = match self.known(line, versions, id) {
+            Ok(known) => known.is_none_or(|known| *known == *UNWANTED),
+            Err(_) => false,
+        };
+        if !is_remembered {
+            self.remember(line, versions, id, UNWANTED.into(), batch);
         }
     }
 
@@ -319,7 +345,14 @@ impl Shared {
         why: Why,
         batch: &mut Batch,
     ) {
-        let version = hash("unreadable:", &record);
+        let version = match &record {
+            // Another change is another version, although nobody saw either.
+            Value::Null => {
+                let change = work.mark.clone().unwrap_or_else(|| work.at.to_string().into());
+                hash("unreadable:", &Value::array([Value::from(change), Value::from(why.reason.as_str()), why.failure]))
+            }
+            record => hash("unreadable:", record),
+        };
         if !work.forced && self.is_known(line, versions, &work.id, &version) {
             line.count(|counters| counters.dropped += 1);
             return;
@@ -382,7 +415,8 @@ fn row_of(feed: &Feed, row_id: Arc<str>, record_id: &Arc<str>, at: Timestamp, no
     InboxRow { connection: feed.connection.as_str().into(), id: row_id, content, at: now }
 }
 
-fn hash(prefix: &str, value: &Value) -> Arc<str> {
+/// A value as a short text, the same for the same value.
+pub(crate) fn hash(prefix: &str, value: &Value) -> Arc<str> {
     let digest = Sha256::digest(json::to_vec(value));
     let mut text = String::with_capacity(prefix.len() + 32);
     text.push_str(prefix);

@@ -122,7 +122,8 @@ impl Ledger {
         if let Some(window) = Window::new(since, begun) {
             self.coverage.prove(window);
         }
-        self.gaps.retain(|gap| gap.found > begun || gap.from < since);
+        // A system that did not answer for a while and then did has told everything: nothing is missing but what was before `since`.
+        self.gaps.retain(|gap| (gap.found > begun && gap.reason != GapReason::Outage) || gap.from < since);
         // What was found missing meanwhile was not necessarily read.
         for gap in self.gaps.clone() {
             if let Some(window) = Window::new(gap.from, gap.found) {
@@ -251,6 +252,17 @@ mod tests {
         assert_eq!(since, at(5), "as far back as something may be missing");
         ledger.prove(since, at(30));
         assert_eq!((ledger.complete_until(), gaps(&ledger, 31)), (at(30), Vec::new()));
+    }
+
+    #[test]
+    fn an_outage_that_is_over_before_the_sweep_is_leaves_nothing_to_read_again() {
+        let mut ledger = swept();
+        let since = ledger.begin(at(20), SignedDuration::from_secs(2));
+        ledger.failed(at(21));
+        ledger.failed(at(22));
+        assert_eq!(gaps(&ledger, 23), [(10, 23, GapReason::Outage)]);
+        assert!(!ledger.prove(since, at(20)), "what answered late has answered");
+        assert_eq!((ledger.complete_until(), gaps(&ledger, 24)), (at(20), Vec::new()));
     }
 
     #[test]

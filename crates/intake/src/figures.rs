@@ -24,6 +24,8 @@ pub struct FeedFigures {
     pub healed: u64,
     /// Pushed events that could not be used. One that does not even tell its type counts for every feed it may have been for.
     pub refused: u64,
+    /// Windows in which changes were lost, as no sweep reads them again; the log names each.
+    pub lost_windows: u64,
     /// When the last change came.
     pub last_change: Option<Timestamp>,
     /// Records that wait for a parent: one that nobody knows yet, or one that has no record yet where it is wanted.
@@ -34,6 +36,8 @@ pub struct FeedFigures {
     pub swept: bool,
     /// How far the first load is, where there is one.
     pub load: Option<LoadFigures>,
+    /// The system that the first load waits for, because many writes wait there.
+    pub load_waits_for: Option<ConnectionName>,
 }
 
 /// How far the first load of a feed's records is.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use connect::RefusedChange;
+use connect::{PushedChange, RefusedChange};
 use definitions::FeedSource;
-use model::{ConnectionName, Problem};
+use model::{ConnectionName, Problem, Value};
 use store::{InboxRow, Mutation};
 
 use crate::Shared;
-use crate::convert::{FORCED, inbox_row};
+use crate::convert::{FORCED, hash, inbox_row};
 use crate::parking::{LOADED, orphan_parents};
 use crate::record::Line;
 use crate::work::Work;
@@ -131,7 +131,7 @@ impl Shared {
                         continue;
                     }
                 };
-                let row_id: Arc<str> = format!("{}/{}", change.id, line.feed.name).into();
+                let row_id = row_id(&change, &line.feed.name, &id);
                 mutations.push(Mutation::PutInbox(inbox_row(line, Arc::clone(&row_id), &id, change.at, now)));
                 works.push((line.place, Work { inbox: vec![row_id], ..Work::new(id, change.at, now) }));
                 taken = true;
@@ -177,6 +177,12 @@ impl Shared {
         let remedy = "send CloudEvents as the system documents them; where they are right, correct `id` of the feed";
         NotReceived { problem: Problem::new("IL-FEED-004", message, remedy), refused }
     }
+}
+
+/// What is pushed twice is one row: the same notification of the same sender for the same record.
+fn row_id(change: &PushedChange, feed: &str, record: &Arc<str>) -> Arc<str> {
+    let rest = Value::array([Value::from(Arc::clone(&change.source)), Value::from(Arc::clone(record))]);
+    format!("{}/{feed}/{}", change.id, hash("", &rest)).into()
 }
 
 /// One line in the log for the refused events of one request.

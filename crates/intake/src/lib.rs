@@ -164,8 +164,8 @@ pub(crate) struct Shared {
     /// One per feed of the release, in its order.
     pub(crate) lines: Vec<Arc<Line>>,
     pub(crate) parking: Parking,
-    /// Objects of which every reading is handed over, whether it is news or not.
-    pub(crate) compared: HashSet<ObjectName>,
+    /// Objects of which every reading is handed over, whether it is news or not, with the systems that hold them.
+    pub(crate) compared: HashMap<ObjectName, Vec<ConnectionName>>,
     /// The lines of each object whose records are not all read for the first time yet.
     pub(crate) loading: Mutex<HashMap<ObjectName, HashSet<usize>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -186,7 +186,9 @@ impl Intake {
         let feeds = release.connections.values().flat_map(|connection| connection.feeds.values());
         let lines = feeds.enumerate().map(|(place, feed)| Arc::new(Line::new(place, Arc::clone(feed)))).collect();
         let (parking, tasks) = (Parking::default(), Mutex::default());
-        let compared = release.synchronised.keys().cloned().collect();
+        let sides = release.synchronised.iter();
+        let compared =
+            sides.map(|(object, one)| (object.clone(), one.policy.sides.keys().cloned().collect())).collect();
         let loading = Mutex::default();
         let shared = Arc::new(Shared { store, dispatchers, clock, sink, lines, parking, compared, loading, tasks });
         shared.recover_coverage().map_err(|error| error.problem())?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use definitions::Feed;
 use jiff::Timestamp;
+use model::ConnectionName;
 use tokio::sync::Notify;
 
 use crate::coverage::Ledger;
@@ -61,12 +62,15 @@ pub(crate) struct Counters {
     pub(crate) dropped: u64,
     pub(crate) healed: u64,
     pub(crate) refused: u64,
+    pub(crate) lost_windows: u64,
     pub(crate) last_change: Option<Timestamp>,
     /// What is proven; `None` for a feed without sweeps.
     pub(crate) ledger: Option<Ledger>,
     /// Sweeps prove the feed.
     pub(crate) swept: bool,
     pub(crate) load: Option<LoadFigures>,
+    /// The system that the first load waits for, because many writes wait there.
+    pub(crate) load_waits_for: Option<ConnectionName>,
 }
 
 impl Line {
@@ -143,11 +147,13 @@ impl Line {
             dropped: counters.dropped,
             healed: counters.healed,
             refused: counters.refused,
+            lost_windows: counters.lost_windows,
             last_change: counters.last_change,
             waiting_for_parents,
             coverage: counters.ledger.as_ref().map(|ledger| ledger.figures(now)),
             swept: counters.swept,
             load: counters.load,
+            load_waits_for: counters.load_waits_for.clone(),
         }
     }
 }

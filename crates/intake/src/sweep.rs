@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use connect::ErrorClass;
-use dispatch::ConnectionState;
 use jiff::{SignedDuration, Timestamp};
 use store::{FeedPositionRow, Mutation, StoreError};
 use tokio::sync::Notify;
@@ -106,13 +105,17 @@ impl Shared {
     async fn watch_outage(&self, place: usize, over: &Notify) {
         let line = &self.lines[place];
         let Some(dispatcher) = self.dispatchers.get(&line.feed.connection) else { return };
+        let (record, select) = (&line.feed.record, &line.feed.select);
+        let beside = line.feed.sweep.iter().flat_map(|sweep| &sweep.with).map(|with| &with.record);
+        let records: Vec<&Arc<str>> = std::iter::once(record).chain(beside).collect();
         let mut kept = false;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = over.notified() => return,
             }
-            if matches!(dispatcher.figures().state, ConnectionState::Down | ConnectionState::Refused) {
+            // What else the system refuses keeps no sweep waiting.
+            if records.iter().any(|record| dispatcher.withholds(record, select)) {
                 let now = self.clock.now();
                 line.prove(|ledger| ledger.failed(now));
                 if !std::mem::replace(&mut kept, true) {
@@ -156,7 +159,8 @@ impl Shared {
             let now = self.clock.now();
             let newest = found.records.iter().filter_map(|(_, mark)| mark.parse::<Timestamp>().ok()).max();
             let new: Vec<_> = found.records.into_iter().filter(|(id, mark)| seen.get(id) != Some(mark)).collect();
-            self.read_again(line, new.iter().map(|(id, _)| Arc::clone(id)).collect(), &why).await;
+            let listed = new.iter().map(|(id, mark)| (Arc::clone(id), Some(Arc::clone(mark))));
+            self.read_again(line, listed.collect(), &why).await;
             if seen.len() + new.len() > SEEN_MAX {
                 seen.clear();
             }
@@ -170,13 +174,18 @@ impl Shared {
 
     /// Has records read again that a sweep found.
     pub(crate) async fn read_swept(&self, line: &Line, ids: Vec<Arc<str>>) {
+        let ids = ids.into_iter().map(|id| (id, None)).collect();
         self.read_again(line, ids, |work| Work { swept: true, ..work }).await;
     }
 
-    async fn read_again(&self, line: &Line, ids: Vec<Arc<str>>, why: impl Fn(Work) -> Work) {
+    /// Records by their ids, with their marks where a list told of them.
+    async fn read_again(&self, line: &Line, ids: Vec<(Arc<str>, Option<Arc<str>>)>, why: impl Fn(Work) -> Work) {
         let now = self.clock.now();
         for chunk in ids.chunks(GATHER_MAX) {
-            let works = chunk.iter().map(|id| why(Work::new(Arc::clone(id), now, now)));
+            let works = chunk.iter().map(|(id, mark)| {
+                let mark = mark.clone();
+                why(Work { mark, ..Work::new(Arc::clone(id), now, now) })
+            });
             let mut versions = line.turn.lock().await;
             let mut batch = Batch::default();
             let mut parked = self.convert(line, &mut versions, works.collect(), &mut batch).await;

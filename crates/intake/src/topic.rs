@@ -8,7 +8,7 @@ use connect::{CallError, ChangeKind, ErrorClass, FeedError, FeedItem, FeedReques
 use definitions::FeedSource;
 use dispatch::ConnectionState;
 use jiff::Timestamp;
-use model::ConnectionName;
+use model::{ConnectionName, Problem};
 use policy::Backoff;
 use store::{FeedPositionRow, Mutation};
 use tokio::sync::mpsc;
@@ -39,6 +39,7 @@ impl Trouble {
         error: &CallError,
         failures: u32,
         refused: bool,
+        swept: bool,
     ) -> bool {
         let known = self.told.as_ref().is_some_and(|(class, code)| *class == error.class && *code == error.code);
         let is_told_otherwise = match error.class {
@@ -51,7 +52,11 @@ impl Trouble {
         if known || is_told_otherwise {
             return false;
         }
-        tracing::warn!(%connection, %topic, %error, "a feed cannot be followed; sweeps find what it would tell");
+        let meanwhile = match swept {
+            true => "sweeps find what it would tell",
+            false => "nothing else tells of its changes, as it has no `sweep`",
+        };
+        tracing::warn!(%connection, %topic, %error, "a feed cannot be followed; {meanwhile}");
         self.told = Some((error.class, error.code.clone()));
         true
     }
@@ -87,6 +92,18 @@ impl Shared {
             feed.connection == *connection && matches!(&feed.source, FeedSource::Topic(own) if **own == *topic)
         };
         (0..self.lines.len()).filter(follows).collect()
+    }
+
+    /// Changes from an instant on were not told, and no sweep finds them: that is all that can be done about it.
+    fn lose(&self, place: usize, from: Timestamp, reason: GapReason) {
+        let line = &self.lines[place];
+        let until = self.clock.now();
+        line.count(|counters| counters.lost_windows += 1);
+        let message =
+            format!("changes of {} from {from} to {until} are lost: {reason}, and it has no `sweep`", line.feed);
+        let remedy = "compare the systems with `interlock reconcile`, and give the feed a `sweep`";
+        let problem = Problem::new("IL-FEED-005", message, remedy);
+        tracing::error!("{problem}");
     }
 
     /// Follows a topic for ever.
@@ -149,16 +166,23 @@ impl Shared {
             }
             match &result {
                 Err(FeedError::PositionLost(reason)) => {
-                    tracing::warn!(%connection, %topic, %reason, "the place in the feed is gone; what was missed is swept");
+                    tracing::warn!(%connection, %topic, %reason, "the place in the feed is gone");
                     lost = true;
                     for place in &places {
+                        let line = &self.lines[*place];
+                        if line.feed.sweep.is_none() {
+                            self.lose(*place, left_at, GapReason::PlaceLost);
+                            continue;
+                        }
+                        tracing::warn!(feed = %line.feed, since = %left_at, "what was missed is swept");
                         self.doubt(*place, left_at, GapReason::PlaceLost).await;
-                        self.lines[*place].sweep_now.notify_one();
+                        line.sweep_now.notify_one();
                     }
                 }
                 Err(FeedError::Call(error)) => {
                     let refused = dispatcher.figures().state == ConnectionState::Refused;
-                    trouble.failed((&connection, &topic), error, failures, refused);
+                    let swept = places.iter().all(|place| self.lines[*place].feed.sweep.is_some());
+                    trouble.failed((&connection, &topic), error, failures, refused, swept);
                 }
                 Ok(()) => {}
             }
@@ -250,10 +274,13 @@ impl Shared {
         for change in items.iter().flat_map(|item| &item.changes) {
             line.count(|counters| counters.changes += 1);
             if change.kind == ChangeKind::Overflow && *change.record == *line.feed.record {
+                if line.feed.sweep.is_none() {
+                    self.lose(place, change.at, GapReason::Overflow);
+                }
                 line.prove(|ledger| ledger.doubt(change.at, now, GapReason::Overflow));
                 line.sweep_now.notify_one();
             }
-            let is_nothing = change.kind == ChangeKind::Deleted && !self.compared.contains(&line.feed.object);
+            let is_nothing = change.kind == ChangeKind::Deleted && !self.compared.contains_key(&line.feed.object);
             if change.ours || is_nothing || !line.feed.wants(change) {
                 line.count(|counters| counters.dropped += 1);
                 continue;
@@ -286,13 +313,13 @@ mod tests {
         let mut trouble = Trouble::default();
         assert!(!trouble.over(place.0, place.1));
         let unreachable = CallError::new(ErrorClass::Unavailable, "gRPC Unavailable", "a certificate of somebody else");
-        assert!(!trouble.failed(place, &unreachable, 0, false), "a stream may end");
-        assert!(trouble.failed(place, &unreachable, 1, false));
-        assert!(!trouble.failed(place, &unreachable, 2, false), "the same");
+        assert!(!trouble.failed(place, &unreachable, 0, false, true), "a stream may end");
+        assert!(trouble.failed(place, &unreachable, 1, false, true));
+        assert!(!trouble.failed(place, &unreachable, 2, false, true), "the same");
         let unknown = CallError::new(ErrorClass::Misconfigured, "gRPC NotFound", "no such topic");
-        assert!(trouble.failed(place, &unknown, 3, false), "another reason");
+        assert!(trouble.failed(place, &unknown, 3, false, true), "another reason");
         assert!(trouble.over(place.0, place.1));
-        assert!(trouble.failed(place, &unknown, 0, false), "another time");
+        assert!(trouble.failed(place, &unknown, 0, false, true), "another time");
     }
 
     #[test]
@@ -300,7 +327,7 @@ mod tests {
         let place = (&ConnectionName::from("crm"), "/data/Quote");
         let mut trouble = Trouble::default();
         let refused = CallError::new(ErrorClass::Unauthorized, "gRPC PermissionDenied", "no");
-        assert!(!trouble.failed(place, &refused, 0, false) && !trouble.failed(place, &refused, 1, true));
-        assert!(trouble.failed(place, &refused, 2, false));
+        assert!(!trouble.failed(place, &refused, 0, false, true) && !trouble.failed(place, &refused, 1, true, true));
+        assert!(trouble.failed(place, &refused, 2, false, true));
     }
 }

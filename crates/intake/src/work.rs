@@ -11,6 +11,8 @@ pub(crate) struct Work {
     pub(crate) id: Arc<str>,
     /// When the system says it changed.
     pub(crate) at: Timestamp,
+    /// What tells the version of the record apart, where a list of what changed told of it.
+    pub(crate) mark: Option<Arc<str>>,
     /// When this process heard of it.
     pub(crate) arrived: Timestamp,
     /// Inbox rows that are done with once this is.
@@ -27,12 +29,23 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) const fn new(id: Arc<str>, at: Timestamp, arrived: Timestamp) -> Self {
-        Self { id, at, arrived, inbox: Vec::new(), forced: false, swept: false, orphan: false, loaded: false }
+        Self {
+            id,
+            at,
+            mark: None,
+            arrived,
+            inbox: Vec::new(),
+            forced: false,
+            swept: false,
+            orphan: false,
+            loaded: false,
+        }
     }
 
     /// Two reasons to read the same record are one reading.
     pub(crate) fn merge(&mut self, other: Self) {
         self.at = self.at.max(other.at);
+        self.mark = other.mark.or(self.mark.take());
         self.arrived = self.arrived.min(other.arrived);
         self.inbox.extend(other.inbox);
         self.forced |= other.forced;

@@ -110,8 +110,11 @@ async fn make_all(
     }
     let mut after: Arc<str> =
         stored.strip_prefix(AFTER).and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default().into();
+    let sides = synchronised.policy.sides.keys().filter_map(|side| dispatchers.get(side).cloned());
+    let sides: Vec<Dispatcher> = sides.collect();
+    let what = format!("making what systems lack of {name}");
     loop {
-        dispatch::wait_for_few(dispatchers).await;
+        dispatch::wait_for_few(&sides, &what, |_| {}).await;
         let (read, from) = (Arc::clone(&name), Arc::clone(&after));
         let rows = core.read(move |store| store.synced_after(&read, &from, AT_ONCE)).await?;
         let last = rows.len() < AT_ONCE as usize;

@@ -42,6 +42,7 @@ pub(crate) fn receive(headers: &HeaderMap, body: &Bytes) -> Result<PushedChanges
         let attributes = [
             ("specversion", Some(version)),
             ("id", header("ce-id")),
+            ("source", header("ce-source")),
             ("type", header("ce-type")),
             ("time", header("ce-time")),
         ];
@@ -103,7 +104,8 @@ fn understand(event: &Value) -> Result<PushedChange, String> {
     if !matches!(data, Value::Object(_)) {
         return Err("the event's data holds no keys".to_owned());
     }
-    Ok(PushedChange { id: text("id")?.into(), event_type: text("type")?.into(), at, keys: data })
+    let source = attribute(event, "source").unwrap_or_default().into();
+    Ok(PushedChange { id: text("id")?.into(), source, event_type: text("type")?.into(), at, keys: data })
 }
 
 /// Where a sweep stands.
@@ -300,12 +302,14 @@ mod tests {
         let structured = receive(&HeaderMap::new(), &Bytes::from_static(EVENT.as_bytes())).expect("an event");
         let event = structured[0].as_ref().expect("an event");
         assert_eq!(event.keys, Value::object([("SalesOrder", "4711")]));
+        assert_eq!(&*event.source, "/default/sap.s4.beh/S4HCLNT100");
         assert_eq!(&*event.event_type, "sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1");
         let batch = receive(&HeaderMap::new(), &Bytes::from(format!("[{EVENT},{EVENT}]"))).expect("events");
         assert_eq!((batch.len(), &batch[1]), (2, &structured[0]));
         let lines = [
             ("ce-specversion", "1.0"),
             ("ce-id", "QgQ8"),
+            ("ce-source", "/default/sap.s4.beh/S4HCLNT100"),
             ("ce-type", "sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1"),
             ("ce-time", "2026-11-23T10:00:00Z"),
         ];

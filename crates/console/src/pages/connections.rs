@@ -67,6 +67,9 @@ fn connection(
                 @match own {
                     Some(own) => {
                         @if own.state != ConnectionState::Up { p.pad.lead { (meaning(own.state)) } }
+                        @if let Some(budget) = &own.budget && let Some(until) = budget.until {
+                            p.pad.lead data-budget-used-up { "Today's " (count(budget.limit)) " requests are used up. Its work waits until " (exact(until)) " and goes on by itself; a larger " code { "limits.daily" } " counts after a restart." }
+                        }
                         dl.tiles.flat {
                             (tile("Calls per second", &rate(here.console.samples.calls_per_second(&definition.name)), ""))
                             (tile("Answer, median", &milliseconds(own.latency.p50), ""))
@@ -75,6 +78,7 @@ fn connection(
                             (tile("Refused", &count(own.rejected), "the system said no for good"))
                             (tile("Tried again", &count(own.retried), ""))
                             (tile("Looked up", &count(own.probed), &format!("by business key; {} lost answers had happened", count(own.found))))
+                            @if let Some(budget) = &own.budget { (tile("Requests today", &count(budget.used), &format!("of {}; by UTC, since the start", count(budget.limit)))) }
                             (tile("Under way", &count(own.under_way), &format!("{} wait", count(own.waiting))))
                         }
                         @if let Some((error, at)) = &own.last_error {
@@ -115,8 +119,9 @@ fn feeds(definition: &ConnectionDefinition, figures: &Figures, now: Timestamp) -
                             tr data-feed=(feed.name) {
                                 td { span.title { (feed.name) } @if let Some(source) = source { span.under.mono { (match source { FeedSource::Topic(topic) => topic, FeedSource::Push(pattern) => pattern, FeedSource::Sweep => "sweeps" }) } } }
                                 td {
-                                    @if let Some(load) = feed.load.filter(|load| !load.done) { span.under data-first-load { "First load: " (count(load.read)) " records read" } }
+                                    @if let Some(load) = feed.load.filter(|load| !load.done) { span.under data-first-load { "First load: " (count(load.read)) " records read" @if let Some(other) = &feed.load_waits_for { "; it waits for " (other) ", for which many writes wait" } } }
                                     @if feed.waiting_for_parents > 0 { span.under data-waiting-for-parents { (counted(feed.waiting_for_parents, "record waits", "records wait")) " for a parent that is not there yet" } }
+                                    @if feed.lost_windows > 0 { span.under data-lost-windows { "Changes were lost " (counted(feed.lost_windows, "time", "times")) ": the log says when" } }
                                     @if let Some(FeedSource::Push(_)) = source { span.badge.info title="The system tells of changes by itself; sweeps find what it did not tell." { span.dot.info {} "Told by it" } } @else if let Some(FeedSource::Sweep) = source { span.badge.info title="Nothing tells of changes here: the system is asked again and again." { span.dot.info {} "Asked" } } @else if feed.connected { span.badge.good { span.dot.good {} "Followed" } } @else { span.badge.bad { span.dot.bad {} "Not followed" } } }
                                 td.number { (count(feed.changes)) }
                                 td.number.hide-small { (count(feed.dropped)) }

@@ -62,9 +62,17 @@ pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Opt
     let event_type = fields.text("event").or_else(|| Some(format!("interlock.{}.changed.v1", object.as_ref()?).into()));
     let resolve = resolve(around, &fields);
     let sweep = sweep(reader, &fields);
-    if matches!(source, Some(FeedSource::Push(_))) && fields.get("sweep").is_none() {
-        let message = "nobody would notice a notification that got lost";
-        reader.warning(key.span, message, "add `sweep: { every: 60s }`");
+    if fields.get("sweep").is_none() {
+        let lost = match source {
+            Some(FeedSource::Push(_)) => Some("nobody would notice a notification that got lost"),
+            Some(FeedSource::Topic(_)) => {
+                Some("what the subscription loses, such as after a long stop, would never come")
+            }
+            Some(FeedSource::Sweep) | None => None,
+        };
+        if let Some(message) = lost {
+            reader.warning(key.span, message, "add `sweep: { every: 60s }`");
+        }
     }
     let schema = object.as_ref().and_then(|object| around.known.objects.get(object)).map(Arc::clone);
     let (id, condition, only) =

@@ -111,6 +111,7 @@ fn a_pushed_notification_names_its_record() {
     assert!(orders.matches_push("order.changed.v1") && !orders.matches_push("invoice.changed.v1"));
     let pushed = |keys: &str| PushedChange {
         id: "1".into(),
+        source: "".into(),
         event_type: "order.changed.v1".into(),
         at: "2026-11-23T09:30:00Z".parse().expect("an instant"),
         keys: value(keys),

@@ -158,3 +158,15 @@ fn a_mapping_whose_jq_cannot_be_seen_through_is_no_warning_where_its_users_say_w
     assert_ne!(selected, crm);
     assert_eq!(told(&selected), "");
 }
+
+#[test]
+fn a_feed_that_could_lose_changes_without_a_sweep_is_warned_of() {
+    let crm = std::fs::read_to_string(project("good").join("connections/crm.yaml")).expect("the file");
+    let unswept = crm.replace("    sweep: { every: 60s, overlap: 2m }\n", "");
+    assert_ne!(unswept, crm);
+    let folder = changed([("connections/crm.yaml", unswept.as_bytes())]);
+    let (release, warnings) = load(folder.path()).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let told = release.sources.render(&warnings, false);
+    assert!(told.contains("what the subscription loses"), "{told}");
+    assert!(told.contains("add `sweep: { every: 60s }`") && told.contains("connections/crm.yaml"), "{told}");
+}

@@ -91,7 +91,9 @@ async fn a_used_up_budget_is_told_at_once() {
     for _ in 0..19 {
         world.outcome().await;
     }
-    assert_eq!(world.dispatcher.figures().waiting, 11);
+    let figures = world.dispatcher.figures();
+    let budget = figures.budget.expect("a budget");
+    assert_eq!((figures.waiting, budget.used, budget.limit, budget.until.is_some()), (11, 19, 20, true));
     world.dispatcher.call(&price(), input("a"), Duration::from_secs(2)).await.expect("from the reserve");
     let fault = world.dispatcher.call(&price(), input("a"), Duration::from_secs(2)).await.expect_err("used up");
     assert_eq!(fault.status, 429);

@@ -1,11 +1,15 @@
 //! Calls of which nobody knows whether they happened.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use connect::ErrorClass;
+use connect::{Action, ErrorClass};
+use definitions::Effect;
+use dispatch::{ConnectionState, Report};
+use expr::Expression;
 use tokio::time::Instant;
 
-use crate::world::{Reply, World, create, error, fail, fault, link_or_create, upsert};
+use crate::world::{Reply, World, create, error, fail, fault, function, link_or_create, upsert};
 
 #[tokio::test(start_paused = true)]
 async fn a_create_that_happened_is_found() {
@@ -182,4 +186,78 @@ async fn a_withdrawn_create_in_doubt_is_still_looked_for() {
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(world.system.log(), ["Q-1", "probe Q-1"]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_process_may_have_sent_and_does_not_fit_any_more_is_for_a_person() {
+    for (effect, look_first) in [(Effect::Once, false), (Effect::Once, true), (Effect::Repeatable, false)] {
+        let mut changed = function("create-order", Action::Create, effect);
+        changed.input = Some(Expression::compile("error(\"it has no plant\")").expect("jq"));
+        changed.look_first = look_first;
+        let changed = Arc::new(changed);
+        let mut world = World::new(4);
+        world.request(&changed, "Q-1", true);
+        let fault = fault(world.outcome().await);
+        assert!(fault.detail.as_deref().is_some_and(|detail| detail.contains("may have happened")), "{fault}");
+        assert_eq!((fault.status, fault.data.get("mayHaveHappened").as_bool()), (500, Some(true)));
+        world.submit(&changed, "Q-2");
+        let fault = crate::world::fault(world.outcome().await);
+        assert_eq!((fault.status, fault.data.get("mayHaveHappened").as_bool()), (400, None), "it was never sent");
+        assert!(world.system.log().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_any_more_says_nothing_of_a_system_that_is_down() {
+    let mut world = World::new(4);
+    world.system.script(|_, _| fail(ErrorClass::Unavailable));
+    for index in 0..6 {
+        world.submit(&Arc::new(function(&format!("f{index}"), Action::Invoke, Effect::Repeatable)), "x");
+    }
+    let mut changed = function("create-order", Action::Create, Effect::Once);
+    changed.input = Some(Expression::compile("error(\"it has no plant\")").expect("jq"));
+    while world.dispatcher.figures().state != ConnectionState::Down {
+        world.delay().await;
+    }
+    world.request(&Arc::new(changed), "Q-1", true);
+    loop {
+        match world.report().await {
+            Report::Done(outcome) => break assert_eq!(fault(outcome).status, 500),
+            Report::Delayed { .. } => assert_eq!(world.dispatcher.figures().state, ConnectionState::Down),
+        }
+    }
+    assert_eq!(world.dispatcher.figures().state, ConnectionState::Down);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_withdrawn_create_that_has_only_looked_is_over_at_once() {
+    for is_looking in [false, true] {
+        let mut world = World::new(4);
+        world.system.script(|_, _| fail(ErrorClass::Unavailable));
+        let intent = world.submit(&link_or_create(), "C-1");
+        if is_looking {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        } else {
+            world.delay().await;
+        }
+        let withdrawn = Instant::now();
+        world.dispatcher.withdraw(intent, &link_or_create());
+        assert_eq!(fault(world.outcome().await).status, 410);
+        assert!(withdrawn.elapsed() <= Duration::from_millis(20), "{:?}", withdrawn.elapsed());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.system.log(), ["probe C-1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_withdrawn_create_that_an_earlier_process_may_have_sent_is_still_looked_for() {
+    let mut world = World::new(4);
+    world.system.replies([fail(ErrorClass::Unavailable)]);
+    world.system.memory().created.insert("C-1".into(), 1);
+    let intent = world.request(&link_or_create(), "C-1", true);
+    world.delay().await;
+    world.dispatcher.withdraw(intent, &link_or_create());
+    let success = world.outcome().await.result.expect("it had happened");
+    assert!(success.found && !success.linked);
+    assert_eq!(world.system.log(), ["probe C-1", "probe C-1"]);
 }

@@ -125,8 +125,36 @@ async fn who_calls_a_system_that_is_down_is_told_at_once() {
     let fault =
         world.dispatcher.call(&price(), crate::world::input("a"), Duration::from_secs(5)).await.expect_err("down");
     assert_eq!((fault.status, asked.elapsed()), (503, Duration::ZERO));
-    assert!(fault.detail.as_deref().is_some_and(|detail| detail.contains("the system says no")), "{fault}");
+    assert_eq!(fault.detail.as_deref(), Some("erp is down and is tried again by itself (unavailable)"));
+    assert_eq!(fault.data.get("class").as_str(), Some("unavailable"));
+    let told = fault.to_value().to_string();
+    assert!(!told.contains("the system says no"), "what is said of other work is not for who calls: {told}");
+    let (said, _) = world.dispatcher.figures().last_error.expect("an error");
+    assert!(said.contains("the system says no"), "people see it: {said}");
     world.system.works();
     tokio::time::sleep(Duration::from_secs(30)).await;
     world.dispatcher.call(&price(), crate::world::input("a"), Duration::from_secs(5)).await.expect("it is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_no_hurry_waits_for_its_own_systems_only_and_says_for_which() {
+    let (down, well) = (World::new(4), World::new(4));
+    down.system.script(|_, _| fail(ErrorClass::Unavailable));
+    let upsert = upsert();
+    for index in 0..1_100 {
+        down.submit(&upsert, &index.to_string());
+    }
+    let mut told = Vec::new();
+    let begun = Instant::now();
+    dispatch::wait_for_few(std::slice::from_ref(&well.dispatcher), "a load", |side| told.push(side.cloned())).await;
+    assert_eq!((begun.elapsed(), told.as_slice()), (Duration::ZERO, [].as_slice()));
+    let dispatchers = [well.dispatcher.clone(), down.dispatcher.clone()];
+    let waits = dispatch::wait_for_few(&dispatchers, "a load", |side| told.push(side.cloned()));
+    let mends = async {
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        down.system.works();
+    };
+    tokio::join!(waits, mends);
+    assert!(begun.elapsed() >= Duration::from_secs(120));
+    assert_eq!(told, [Some("erp".into()), None]);
 }

@@ -27,6 +27,7 @@ async fn refused_credentials_wait_for_a_person_and_recover() {
     tokio::time::sleep(Duration::from_secs(600)).await;
     let tries = world.system.sizes()[before..].to_vec();
     assert!((15..=25).contains(&tries.len()) && tries.iter().all(|size| *size == 1), "{tries:?}");
+    assert!(world.dispatcher.withholds(&"customer".into(), &Arc::default()), "nothing is served at all");
     let called = Instant::now();
     let fault = world.dispatcher.call(&price(), input("a"), Duration::from_secs(5)).await.expect_err("refused");
     assert_eq!((fault.status, called.elapsed()), (503, Duration::ZERO));
@@ -57,6 +58,8 @@ async fn a_function_without_authorization_does_not_stop_the_others() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(world.dispatcher.figures().state, ConnectionState::Refused);
+    let select = Arc::default();
+    assert!(!world.dispatcher.withholds(&"customer".into(), &select), "that says nothing of what is read");
     world.system.works();
     world.outcome().await.result.expect("mended");
     assert_eq!(world.dispatcher.figures().state, ConnectionState::Up);
@@ -72,7 +75,7 @@ async fn one_record_that_does_not_fit_does_not_stop_its_function() {
     let single = Arc::new(function("invoke", Action::Invoke, Effect::Repeatable));
     let odd = world.submit(&single, "odd");
     let (intent, ..) = world.delay().await;
-    assert_eq!((intent, world.dispatcher.figures().state), (odd, ConnectionState::Refused));
+    assert_eq!((intent, world.dispatcher.figures().state), (odd, ConnectionState::Struggling), "it is tried again");
     for index in 0..600 {
         world.submit(&single, &index.to_string());
         let begun = Instant::now();

@@ -7,6 +7,7 @@ use connect::{BulkError, BulkRead, CallError, ErrorClass, Position};
 use definitions::Feed;
 use dispatch::Dispatcher;
 use jiff::SignedDuration;
+use model::Value;
 
 use super::place::{JobTimes, Next, Place};
 use super::{GATHER_MAX, LOOK_AGAIN, PAUSE};
@@ -113,21 +114,19 @@ impl Shared {
             return Ok(Place { read, next: Next::Job(page.clone(), times) });
         }
         let is_last = found.next.is_none();
+        let records = with_ids(found.records, |record| bulk.id_of(record).map(Arc::from))?;
         let next = Place {
-            read: read + found.records.len() as u64,
+            read: read + records.len() as u64,
             next: found.next.map_or(Next::Tail(times), |page| Next::Job(page, times)),
         };
         let mut last = Some(self.load_row(place, &next));
-        let mut records = found.records.into_iter().peekable();
+        let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
-            dispatch::wait_for_few(&self.dispatchers).await;
+            self.wait_for_few(line).await;
             let now = self.clock.now();
             let taken = records.by_ref().take(GATHER_MAX);
-            let taken = taken.filter_map(|record| {
-                let id: Arc<str> = bulk.id_of(&record)?.into();
-                Some((Work { loaded: true, ..Work::new(id, now, now) }, Ok(record)))
-            });
-            let taken = taken.collect();
+            let work = |id| Work { loaded: true, ..Work::new(id, now, now) };
+            let taken = taken.map(|(id, record)| (work(id), Ok(record))).collect();
             let row = if records.peek().is_none() { last.take() } else { None };
             let mut versions = line.turn.lock().await;
             let mut batch = Batch::default();
@@ -151,5 +150,41 @@ impl Shared {
         let mutations = vec![self.load_row(place, &next)];
         self.hand_over(Batch { mutations, ..Batch::default() }).await;
         Ok(next)
+    }
+}
+
+/// The records of a page with their ids. A page that has one without is not taken in: it would be missing, and nobody would know.
+fn with_ids(
+    records: Vec<Value>,
+    id_of: impl Fn(&Value) -> Option<Arc<str>>,
+) -> Result<Vec<(Arc<str>, Value)>, CallError> {
+    let count = records.len();
+    let with_id = |(index, record): (usize, Value)| match id_of(&record).filter(|id| !id.is_empty()) {
+        Some(id) => Ok((id, record)),
+        None => {
+            let message = format!(
+                "record {} of the {count} on a page of the job has no id, so none of them is taken in",
+                index + 1
+            );
+            Err(CallError::new(ErrorClass::Misconfigured, "no-id", message))
+        }
+    };
+    records.into_iter().enumerate().map(with_id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_with_a_record_without_an_id_is_not_taken_in() {
+        let record = |id: &str| Value::object([("Id", id)]);
+        let id_of = |record: &Value| record.get("Id").as_str().map(Arc::from);
+        let both = with_ids(vec![record("1"), record("2")], id_of).expect("ids");
+        assert_eq!(both, [("1".into(), record("1")), ("2".into(), record("2"))]);
+        for odd in [record(""), Value::object([("Name", "x")])] {
+            let error = with_ids(vec![record("1"), odd], id_of).expect_err("no id");
+            assert!(error.message.contains("record 2 of the 2"), "{error}");
+        }
     }
 }

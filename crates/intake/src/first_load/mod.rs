@@ -21,8 +21,9 @@ use std::time::Duration;
 
 use connect::{CallError, Position};
 use definitions::{Feed, Release};
+use dispatch::Dispatcher;
 use jiff::Timestamp;
-use model::ObjectName;
+use model::{ConnectionName, ObjectName};
 use store::{FeedPositionRow, Mutation, Store, StoreError};
 
 use crate::convert::Parked;
@@ -154,9 +155,12 @@ impl Shared {
         let mut last = Some(self.load_row(place, &next));
         let mut chunks = found.records.chunks(GATHER_MAX).peekable();
         while let Some(chunk) = chunks.next() {
-            dispatch::wait_for_few(&self.dispatchers).await;
+            self.wait_for_few(line).await;
             let now = self.clock.now();
-            let works = chunk.iter().map(|(id, _)| Work { loaded: true, ..Work::new(Arc::clone(id), now, now) });
+            let works = chunk.iter().map(|(id, mark)| {
+                let mark = Some(Arc::clone(mark));
+                Work { loaded: true, mark, ..Work::new(Arc::clone(id), now, now) }
+            });
             let row = if chunks.peek().is_none() { last.take() } else { None };
             let mut versions = line.turn.lock().await;
             let mut batch = Batch::default();
@@ -166,6 +170,15 @@ impl Shared {
         // A page without records moves the place, too.
         self.hand_over(Batch { mutations: last.into_iter().collect(), ..Batch::default() }).await;
         Ok(next)
+    }
+
+    /// Waits until few writes wait for the systems that hold the object: what happens to others is no matter of this load.
+    async fn wait_for_few(&self, line: &Line) {
+        let sides = self.compared.get(&line.feed.object).into_iter().flatten();
+        let sides: Vec<Dispatcher> = sides.filter_map(|side| self.dispatchers.get(side).cloned()).collect();
+        let what = format!("the first load of {}", line.feed);
+        let waits = |side: Option<&ConnectionName>| line.count(|counters| counters.load_waits_for = side.cloned());
+        dispatch::wait_for_few(&sides, &what, waits).await;
     }
 
     /// Hands over what was loaded, within the turn of the line.

@@ -2,11 +2,12 @@
 
 mod parents;
 mod pushed;
+mod sweeps;
 mod world;
 
 use std::sync::Arc;
 
-use connect::ChangeKind;
+use connect::{CallError, ChangeKind, ErrorClass};
 use model::Value;
 use store::Store;
 
@@ -179,4 +180,73 @@ async fn a_feed_that_cannot_be_followed_says_so_and_sweeps_find_what_it_would_te
     assert!(world.intake.figures().iter().all(|feed| !feed.connected));
     *system.refuses.lock().expect("lock") = false;
     world.connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_refused_is_told_once_of_each_change_and_reason() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let refuse = |message: &str| {
+        let refusal = CallError::new(ErrorClass::Rejected, "HTTP 400", message);
+        *system.refused_reads.lock().expect("lock") = Some(("Quote".into(), refusal));
+    };
+    refuse("it is archived");
+    // A mark of this very second may stand for another change, so each sweep reads it again.
+    system.mark(&jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    system.write("Quote", "1", QUOTE);
+    let world = World::sweeping(folder.path(), &system, "30ms").await;
+    let told = |world: &World| world.kept.unreadable.lock().expect("lock").len();
+    world.until(|_| system.reads.lock().expect("lock").get("1").is_some_and(|reads| *reads > 3)).await;
+    assert_eq!(told(&world), 1, "the same version is told once");
+    refuse("it is locked by somebody else");
+    world.until(|world| told(world) == 2).await;
+    system.mark("2026-11-23T10:00:00Z");
+    world.until(|world| told(world) == 3).await;
+    system.say("Quote", &["1"], ChangeKind::Updated);
+    world.until(|world| told(world) > 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_not_wanted_for_a_while_and_is_again_as_it_was_is_news() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let mut world = World::start(folder.path(), &system).await;
+    for again in [false, true] {
+        system.write("Quote", "1", QUOTE);
+        system.say("Quote", &["1"], ChangeKind::Updated);
+        assert_eq!(&*world.events(1).await[0].key, "Q-1");
+        system.write("Quote", "1", r#"{"Number": "Q-1", "Status": "draft"}"#);
+        system.say("Quote", &["1"], ChangeKind::Updated);
+        // Another one behind it proves that the draft was read.
+        system.write("Quote", "2", &format!(r#"{{"Number": "Q-2", "Status": "{again}"}}"#));
+        system.say("Quote", &["2"], ChangeKind::Updated);
+        world.events(2).await;
+        system.write("Quote", "1", QUOTE);
+        system.say("Quote", &["1"], ChangeKind::Updated);
+        assert_eq!(&*world.events(3).await[2].key, "Q-1");
+        system.write("Quote", "1", r#"{"Number": "Q-1", "Status": "draft"}"#);
+        system.say("Quote", &["1"], ChangeKind::Updated);
+        system.write("Quote", "2", &format!(r#"{{"Number": "Q-2", "Status": "before {again}"}}"#));
+        system.say("Quote", &["2"], ChangeKind::Updated);
+        world.events(4).await;
+        // It is kept over a restart, too.
+        world.kill().await;
+        world = World::start(folder.path(), &system).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_feed_without_a_sweep_loses_is_counted_as_lost() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    let lost = |world: &World| -> Vec<(String, u64)> {
+        let figures = world.intake.figures().into_iter().filter(|feed| feed.lost_windows > 0);
+        figures.map(|feed| (feed.name.to_string(), feed.lost_windows)).collect()
+    };
+    for kind in ["Quote", "Slip"] {
+        system.say(kind, &["1"], ChangeKind::Overflow);
+    }
+    world.until(|world| lost(world) == [("slips".to_owned(), 1)]).await;
+    world.kill().await;
+    system.lose_places();
+    let world = World::start(folder.path(), &system).await;
+    world.until(|world| lost(world) == [("slips".to_owned(), 1)]).await;
 }

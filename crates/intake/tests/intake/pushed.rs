@@ -74,3 +74,25 @@ async fn a_batch_without_a_good_event_is_refused_whole_and_says_why() {
     assert_eq!((received.taken, received.refused.len()), (0, 1));
     assert_eq!(world.push_text("[]".into()).await.expect("nothing wrong").taken, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_different_senders_or_records_with_the_same_id_are_each_kept() {
+    let (folder, system) = (tempfile::tempdir().expect("a folder"), system());
+    let world = World::start(folder.path(), &system).await;
+    *world.kept.refuse.lock().expect("lock") = u32::MAX;
+    let event = |source: &str, invoice: &str| {
+        let keys = format!(r#"{{"Invoice":"{invoice}"}}"#);
+        format!(r#"{{"id":"e1","source":"{source}","type":"erp.invoice.created","data":{keys}}}"#)
+    };
+    for (source, invoice) in [("/client/100", "8"), ("/client/200", "8"), ("/client/200", "9"), ("/client/200", "9")] {
+        system.write("Invoice", invoice, &format!(r#"{{"Number": "I-{invoice}"}}"#));
+        assert_eq!(world.push_text(event(source, invoice)).await.expect("kept").taken, 1);
+    }
+    assert_eq!(world.store.inbox().expect("rows").len(), 3, "only the last one came twice");
+    world.kill().await;
+    let world = World::start(folder.path(), &system).await;
+    let mut keys: Vec<_> = world.events(2).await.into_iter().map(|event| event.key).collect();
+    keys.sort();
+    assert_eq!(keys, ["I-8".into(), "I-9".into()] as [std::sync::Arc<str>; 2], "none is lost with the stop");
+    world.until(|world| world.store.inbox().expect("rows").is_empty()).await;
+}

@@ -12,11 +12,11 @@ use connect::{
     SettingError, Settings,
 };
 use definitions::Release;
-use dispatch::{Clock, Dispatcher, OpenConnection, SystemClock};
+use dispatch::{Clock, ConnectionState, Dispatcher, OpenConnection, SystemClock};
 use futures::future::BoxFuture;
 use intake::{Batch, CanonicalEvent, Intake, NotReceived, Received, Sink, Unreadable};
 use jiff::{SignedDuration, Timestamp};
-use model::{ObjectName, Problem, Value, json};
+use model::{ConnectionName, ObjectName, Problem, Value, json};
 use store::{InboxRow, Mutation, ReferenceRow, SqliteStore, Store};
 use tokio::sync::mpsc;
 
@@ -31,6 +31,10 @@ pub(crate) struct System {
     pub(crate) refuses: Mutex<bool>,
     /// So many lists of what changed are refused first.
     pub(crate) refuse_lists: Mutex<u32>,
+    /// So long a list of what changed takes.
+    pub(crate) list_takes: Mutex<Duration>,
+    /// The kind of record that nobody may read, and why.
+    pub(crate) refused_reads: Mutex<Option<(String, CallError)>>,
     mark: Mutex<Option<Arc<str>>>,
     news: tokio::sync::Notify,
     pub(crate) reads: Mutex<HashMap<String, usize>>,
@@ -108,9 +112,13 @@ impl Connection for Wire {
         Box::pin(async move {
             let records = self.0.records.lock().expect("lock");
             let mut reads = self.0.reads.lock().expect("lock");
+            let refused = self.0.refused_reads.lock().expect("lock");
             let read = |call: &Call| {
                 let id = call.key.as_ref().and_then(|key| key.value.as_str()).unwrap_or_default().to_owned();
                 *reads.entry(id.clone()).or_default() += 1;
+                if let Some((_, error)) = refused.as_ref().filter(|(kind, _)| **kind == *call.record) {
+                    return Err(error.clone());
+                }
                 Ok(records.get(&(call.record.to_string(), id)).map_or(Value::Null, |(_, record)| record.clone()))
             };
             calls.iter().map(read).collect()
@@ -163,7 +171,8 @@ impl Connection for Wire {
             let (id, event_type) = (text("id"), text("type"));
             match (id, event_type) {
                 (Some(id), Some(event_type)) => {
-                    Ok(PushedChange { id, event_type, at: Timestamp::now(), keys: event.get("data").clone() })
+                    let source = text("source").unwrap_or_default();
+                    Ok(PushedChange { id, source, event_type, at: Timestamp::now(), keys: event.get("data").clone() })
                 }
                 (id, event_type) => Err(RefusedChange { id, event_type, reason: "it has no id or no type".into() }),
             }
@@ -184,6 +193,8 @@ impl Connection for Wire {
                 *left -= 1;
                 return unsupported();
             }
+            let takes = *self.0.list_takes.lock().expect("lock");
+            tokio::time::sleep(takes).await;
             let records = self.0.records.lock().expect("lock");
             let of_kind = records.iter().filter(|((kind, _), _)| kind == record);
             let mark = self.0.mark.lock().expect("lock").clone();
@@ -259,6 +270,7 @@ feeds:
     key: .number
     resolve: { as: quote, object: quote, id: .quoteId, unknown: name }
     sweep: { every: SWEEP, overlap: 5m }
+  slips: { topic: /quotes, record: Slip, mapping: invoice.sys.slip, object: invoice, key: .number }
 ";
 const OBJECTS: [(&str, &str); 3] = [
     ("quote", "number: { type: string }, status: { type: [string, 'null'] }"),
@@ -296,6 +308,7 @@ fn project(folder: &Path, sweep: &str) -> Arc<Release> {
     write("mappings/receipt.sys.yaml", RECEIPT);
     write("mappings/invoice.sys.bill.yaml", &INVOICE.replace("record: Invoice", "record: Bill"));
     write("mappings/invoice.sys.note.yaml", &INVOICE.replace("record: Invoice", "record: Note"));
+    write("mappings/invoice.sys.slip.yaml", &INVOICE.replace("record: Invoice", "record: Slip"));
     write("connections/other.yaml", "connector: memory\n");
     let (release, _) =
         definitions::load(folder, &[&Memory], &|_| None).unwrap_or_else(|error| panic!("{}", error.render(false)));
@@ -319,6 +332,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<SqliteStore>,
     release: Arc<Release>,
     clock: Arc<Passing>,
+    dispatchers: HashMap<ConnectionName, Dispatcher>,
 }
 
 impl World {
@@ -343,7 +357,7 @@ impl World {
             let dispatcher = Dispatcher::start(Arc::clone(definition), open, Arc::new(SystemClock), reports.clone());
             (name.clone(), dispatcher)
         });
-        let dispatchers = dispatchers.collect();
+        let dispatchers: HashMap<ConnectionName, Dispatcher> = dispatchers.collect();
         let kept = Arc::new(Kept {
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: Mutex::default(),
@@ -352,10 +366,14 @@ impl World {
             news: tokio::sync::Notify::new(),
         });
         let time = Arc::clone(&clock) as _;
-        let intake =
-            Intake::start(Arc::clone(&release), Arc::clone(&store) as _, dispatchers, time, Arc::clone(&kept) as _)
-                .await;
-        Self { intake: intake.expect("an intake"), kept, store, release, clock }
+        let (way_out, sink) = (dispatchers.clone(), Arc::clone(&kept) as _);
+        let intake = Intake::start(Arc::clone(&release), Arc::clone(&store) as _, way_out, time, sink).await;
+        Self { intake: intake.expect("an intake"), kept, store, release, clock, dispatchers }
+    }
+
+    /// How the system does.
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.dispatchers[&ConnectionName::from("sys")].figures().state
     }
 
     /// A person has a record read again: that is durable, and nobody has told the intake of it yet.

@@ -76,9 +76,11 @@ impl LaneTask {
             return;
         }
         let once = held.function.as_ref().is_none_or(|function| function.effect == Effect::Once);
-        let happened = outcome.result.as_ref().is_err_and(|fault| fault.data.get("happened").as_bool() == Some(true));
+        let fault = outcome.result.as_ref().err();
+        let says = |name: &str| fault.is_some_and(|fault| fault.data.get(name).as_bool() == Some(true));
+        let (happened, may_have_happened) = (says("happened"), says("mayHaveHappened"));
         if once
-            && (happened || held.function.is_none())
+            && (happened || may_have_happened || held.function.is_none())
             && let Some(run) = self.runs.get_mut(&held.row.run)
         {
             // Who tries it again has it looked for first.
@@ -87,12 +89,34 @@ impl LaneTask {
         }
         let what = outcome.result.as_ref().map_or(Value::Null, |success| success.output.clone());
         let succeeded = outcome.result.is_ok();
+        let said = fault.and_then(|fault| fault.detail.clone());
         let result = outcome.result.map(|success| success.output);
         let input = Input::Returned { position: held.position.clone(), result };
         let told = if held.abandoned { Told::Ignored } else { self.tell(round, held.row.run, input) };
         if told == Told::Ignored && succeeded && once {
             self.happened_all_the_same(round, &held, &what);
+        } else if told == Told::Ignored && may_have_happened && once {
+            self.may_have_happened(round, &held, said.as_deref().unwrap_or_default());
         }
+    }
+
+    /// Nobody waits for it any more, and nobody can tell whether it was done: a person looks.
+    fn may_have_happened(&mut self, round: &mut Round, held: &Held, said: &str) {
+        let (function, connection) = (&held.row.function, &held.row.connection);
+        let item = NewItem {
+            queue: INTEGRATION,
+            matter: held.matter,
+            run: None,
+            title: format!("{function} may have happened in {connection} after its run had ended"),
+            reason: format!("{said}. Look for it in {connection}, and take it back there if it is not wanted."),
+            amount: self.matters.get(&held.matter).and_then(|matter| matter.amount),
+            content: Value::object([
+                ("kind", Value::from(NOTICE)),
+                ("record", summary(&held.row.request)),
+                ("allow", Value::array(["dismiss"])),
+            ]),
+        };
+        self.open(round, item);
     }
 
     /// Something was done that nobody waits for any more: a person decides what becomes of it.
