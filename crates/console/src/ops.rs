@@ -15,7 +15,7 @@ use store::{JournalRow, Page, RunStatus, TransactionRow, WorkItemFilter, WorkIte
 
 use crate::Console;
 use crate::actions::{Refused, Wish, choices, decide as decide_item, operate as operate_run};
-use crate::reads::{read, stuck};
+use crate::reads::read;
 use crate::session::Stranger;
 use crate::story::story;
 
@@ -189,7 +189,7 @@ pub(crate) async fn overview(caller: Caller) -> Answer {
         ("queues", Value::from(queues)),
         ("connections", Value::from(connections)),
         ("feeds", Value::from(feeds)),
-        ("waiting", Value::from(board.stuck)),
+        ("waiting", whole(board.stuck)),
         ("runs_live", whole(figures.runs_live)),
         (
             "per_second",
@@ -233,7 +233,7 @@ pub(crate) async fn items(caller: Caller, query: Result<Query<Vec<(String, Strin
         "all" => None,
         other => return Err(bad(format!("There is no status `{other}`: use open, resolved, withdrawn or all"))),
     };
-    let filter = WorkItemFilter { queue: asked.get("queue").map(Into::into), status, transaction: None };
+    let filter = WorkItemFilter { queue: asked.get("queue").map(Into::into), status, ..WorkItemFilter::default() };
     let page = asked.page().map_err(bad)?;
     let found = read(caller.console.operations.store(), move |store| store.work_items(&filter, page)).await;
     let found = found.map_err(|own| unavailable(&own))?;
@@ -279,9 +279,8 @@ pub(crate) async fn transactions(
         "false" => false,
         other => return Err(bad(format!("`stuck` is `true` or `false`, not `{other}`"))),
     };
-    let board = caller.console.boards.current(&caller.console).await.map_err(|own| unavailable(&own))?;
     let found = read(caller.console.operations.store(), move |store| match only_stuck {
-        true => stuck(store, &board, &text, page).map(|found| found.rows),
+        true => store.waiting(&text, page),
         false => store.transactions(&text, page),
     });
     let found = found.await.map_err(|own| unavailable(&own))?;

@@ -16,6 +16,7 @@ use crate::door::encoded;
 use crate::format::{amount, due, label, time};
 use crate::here::Here;
 use crate::picture::Picture;
+use crate::reads::FirstItems;
 use crate::session::Visitor;
 use crate::stages::{self, Tone};
 
@@ -205,7 +206,7 @@ pub(crate) fn matter_link(release: &Release, matter: &TransactionRow) -> Markup 
 }
 
 /// Rows of matters; those that wait for a person say so.
-pub(crate) fn matters(here: &Here, rows: &[TransactionRow]) -> Markup {
+pub(crate) fn matters(here: &Here, rows: &[TransactionRow], items: &FirstItems) -> Markup {
     html! {
         div.scroll {
             table.list {
@@ -217,7 +218,7 @@ pub(crate) fn matters(here: &Here, rows: &[TransactionRow]) -> Markup {
                 } }
                 tbody {
                     @for row in rows {
-                        @let item = here.board.item_of(row.id);
+                        @let item = items.get(&row.id);
                         tr data-row data-transaction=(row.id) data-stuck[item.is_some()] {
                             td {
                                 a.title href=(matter_path(row)) { (row.title) }

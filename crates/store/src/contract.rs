@@ -44,7 +44,17 @@ pub struct Page {
     pub limit: u32,
 }
 
-/// Which work items are wanted.
+/// In which order work items are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WorkItemOrder {
+    /// Those due first in front, and of those due at the same time those with the lower id.
+    #[default]
+    Due,
+    /// Those with the largest amount in front, whatever its sign and currency, and then as by [`Self::Due`].
+    Amount,
+}
+
+/// Which work items are wanted, and in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkItemFilter {
     /// Only of this queue.
@@ -53,6 +63,11 @@ pub struct WorkItemFilter {
     pub transaction: Option<TransactionId>,
     /// Only with this status.
     pub status: Option<WorkItemStatus>,
+    /// Only those that come after this place in the order by [`WorkItemOrder::Due`]: how a long list is read to its end while it
+    /// changes.
+    pub after: Option<(Timestamp, WorkItemId)>,
+    /// In which order.
+    pub order: WorkItemOrder,
 }
 
 /// Which runs are wanted.
@@ -179,17 +194,30 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError>;
 
-    /// Work items, the ones due first in front.
+    /// Work items, in the order that the filter names.
     ///
     /// # Errors
     /// As [`Self::run`].
     fn work_items(&self, filter: &WorkItemFilter, page: Page) -> Result<Vec<WorkItemRow>, StoreError>;
 
-    /// Open work per queue.
+    /// Open work per queue, and how much of it was due before this instant.
     ///
     /// # Errors
     /// As [`Self::run`].
-    fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError>;
+    fn queue_totals(&self, now: Timestamp) -> Result<Vec<QueueTotal>, StoreError>;
+
+    /// How many matters have an open work item.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn waiting_count(&self) -> Result<u64, StoreError>;
+
+    /// Matters that have an open work item and whose key or title contains the text (all for an empty one), those with the item
+    /// that is due first in front.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn waiting(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError>;
 
     /// Events stored under a correlation, oldest first.
     ///

@@ -49,7 +49,7 @@ fn child_writes_until_it_is_killed() {
     let first = store.live_runs().expect("runs").len() as u64 * 1_000_000;
     std::thread::scope(|threads| {
         // This read waits for the tables, so that they are being written all the time.
-        threads.spawn(|| while store.queue_totals().is_ok() {});
+        threads.spawn(|| while store.queue_totals(Timestamp::now()).is_ok() {});
         write(&store, first);
     });
 }

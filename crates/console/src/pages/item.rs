@@ -21,7 +21,7 @@ use crate::parts::{
     buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, queue_path, record_path,
     resolution, stage, system,
 };
-use crate::reads::read;
+use crate::reads::{next, read};
 use crate::record_form::{self, Mistakes, Shown};
 use crate::story::{ItemView, Story, item as item_view};
 use crate::timeline::timeline;
@@ -51,16 +51,16 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
     let found = read(here.console.operations.store(), move |store| {
         let Some(view) = item_view(store, &release, id)? else { return Ok(None) };
         let candidates = candidates(store, &view.item)?;
-        Ok(Some((view, candidates)))
+        let next = next(store, &view.item)?;
+        Ok(Some((view, candidates, next)))
     });
-    let (ItemView { item, story }, candidates) = match found.await {
+    let (ItemView { item, story }, candidates, next) = match found.await {
         Ok(Some(found)) => found,
         Ok(None) => return problem::missing(&here, "work item"),
         Err(error) => return problem::unavailable(&error),
     };
     let status = refusal.as_ref().map_or(StatusCode::OK, |refusal| refusal.refused.status);
     let queue = queue_title(&here.release, &item.queue);
-    let next = here.next(&item);
     let content = html! {
         header.head {
             div {
@@ -95,7 +95,7 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
             }
             aside.stack {
                 (facts(&here, &item))
-                @if let Some(next) = next {
+                @if let Some(next) = &next {
                     section.part {
                         header { h2 { "Next in " (queue) } }
                         a #next-item .card.pad.next href=(item_path(next)) data-next {

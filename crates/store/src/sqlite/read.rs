@@ -1,6 +1,7 @@
 //! Reads, and the store's contract. Where memory knows a row, it is answered from there; otherwise the tables are asked, and
 //! what memory knows counts more than what they say. Long lists for people wait until the tables say everything.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, mpsc};
 
@@ -14,7 +15,7 @@ use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
     RecordVersionRow, ReferenceRow, RunPart, RunRow, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
 };
-use crate::{Committed, Page, RunFilter, Store, StoreError, WorkItemFilter};
+use crate::{Committed, Page, RunFilter, Store, StoreError, WorkItemFilter, WorkItemOrder};
 
 impl SqliteStore {
     fn memory<T>(&self, look: impl FnOnce(Layers<'_>) -> T) -> T {
@@ -266,22 +267,37 @@ impl Store for SqliteStore {
             return self.shown(|tables| tables.work_items(filter, page));
         };
         self.merged(
-            |tables| tables.work_items_of(transaction),
+            |tables| tables.work_items_of(transaction, filter.status),
             |layers, mut rows| {
                 rows.retain(|row| layers.held(|layer| &layer.work_items, &row.id).is_none());
                 rows.extend(layers.at(|layer| &layer.work_items, &transaction).into_values().cloned());
                 rows.retain(|row| {
                     filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
                         && filter.status.is_none_or(|status| row.status == status)
+                        && filter.after.is_none_or(|after| (row.due_at, row.id) > after)
                 });
-                rows.sort_unstable_by_key(|row| (row.due_at, row.id));
+                let amount = |row: &WorkItemRow| row.amount.map(|money| money.amount.abs());
+                match filter.order {
+                    WorkItemOrder::Due => rows.sort_unstable_by_key(|row| (row.due_at, row.id)),
+                    WorkItemOrder::Amount => {
+                        rows.sort_unstable_by_key(|row| (Reverse(amount(row)), row.due_at, row.id));
+                    }
+                }
                 rows.into_iter().skip(page.offset as usize).take(page.limit as usize).collect()
             },
         )
     }
 
-    fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError> {
-        self.shown(|tables| tables.queue_totals())
+    fn queue_totals(&self, now: Timestamp) -> Result<Vec<QueueTotal>, StoreError> {
+        self.shown(|tables| tables.queue_totals(now))
+    }
+
+    fn waiting_count(&self) -> Result<u64, StoreError> {
+        self.shown(|tables| tables.waiting_count())
+    }
+
+    fn waiting(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError> {
+        self.shown(|tables| tables.waiting(text, page))
     }
 
     fn events(&self, correlation: &[u8]) -> Result<Vec<EventRow>, StoreError> {

@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use model::{EventId, IntentId, RunId, TransactionId, WorkItemId};
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::decode::{self, Columns, Decoded};
 use super::open::database_error;
@@ -12,7 +13,7 @@ use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, QueueTotal, RecordVersionRow,
     ReferenceRow, RunRow, RunStatus, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow, WorkItemStatus,
 };
-use crate::{Page, RunFilter, StoreError, WorkItemFilter};
+use crate::{Page, RunFilter, StoreError, WorkItemFilter, WorkItemOrder};
 
 /// The tables, seen through one connection.
 #[derive(Debug, Clone, Copy)]
@@ -214,24 +215,43 @@ impl<'a> Tables<'a> {
     }
 
     pub(crate) fn work_items(self, filter: &WorkItemFilter, page: Page) -> Decoded<Vec<WorkItemRow>> {
-        self.list(
-            "select * from work_items where (?1 is null or queue = ?1) and (?2 is null or transaction_id = ?2)
-                 and (?3 is null or status = ?3)
-             order by due_at, id limit ?4 offset ?5",
-            params![
-                filter.queue,
-                filter.transaction.map(|id| id.uuid().into_bytes()),
-                filter.status.map(WorkItemStatus::code),
-                page.limit,
-                page.offset
-            ],
-            decode::work_item,
-        )
+        // Conditions that do not count are left out, and the status stands there as a number: so the index of open items is used.
+        let (mut conditions, mut values) = (vec!["true".to_owned()], Vec::<SqlValue>::new());
+        if let Some(status) = filter.status {
+            conditions.push(format!("status = {}", status.code()));
+        }
+        if let Some(queue) = &filter.queue {
+            conditions.push("queue = ?".to_owned());
+            values.push(queue.to_string().into());
+        }
+        if let Some(transaction) = filter.transaction {
+            conditions.push("transaction_id = ?".to_owned());
+            values.push(transaction.uuid().into_bytes().to_vec().into());
+        }
+        if let Some((due_at, id)) = filter.after {
+            conditions.push("(due_at, id) > (?, ?)".to_owned());
+            values.extend([due_at.as_microsecond().into(), id.uuid().into_bytes().to_vec().into()]);
+        }
+        let order = match filter.order {
+            WorkItemOrder::Due => "due_at, id",
+            // Only a place in a list: amounts themselves never go through binary numbers.
+            WorkItemOrder::Amount => "abs(cast(amount as real)) desc, due_at, id",
+        };
+        values.extend([i64::from(page.limit).into(), i64::from(page.offset).into()]);
+        let conditions = conditions.join(" and ");
+        let sql = format!("select * from work_items where {conditions} order by {order} limit ? offset ?");
+        self.list(&sql, params_from_iter(values), decode::work_item)
     }
 
-    pub(crate) fn work_items_of(self, transaction: TransactionId) -> Decoded<Vec<WorkItemRow>> {
-        let sql = "select * from work_items where transaction_id = ?1";
-        self.list(sql, params![transaction.uuid().into_bytes()], decode::work_item)
+    /// Those of a matter, in no order.
+    pub(crate) fn work_items_of(
+        self,
+        transaction: TransactionId,
+        status: Option<WorkItemStatus>,
+    ) -> Decoded<Vec<WorkItemRow>> {
+        let sql = "select * from work_items where transaction_id = ?1 and (?2 is null or status = ?2)";
+        let status = status.map(WorkItemStatus::code);
+        self.list(sql, params![transaction.uuid().into_bytes(), status], decode::work_item)
     }
 
     pub(crate) fn open_items_of(
@@ -247,10 +267,34 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(crate) fn queue_totals(self) -> Decoded<Vec<QueueTotal>> {
-        let sql = "select queue, amount, currency from work_items where status = 0 order by queue";
-        let queues = decode::totals(self.list(sql, [], decode::total_part)?)?.into_iter();
-        Ok(queues.map(|(queue, count, amounts)| QueueTotal { queue, count, amounts }).collect())
+    pub(crate) fn queue_totals(self, now: Timestamp) -> Decoded<Vec<QueueTotal>> {
+        self.at_one_moment(|tables| {
+            let sql = "select queue, amount, currency from work_items where status = 0 order by queue";
+            let sums = decode::totals(tables.list(sql, [], decode::total_part)?)?;
+            let sql = "select queue, count(*), count(*) filter (where due_at < ?1), min(opened_at), min(due_at)
+                       from work_items where status = 0 group by queue order by queue";
+            let queues = tables.list(sql, params![now.as_microsecond()], decode::queue_total)?;
+            let amounts = sums.into_iter().map(|(_, _, amounts)| amounts);
+            Ok(queues.into_iter().zip(amounts).map(|(queue, amounts)| QueueTotal { amounts, ..queue }).collect())
+        })
+    }
+
+    pub(crate) fn waiting_count(self) -> Decoded<u64> {
+        let sql = "select count(distinct transaction_id) from work_items where status = 0";
+        let count = self.one(sql, [], |row| Columns { row, what: "work item" }.get::<i64>(0))?;
+        Ok(count.map_or(0, i64::cast_unsigned))
+    }
+
+    pub(crate) fn waiting(self, text: &str, page: Page) -> Decoded<Vec<TransactionRow>> {
+        self.list(
+            "select transactions.* from (
+                 select transaction_id, min(due_at) as due_at from work_items where status = 0 group by transaction_id
+             ) as open cross join transactions on transactions.id = open.transaction_id
+             where ?1 = '' or instr(lower(key), ?1) > 0 or instr(lower(title), ?1) > 0
+             order by open.due_at, id limit ?2 offset ?3",
+            params![text.to_lowercase(), page.limit, page.offset],
+            decode::transaction,
+        )
     }
 
     pub(crate) fn events(self, correlation: &[u8]) -> Decoded<Vec<EventRow>> {

@@ -17,8 +17,8 @@ use super::{Message, SqliteStore, Tables, Waiting, direct, open};
 use crate::arbitrary::{KEYS, at, mutation, text, uuid};
 use crate::log::{Log, Spare};
 use crate::overlay::Overlay;
-use crate::rows::{Mutation, RunRow};
-use crate::{Page, RunFilter, Store, StoreError, WorkItemFilter};
+use crate::rows::{Mutation, RunRow, WorkItemStatus};
+use crate::{Page, RunFilter, Store, StoreError, WorkItemFilter, WorkItemOrder};
 
 const ALL: Page = Page { offset: 0, limit: 1_000 };
 
@@ -197,6 +197,10 @@ fn same_rows(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError> 
         prop_assert_eq!(store.work_item(WorkItemId::new(uuid(key))), tables.work_item(WorkItemId::new(uuid(key))));
         let filter = WorkItemFilter { transaction: Some(transaction), ..WorkItemFilter::default() };
         prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
+        for order in [WorkItemOrder::Due, WorkItemOrder::Amount] {
+            let filter = WorkItemFilter { status: Some(WorkItemStatus::Open), order, ..filter.clone() };
+            prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
+        }
         prop_assert_eq!(store.events(&[key]), tables.events(&[key]));
         let listeners: Result<Vec<_>, _> =
             store.listeners(&[key]).map(|rows| rows.into_iter().map(|row| (row.run, row.position)).collect());
@@ -250,7 +254,7 @@ fn same_lists(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError>
     }
     prop_assert_eq!(store.transactions("", ALL), tables.transactions("", ALL));
     prop_assert_eq!(store.stage_totals(), tables.stage_totals());
-    prop_assert_eq!(store.queue_totals(), tables.queue_totals());
+    prop_assert_eq!(store.queue_totals(Timestamp::UNIX_EPOCH), tables.queue_totals(Timestamp::UNIX_EPOCH));
     let filter = WorkItemFilter::default();
     prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
     prop_assert_eq!(store.listening_runs(None, 9), tables.listening_runs(None, 9));

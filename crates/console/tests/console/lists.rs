@@ -1,0 +1,75 @@
+//! Lists that are longer than a page.
+
+use model::{TransactionId, Value, WorkItemId};
+use store::{Mutation, TransactionRow, WorkItemRow, WorkItemStatus};
+
+use crate::world::{World, at};
+
+fn an_item(queue: &str, title: String, due: i64) -> WorkItemRow {
+    WorkItemRow {
+        id: WorkItemId::now(),
+        queue: queue.into(),
+        transaction: TransactionId::now(),
+        run: None,
+        status: WorkItemStatus::Open,
+        title: title.into(),
+        reason: "why".into(),
+        amount: None,
+        content: Value::Null,
+        opened_at: at(0),
+        due_at: at(due),
+        resolution: Value::Null,
+    }
+}
+
+fn matter_of(item: &WorkItemRow, key: &str) -> TransactionRow {
+    TransactionRow {
+        id: item.transaction,
+        object: "quote".into(),
+        key: key.into(),
+        title: item.title.clone(),
+        stage: "held".into(),
+        closed: false,
+        amount: None,
+        opened_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_shows_its_items_however_many_wait_elsewhere() {
+    let world = World::open().await;
+    let batch = (0..6_000).map(|number| Mutation::PutWorkItem(an_item("data", format!("Data {number}"), number)));
+    world.commit(batch.collect()).await;
+    let last = an_item("credit", "Credit 39".to_owned(), 10_039);
+    let matter = matter_of(&last, "Q-39");
+    let mut batch = vec![Mutation::PutWorkItem(last), Mutation::PutTransaction(matter)];
+    batch.extend(
+        (0..39).map(|number| Mutation::PutWorkItem(an_item("credit", format!("Credit {number}"), 10_000 + number))),
+    );
+    world.commit(batch).await;
+
+    let (status, page) = world.get("/queues/credit").await;
+    assert_eq!(status, 200);
+    assert!(page.contains("at stake in 40 items") && !page.contains("Nothing waits here"), "{page}");
+    assert!(page.contains(">Credit 0<") && page.contains(">Credit 39<"), "{page}");
+    let (_, page) = world.get("/queues/data?from=5950").await;
+    assert!(page.contains(">Data 5950<") && page.contains(">Data 5999<"), "{page}");
+    assert!(page.contains("rel=\"prev\"") && !page.contains("rel=\"next\""), "{page}");
+    let (_, page) = world.get("/queues").await;
+    assert_eq!(page.matches("· first ").count(), 2, "both queues say what is due first: {page}");
+    let (_, page) = world.get("/").await;
+    assert!(page.contains("6,040 items wait"), "{page}");
+    // The matter behind the last item says what it waits for, among all and among those that wait.
+    for path in ["/transactions?q=Q-39", "/transactions?q=Q-39&stage=stuck"] {
+        let (_, page) = world.get(path).await;
+        assert!(
+            page.contains("data-stuck") && page.contains("Waits for a person <span class=\"count\">6,040<"),
+            "{page}"
+        );
+    }
+    let (_, overview) = world.ops("overview").await;
+    assert_eq!(overview.get("waiting").as_i64(), Some(6_040));
+    let (_, stuck) = world.ops("transactions?stuck=true").await;
+    assert_eq!(stuck.get("transactions").items().len(), 1, "those of which something is known");
+}
