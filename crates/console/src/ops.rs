@@ -17,7 +17,7 @@ use crate::Console;
 use crate::actions::{Refused, Wish, choices, decide as decide_item, operate as operate_run};
 use crate::reads::read;
 use crate::session::Stranger;
-use crate::story::story;
+use crate::story::{Part, story};
 
 /// Largest body, in bytes.
 const BODY_MAX: usize = 2 << 20;
@@ -100,7 +100,7 @@ fn unauthorized(stranger: Stranger) -> Response {
 /// Refuses parameters of the query that the address does not have: a misspelt one would silently do nothing.
 fn known_names(parts: &Parts) -> Result<(), String> {
     let known: &[&str] = match parts.uri.path() {
-        "/ops/items" => &["queue", "status", "limit", "offset"],
+        "/ops/items" => &["queue", "transaction", "status", "after", "limit", "offset"],
         "/ops/transactions" => &["q", "stuck", "limit", "offset"],
         "/ops/runs" => &["workflow", "status", "after", "limit", "offset"],
         path if path.starts_with("/ops/objects/") && path.ends_with("/references") => &["connection", "after", "limit"],
@@ -223,7 +223,7 @@ fn coverage_value(feed: &FeedFigures) -> Value {
     ])
 }
 
-/// `GET /ops/items?queue=…&status=open|resolved|withdrawn|all&limit=…&offset=…`
+/// `GET /ops/items?queue=…&transaction=…&status=open|resolved|withdrawn|all&after=…&limit=…&offset=…`
 pub(crate) async fn items(caller: Caller, query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Answer {
     let asked = Asked::of(query);
     let status = match asked.get("status").unwrap_or("open") {
@@ -233,10 +233,25 @@ pub(crate) async fn items(caller: Caller, query: Result<Query<Vec<(String, Strin
         "all" => None,
         other => return Err(bad(format!("There is no status `{other}`: use open, resolved, withdrawn or all"))),
     };
-    let filter = WorkItemFilter { queue: asked.get("queue").map(Into::into), status, ..WorkItemFilter::default() };
+    let mut filter = WorkItemFilter { queue: asked.get("queue").map(Into::into), status, ..WorkItemFilter::default() };
+    filter.transaction = match asked.get("transaction").map(str::parse) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(_)) => return Err(bad("`transaction` is not the id of a transaction".to_owned())),
+    };
+    let after = asked.get("after").map(str::parse::<WorkItemId>).transpose();
+    let after = after.map_err(|_| bad("`after` is not the id of a work item".to_owned()))?;
     let page = asked.page().map_err(bad)?;
-    let found = read(caller.console.operations.store(), move |store| store.work_items(&filter, page)).await;
-    let found = found.map_err(|own| unavailable(&own))?;
+    let found = read(caller.console.operations.store(), move |store| {
+        if let Some(after) = after {
+            // An item keeps its place in the order also when it is decided on.
+            let Some(item) = store.work_item(after)? else { return Ok(None) };
+            filter.after = Some((item.due_at, item.id));
+        }
+        store.work_items(&filter, page).map(Some)
+    });
+    let found = found.await.map_err(|own| unavailable(&own))?;
+    let found = found.ok_or_else(|| bad("`after` is not the id of a work item that is there".to_owned()))?;
     let list: Vec<Value> = found.iter().map(|item| item_value(&caller.release, item)).collect();
     Ok(ok(&Value::object([("items", Value::from(list))])))
 }
@@ -292,11 +307,12 @@ pub(crate) async fn transactions(
 pub(crate) async fn transaction(caller: Caller, Path(id): Path<String>) -> Answer {
     let id: TransactionId = id.parse().map_err(|_| missing("transaction"))?;
     let release = Arc::clone(&caller.release);
-    let found = read(caller.console.operations.store(), move |store| story(store, &release, id, 0)).await;
+    let found = read(caller.console.operations.store(), move |store| story(store, &release, id, Part::default())).await;
     let story = found.map_err(|own| unavailable(&own))?.ok_or_else(|| missing("transaction"))?;
     let mut value = matter_value(&story.matter);
     value.set("timeline", story.lines.iter().map(line_value).collect::<Vec<_>>());
     value.set("items", story.items.iter().map(|item| item_value(&caller.release, item)).collect::<Vec<_>>());
+    value.set("more_items", story.more_open || story.more_over);
     let runs = story.runs.iter().map(|run| {
         Value::object([
             ("id", Value::from(run.row.id.to_string())),
@@ -459,7 +475,7 @@ mod tests {
         }
         for (wrong, message) in [
             ("/ops/overview?limit=1", "There is no parameter `limit`: this address takes none"),
-            ("/ops/items?que=a", "There is no parameter `que`: use queue, status, limit, offset"),
+            ("/ops/items?que=a", "There is no parameter `que`: use queue, transaction, status, after, limit, offset"),
             ("/ops/transactions?status=open", "There is no parameter `status`: use q, stuck, limit, offset"),
             ("/ops/transactions/x?limit=1", "There is no parameter `limit`: this address takes none"),
         ] {

@@ -328,11 +328,16 @@ pub(crate) fn nothing(title: &str, more: &str) -> Markup {
 
 /// Earlier and later pages of a list; `path` ends in `?` or `&`.
 pub(crate) fn pager(path: &str, offset: u32, step: u32, more: bool) -> Markup {
+    pager_by("from", path, offset, step, more)
+}
+
+/// The same by a field of another name, for a page with several lists.
+pub(crate) fn pager_by(field: &str, path: &str, offset: u32, step: u32, more: bool) -> Markup {
     html! {
         @if offset > 0 || more {
             nav.pages aria-label="Pages" {
-                @if offset > 0 { a.button.small href=(format!("{path}from={}", offset.saturating_sub(step))) rel="prev" { "Previous" } }
-                @if more { a.button.small href=(format!("{path}from={}", offset.saturating_add(step))) rel="next" { "Next" } }
+                @if offset > 0 { a.button.small href=(format!("{path}{field}={}", offset.saturating_sub(step))) rel="prev" { "Previous" } }
+                @if more { a.button.small href=(format!("{path}{field}={}", offset.saturating_add(step))) rel="next" { "Next" } }
             }
         }
     }

@@ -6,12 +6,14 @@ use definitions::Release;
 use model::{RunId, TransactionId, WorkItemId};
 use store::{
     IntentRow, JournalRow, Page, ReferenceRow, RunRow, RunStatus, Store, StoreError, TransactionRow, WorkItemFilter,
-    WorkItemRow,
+    WorkItemOrder, WorkItemRow, WorkItemStatus,
 };
 use workflow::{RunState, Waiting};
 
 /// Lines of a timeline on one page.
 pub(crate) const LINES_MAX: u32 = 400;
+/// How many items of a matter, open ones and those that are over, one page shows.
+pub(crate) const ITEMS_MAX: u32 = 100;
 /// How many keys of a matter are looked up in the cross-references.
 const KEYS_MAX: usize = 40;
 
@@ -33,28 +35,53 @@ pub(crate) struct Story {
     /// Whether there are lines after these.
     pub(crate) more: bool,
     pub(crate) offset: u32,
+    /// Open items, those due first in front, and then those that are over, the last opened in front.
     pub(crate) items: Vec<WorkItemRow>,
+    /// Whether there are more open ones.
+    pub(crate) more_open: bool,
+    /// How many that are over were opened after these, and whether there are earlier ones.
+    pub(crate) over_offset: u32,
+    pub(crate) more_over: bool,
     pub(crate) runs: Vec<RunView>,
     pub(crate) references: Vec<ReferenceRow>,
+}
+
+/// Which part of a matter is wanted, where it has more than one page.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Part {
+    /// How many lines of the timeline are skipped.
+    pub(crate) lines: u32,
+    /// How many of the items that are over are skipped.
+    pub(crate) over: u32,
 }
 
 pub(crate) fn story(
     store: &dyn Store,
     release: &Release,
     id: TransactionId,
-    offset: u32,
+    Part { lines: offset, over: over_offset }: Part,
 ) -> Result<Option<Story>, StoreError> {
     let Some(matter) = store.transaction(id)? else { return Ok(None) };
     let mut lines = store.journal(id, Page { offset, limit: LINES_MAX + 1 })?;
     let more = lines.len() > LINES_MAX as usize;
     lines.truncate(LINES_MAX as usize);
-    let items = store.work_items(
-        &WorkItemFilter { transaction: Some(id), ..WorkItemFilter::default() },
-        Page { offset: 0, limit: 100 },
-    )?;
+    let own = WorkItemFilter { transaction: Some(id), ..WorkItemFilter::default() };
+    let open = WorkItemFilter { status: Some(WorkItemStatus::Open), ..own.clone() };
+    let (mut items, more_open) = some_items(store, &open, 0)?;
+    let over = WorkItemFilter { over: true, order: WorkItemOrder::Latest, ..own };
+    let (over, more_over) = some_items(store, &over, over_offset)?;
+    items.extend(over);
     let runs = runs(store, release, &matter, &items)?;
     let references = references(store, release, &matter, &lines)?;
-    Ok(Some(Story { matter, lines, more, offset, items, runs, references }))
+    Ok(Some(Story { matter, lines, more, offset, items, more_open, over_offset, more_over, runs, references }))
+}
+
+/// A page of items, and whether there are more.
+fn some_items(store: &dyn Store, filter: &WorkItemFilter, offset: u32) -> Result<(Vec<WorkItemRow>, bool), StoreError> {
+    let mut items = store.work_items(filter, Page { offset, limit: ITEMS_MAX + 1 })?;
+    let more = items.len() > ITEMS_MAX as usize;
+    items.truncate(ITEMS_MAX as usize);
+    Ok((items, more))
 }
 
 fn runs(
@@ -135,6 +162,6 @@ pub(crate) struct ItemView {
 
 pub(crate) fn item(store: &dyn Store, release: &Release, id: WorkItemId) -> Result<Option<ItemView>, StoreError> {
     let Some(item) = store.work_item(id)? else { return Ok(None) };
-    let story = story(store, release, item.transaction, 0)?;
+    let story = story(store, release, item.transaction, Part::default())?;
     Ok(Some(ItemView { item, story }))
 }

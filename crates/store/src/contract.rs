@@ -52,6 +52,8 @@ pub enum WorkItemOrder {
     Due,
     /// Those with the largest amount in front, whatever its sign and currency, and then as by [`Self::Due`].
     Amount,
+    /// Those opened last in front, and of those opened at the same time those with the higher id.
+    Latest,
 }
 
 /// Which work items are wanted, and in which order.
@@ -63,6 +65,8 @@ pub struct WorkItemFilter {
     pub transaction: Option<TransactionId>,
     /// Only with this status.
     pub status: Option<WorkItemStatus>,
+    /// Only those that are not open any more.
+    pub over: bool,
     /// Only those that come after this place in the order by [`WorkItemOrder::Due`]: how a long list is read to its end while it
     /// changes.
     pub after: Option<(Timestamp, WorkItemId)>,

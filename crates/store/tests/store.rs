@@ -216,7 +216,7 @@ async fn queues_add_up_exactly_and_show_what_is_due_first() {
     let store = open(folder.path());
     let items = [a_work_item("credit", "0.10", 20), a_work_item("credit", "0.20", 10), a_work_item("tax", "5", 5)];
     let resolved = WorkItemRow { status: WorkItemStatus::Resolved, ..a_work_item("credit", "99", 1) };
-    let batch = items.iter().cloned().chain([resolved]).map(Mutation::PutWorkItem).collect();
+    let batch = items.iter().cloned().chain([resolved.clone()]).map(Mutation::PutWorkItem).collect();
     store.commit(batch).durable().await.expect("durable");
 
     let totals = store.queue_totals(at(20)).expect("totals");
@@ -235,6 +235,8 @@ async fn queues_add_up_exactly_and_show_what_is_due_first() {
     let after = WorkItemFilter { after: Some((at(10), items[1].id)), ..filter.clone() };
     assert_eq!(store.work_items(&after, ALL), Ok(vec![items[0].clone()]));
     let largest = WorkItemFilter { queue: None, order: WorkItemOrder::Amount, ..filter };
+    let over = WorkItemFilter { over: true, order: WorkItemOrder::Latest, ..WorkItemFilter::default() };
+    assert_eq!(store.work_items(&over, ALL), Ok(vec![resolved]));
     assert_eq!(store.work_items(&largest, ALL), Ok(vec![items[2].clone(), items[0].clone(), items[1].clone()]));
 }
 

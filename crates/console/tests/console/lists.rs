@@ -37,6 +37,58 @@ fn matter_of(item: &WorkItemRow, key: &str) -> TransactionRow {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_reads_all_items_of_a_queue_while_others_are_decided_on() {
+    let world = World::open().await;
+    let items: Vec<WorkItemRow> = (0..5).map(|number| an_item("data", format!("Data {number}"), number / 2)).collect();
+    world.commit(items.iter().cloned().map(Mutation::PutWorkItem).collect()).await;
+    let mut seen: Vec<String> = Vec::new();
+    loop {
+        let after = seen.last().map(|id| format!("&after={id}")).unwrap_or_default();
+        let (status, page) = world.ops(&format!("items?queue=data&limit=2{after}")).await;
+        assert_eq!(status, 200, "{page}");
+        let ids: Vec<&str> = page.get("items").items().iter().filter_map(|item| item.get("id").as_str()).collect();
+        if ids.is_empty() {
+            break;
+        }
+        seen.extend(ids.iter().map(|id| (*id).to_owned()));
+        let resolved = items.iter().filter(|item| ids.contains(&&*item.id.to_string()));
+        let resolved = resolved.map(|item| WorkItemRow { status: WorkItemStatus::Resolved, ..item.clone() });
+        world.commit(resolved.map(Mutation::PutWorkItem).collect()).await;
+    }
+    assert_eq!(seen.len(), 5, "each once, none left out");
+    for wrong in ["nonsense".to_owned(), WorkItemId::now().to_string()] {
+        let (status, told) = world.ops(&format!("items?after={wrong}")).await;
+        assert_eq!((status, told.get("code").as_str()), (400, Some("IL-CON-032")), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_item_is_seen_behind_however_many_that_are_decided() {
+    let world = World::open().await;
+    let own = |title: String, due| WorkItemRow { transaction: world.matter, ..an_item("credit", title, due) };
+    let decided = (0..250).map(|number| WorkItemRow {
+        status: WorkItemStatus::Resolved,
+        opened_at: at(number),
+        resolution: Value::object([("by", format!("person {number}."))]),
+        ..own(format!("Decided {number}"), number)
+    });
+    let mut batch: Vec<Mutation> = decided.map(Mutation::PutWorkItem).collect();
+    batch.push(Mutation::PutWorkItem(own("Still open".to_owned(), 10_000)));
+    world.commit(batch).await;
+    let page = world.matter_page().await;
+    assert!(page.contains("Waits for a person: Credit hold") && page.contains(">Still open<"), "{page}");
+    assert!(page.contains(&format!("/transactions/{}?over=100", world.matter)), "{page}");
+    let (_, last) = world.get(&format!("/transactions/{}?over=200", world.matter)).await;
+    assert!(last.contains(">Still open<") && last.contains("person 0.") && !last.contains("person 50."), "{last}");
+    let (_, told) = world.ops(&format!("transactions/{}", world.matter)).await;
+    let items = told.get("items").items();
+    assert_eq!((items.len(), items[0].get("title").as_str()), (101, Some("Still open")), "{told}");
+    assert_eq!(told.get("more_items").as_bool(), Some(true));
+    let (_, rest) = world.ops(&format!("items?transaction={}&status=all&limit=500", world.matter)).await;
+    assert_eq!(rest.get("items").items().len(), 251);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_shows_its_items_however_many_wait_elsewhere() {
     let world = World::open().await;
     let batch = (0..6_000).map(|number| Mutation::PutWorkItem(an_item("data", format!("Data {number}"), number)));

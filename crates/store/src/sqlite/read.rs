@@ -14,6 +14,7 @@ use crate::overlay::{Bytes, Layer, Layers, Packed, Row, Table, Text, to_microsec
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
     RecordVersionRow, ReferenceRow, RunPart, RunRow, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
+    WorkItemStatus,
 };
 use crate::{Committed, Page, RunFilter, Store, StoreError, WorkItemFilter, WorkItemOrder};
 
@@ -274,6 +275,7 @@ impl Store for SqliteStore {
                 rows.retain(|row| {
                     filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
                         && filter.status.is_none_or(|status| row.status == status)
+                        && !(filter.over && row.status == WorkItemStatus::Open)
                         && filter.after.is_none_or(|after| (row.due_at, row.id) > after)
                 });
                 let amount = |row: &WorkItemRow| row.amount.map(|money| money.amount.abs());
@@ -282,6 +284,7 @@ impl Store for SqliteStore {
                     WorkItemOrder::Amount => {
                         rows.sort_unstable_by_key(|row| (Reverse(amount(row)), row.due_at, row.id));
                     }
+                    WorkItemOrder::Latest => rows.sort_unstable_by_key(|row| Reverse((row.opened_at, row.id))),
                 }
                 rows.into_iter().skip(page.offset as usize).take(page.limit as usize).collect()
             },

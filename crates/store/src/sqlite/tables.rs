@@ -220,6 +220,9 @@ impl<'a> Tables<'a> {
         if let Some(status) = filter.status {
             conditions.push(format!("status = {}", status.code()));
         }
+        if filter.over {
+            conditions.push(format!("status <> {}", WorkItemStatus::Open.code()));
+        }
         if let Some(queue) = &filter.queue {
             conditions.push("queue = ?".to_owned());
             values.push(queue.to_string().into());
@@ -236,6 +239,7 @@ impl<'a> Tables<'a> {
             WorkItemOrder::Due => "due_at, id",
             // Only a place in a list: amounts themselves never go through binary numbers.
             WorkItemOrder::Amount => "abs(cast(amount as real)) desc, due_at, id",
+            WorkItemOrder::Latest => "opened_at desc, id desc",
         };
         values.extend([i64::from(page.limit).into(), i64::from(page.offset).into()]);
         let conditions = conditions.join(" and ");

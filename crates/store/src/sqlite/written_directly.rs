@@ -197,8 +197,10 @@ fn same_rows(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError> 
         prop_assert_eq!(store.work_item(WorkItemId::new(uuid(key))), tables.work_item(WorkItemId::new(uuid(key))));
         let filter = WorkItemFilter { transaction: Some(transaction), ..WorkItemFilter::default() };
         prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
-        for order in [WorkItemOrder::Due, WorkItemOrder::Amount] {
+        for order in [WorkItemOrder::Due, WorkItemOrder::Amount, WorkItemOrder::Latest] {
             let filter = WorkItemFilter { status: Some(WorkItemStatus::Open), order, ..filter.clone() };
+            prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
+            let filter = WorkItemFilter { status: None, over: true, ..filter };
             prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
         }
         prop_assert_eq!(store.events(&[key]), tables.events(&[key]));
