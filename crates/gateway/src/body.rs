@@ -23,7 +23,12 @@ pub(crate) async fn read(body: Body, mebibytes: usize) -> Result<Bytes, Refusal>
         }
         Err(_) => {
             let title = format!("The request did not arrive within {} seconds", PATIENCE.as_secs());
-            Err(Box::new(problem::response(408, "IL-API-015", &title, "send it again over a better line, or less at once")))
+            Err(Box::new(problem::response(
+                408,
+                "IL-API-015",
+                &title,
+                "send it again over a better line, or less at once",
+            )))
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{
-    buttons, csrf, drawn, icon, item_path, matter_link, matter_path, no_default, note_hint, nothing, offset, pager, pager_by,
-    resolution, run_status, stage, steps, system, workflow_path,
+    buttons, csrf, drawn, icon, item_path, matter_link, matter_path, no_default, note_hint, nothing, offset, pager,
+    pager_by, resolution, run_status, stage, steps, system, workflow_path,
 };
 use crate::picture::{self, Picture};
 use crate::reads::read;

@@ -190,7 +190,8 @@ mod tests {
         let mut open = open.lock().expect("a list");
         let after = asked("after");
         let rows = open.iter().filter(|item| after.is_none_or(|after| **item > after));
-        let rows: Vec<usize> = rows.skip(asked("offset").unwrap_or(0)).take(asked("limit").unwrap_or(100)).copied().collect();
+        let rows: Vec<usize> =
+            rows.skip(asked("offset").unwrap_or(0)).take(asked("limit").unwrap_or(100)).copied().collect();
         open.retain(|item| rows.first() != Some(&0) || *item == 0 || *item >= PAGE);
         let items = rows.iter().map(|item| Value::object([("id", Value::from(item.to_string()))]));
         json::to_string(&Value::object([("items", Value::array(items))]))
