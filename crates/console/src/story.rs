@@ -96,34 +96,22 @@ fn runs(
         ids.extend(store.run_of_key(workflow.as_str(), &key)?);
     }
     let mut found = Vec::with_capacity(ids.len());
-    let mut intents: Option<Vec<IntentRow>> = None;
     for id in ids {
         let Some(row) = store.run(id)?.filter(|row| row.transaction == matter.id) else { continue };
-        found.push(run_view(store, row, &mut intents)?);
+        found.push(run_view(store, row)?);
     }
     Ok(found)
 }
 
-/// A run with what it waits for. The intents of all runs are read once, when the first live one is met.
-pub(crate) fn run_view(
-    store: &dyn Store,
-    row: RunRow,
-    intents: &mut Option<Vec<IntentRow>>,
-) -> Result<RunView, StoreError> {
+/// A run with what it waits for.
+pub(crate) fn run_view(store: &dyn Store, row: RunRow) -> Result<RunView, StoreError> {
     let live = matches!(row.status, RunStatus::Live | RunStatus::Suspended | RunStatus::Failed);
     // A state that this build cannot read is no reason to show no page.
     let state = live.then(|| runtime::state_of(&row).ok()).flatten().map(|(state, _)| state);
     let fault = state.as_ref().and_then(RunState::fault).map(ToString::to_string);
     let waiting = state.map(|state| state.waiting()).unwrap_or_default();
-    let own = if live {
-        if intents.is_none() {
-            *intents = Some(store.intents()?);
-        }
-        intents.iter().flatten().filter(|intent| intent.run == row.id).cloned().collect()
-    } else {
-        Vec::new()
-    };
-    Ok(RunView { row, waiting, fault, intents: own })
+    let intents = if live { store.intents_of_run(row.id)? } else { Vec::new() };
+    Ok(RunView { row, waiting, fault, intents })
 }
 
 /// Records of the matter in the connected systems: its own key, and the keys under which something was sent for it.

@@ -133,6 +133,12 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn intents(&self) -> Result<Vec<IntentRow>, StoreError>;
 
+    /// Those of a run.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn intents_of_run(&self, run: RunId) -> Result<Vec<IntentRow>, StoreError>;
+
     /// The timeline of a matter, oldest first.
     ///
     /// # Errors

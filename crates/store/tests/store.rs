@@ -206,8 +206,11 @@ async fn one_business_key_has_one_open_intent() {
     let unknown = IntentRow { state: IntentState::Unknown, attempts: 1, last_error: Some("timeout".into()), ..intent };
     store.commit(vec![Mutation::PutIntent(unknown.clone())]).durable().await.expect("durable");
     assert_eq!(store.intents(), Ok(vec![unknown.clone()]));
+    assert_eq!(store.intents_of_run(unknown.run), Ok(vec![unknown.clone()]));
+    assert_eq!(store.intents_of_run(RunId::now()), Ok(vec![]));
     store.commit(vec![Mutation::RemoveIntent(unknown.id)]).durable().await.expect("durable");
     assert_eq!(store.intents(), Ok(vec![]));
+    assert_eq!(store.intents_of_run(unknown.run), Ok(vec![]));
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ async fn with_run(here: &Here, name: &str, id: RunId) -> Response {
     let found = read(here.console.operations.store(), move |store| {
         let Some(row) = store.run(id)? else { return Ok(None) };
         let Some(story) = story(store, &release, row.transaction, Part::default())? else { return Ok(None) };
-        let run = run_view(store, row, &mut None)?;
+        let run = run_view(store, row)?;
         let picture = picture::of_run(store, &release, &story, &run, now)?;
         Ok(Some((story, run, picture)))
     });

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, mpsc};
 
 use jiff::Timestamp;
-use model::{RunId, TransactionId, WorkItemId};
+use model::{IntentId, RunId, TransactionId, WorkItemId};
 
 use super::together::{events_of, keys_lacking, unheard};
 use super::{Message, Settled, SqliteStore, Tables};
@@ -185,6 +185,21 @@ impl Store for SqliteStore {
 
     fn intents(&self) -> Result<Vec<IntentRow>, StoreError> {
         self.shown(|tables| tables.intents())
+    }
+
+    fn intents_of_run(&self, run: RunId) -> Result<Vec<IntentRow>, StoreError> {
+        self.merged(
+            |tables| tables.intents_of_run(run),
+            |layers, mut rows| {
+                rows.retain(|row| layers.held(|layer| &layer.intents, &row.id).is_none());
+                let in_memory = layers.each().flat_map(|layer| layer.intents.rows());
+                let own = in_memory.filter(|(_, row)| row.is_some_and(|row| row.run == run)).map(|(id, _)| *id);
+                let own: BTreeSet<IntentId> = own.collect();
+                rows.extend(own.iter().filter_map(|id| layers.there(|layer| &layer.intents, id)).map(Packed::unpack));
+                rows.sort_unstable_by_key(|row| row.id);
+                rows
+            },
+        )
     }
 
     fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError> {

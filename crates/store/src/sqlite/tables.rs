@@ -123,6 +123,11 @@ impl<'a> Tables<'a> {
         self.list("select * from intents order by id", [], decode::intent)
     }
 
+    pub(crate) fn intents_of_run(self, run: RunId) -> Decoded<Vec<IntentRow>> {
+        let sql = "select * from intents where run_id = ?1 order by id";
+        self.list(sql, params![run.uuid().into_bytes()], decode::intent)
+    }
+
     pub(crate) fn intent_of_business_key(
         self,
         connection: &str,

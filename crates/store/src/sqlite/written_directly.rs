@@ -185,6 +185,7 @@ fn same_rows(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError> 
             row.map(|row| RunRow { parts: if row.state.is_empty() { Vec::new() } else { row.parts.clone() }, ..row })
         });
         prop_assert_eq!(store.run(run), expected);
+        prop_assert_eq!(store.intents_of_run(run), tables.intents_of_run(run));
         prop_assert_eq!(store.run_of_key("w", &text("k", key)), tables.run_of_key("w", &text("k", key)));
         prop_assert_eq!(store.transaction(transaction), tables.transaction(transaction));
         let quote = text("Q", key);
