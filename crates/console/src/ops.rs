@@ -103,6 +103,7 @@ fn known_names(parts: &Parts) -> Result<(), String> {
         "/ops/items" => &["queue", "transaction", "status", "after", "limit", "offset"],
         "/ops/transactions" => &["q", "stuck", "limit", "offset"],
         "/ops/runs" => &["workflow", "status", "after", "limit", "offset"],
+        path if path.starts_with("/ops/transactions/") => &["offset"],
         path if path.starts_with("/ops/objects/") && path.ends_with("/references") => &["connection", "after", "limit"],
         _ => &[],
     };
@@ -303,14 +304,24 @@ pub(crate) async fn transactions(
     Ok(ok(&Value::object([("transactions", Value::from(list))])))
 }
 
-/// `GET /ops/transactions/{id}`: the matter with its timeline, items, runs and records.
-pub(crate) async fn transaction(caller: Caller, Path(id): Path<String>) -> Answer {
+/// `GET /ops/transactions/{id}?offset=…`: the matter with its timeline from this line on (without one, its end), items, runs and
+/// records.
+pub(crate) async fn transaction(
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Answer {
+    let asked = Asked::of(query);
+    let lines = asked.get("offset").is_some().then(|| asked.page()).transpose().map_err(bad)?.map(|page| page.offset);
+    let part = Part { lines, ..Part::default() };
     let id: TransactionId = id.parse().map_err(|_| missing("transaction"))?;
     let release = Arc::clone(&caller.release);
-    let found = read(caller.console.operations.store(), move |store| story(store, &release, id, Part::default())).await;
+    let found = read(caller.console.operations.store(), move |store| story(store, &release, id, part)).await;
     let story = found.map_err(|own| unavailable(&own))?.ok_or_else(|| missing("transaction"))?;
     let mut value = matter_value(&story.matter);
-    value.set("timeline", story.lines.iter().map(line_value).collect::<Vec<_>>());
+    value.set("timeline", story.timeline.lines.iter().map(line_value).collect::<Vec<_>>());
+    value.set("offset", story.timeline.offset);
+    value.set("more", story.timeline.more);
     value.set("items", story.items.iter().map(|item| item_value(&caller.release, item)).collect::<Vec<_>>());
     value.set("more_items", story.more_open || story.more_over);
     let runs = story.runs.iter().map(|run| {
@@ -477,7 +488,8 @@ mod tests {
             ("/ops/overview?limit=1", "There is no parameter `limit`: this address takes none"),
             ("/ops/items?que=a", "There is no parameter `que`: use queue, transaction, status, after, limit, offset"),
             ("/ops/transactions?status=open", "There is no parameter `status`: use q, stuck, limit, offset"),
-            ("/ops/transactions/x?limit=1", "There is no parameter `limit`: this address takes none"),
+            ("/ops/transactions/x?limit=1", "There is no parameter `limit`: use offset"),
+            ("/ops/runs/x?limit=1", "There is no parameter `limit`: this address takes none"),
         ] {
             assert_eq!(told(wrong).as_deref(), Some(message), "{wrong}");
         }

@@ -27,14 +27,34 @@ pub(crate) struct RunView {
     pub(crate) intents: Vec<IntentRow>,
 }
 
+/// A page of a timeline.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lines {
+    /// Oldest first.
+    pub(crate) lines: Vec<JournalRow>,
+    /// How many lines there are before these.
+    pub(crate) offset: u32,
+    /// Whether there are lines after these.
+    pub(crate) more: bool,
+}
+
+/// The timeline of a matter from this line on; without one its end.
+pub(crate) fn timeline(store: &dyn Store, matter: TransactionId, offset: Option<u32>) -> Result<Lines, StoreError> {
+    let offset = match offset {
+        Some(offset) => offset,
+        None => store.journal_len(matter)?.saturating_sub(LINES_MAX),
+    };
+    let mut lines = store.journal(matter, Page { offset, limit: LINES_MAX + 1 })?;
+    let more = lines.len() > LINES_MAX as usize;
+    lines.truncate(LINES_MAX as usize);
+    Ok(Lines { lines, offset, more })
+}
+
 /// Everything of one matter.
 #[derive(Debug, Clone)]
 pub(crate) struct Story {
     pub(crate) matter: TransactionRow,
-    pub(crate) lines: Vec<JournalRow>,
-    /// Whether there are lines after these.
-    pub(crate) more: bool,
-    pub(crate) offset: u32,
+    pub(crate) timeline: Lines,
     /// Open items, those due first in front, and then those that are over, the last opened in front.
     pub(crate) items: Vec<WorkItemRow>,
     /// Whether there are more open ones.
@@ -49,8 +69,8 @@ pub(crate) struct Story {
 /// Which part of a matter is wanted, where it has more than one page.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Part {
-    /// How many lines of the timeline are skipped.
-    pub(crate) lines: u32,
+    /// How many lines of the timeline are skipped; `None` for its end.
+    pub(crate) lines: Option<u32>,
     /// How many of the items that are over are skipped.
     pub(crate) over: u32,
 }
@@ -59,12 +79,10 @@ pub(crate) fn story(
     store: &dyn Store,
     release: &Release,
     id: TransactionId,
-    Part { lines: offset, over: over_offset }: Part,
+    Part { lines, over: over_offset }: Part,
 ) -> Result<Option<Story>, StoreError> {
     let Some(matter) = store.transaction(id)? else { return Ok(None) };
-    let mut lines = store.journal(id, Page { offset, limit: LINES_MAX + 1 })?;
-    let more = lines.len() > LINES_MAX as usize;
-    lines.truncate(LINES_MAX as usize);
+    let timeline = timeline(store, id, lines)?;
     let own = WorkItemFilter { transaction: Some(id), ..WorkItemFilter::default() };
     let open = WorkItemFilter { status: Some(WorkItemStatus::Open), ..own.clone() };
     let (mut items, more_open) = some_items(store, &open, 0)?;
@@ -72,8 +90,8 @@ pub(crate) fn story(
     let (over, more_over) = some_items(store, &over, over_offset)?;
     items.extend(over);
     let runs = runs(store, release, &matter, &items)?;
-    let references = references(store, release, &matter, &lines)?;
-    Ok(Some(Story { matter, lines, more, offset, items, more_open, over_offset, more_over, runs, references }))
+    let references = references(store, release, &matter, &timeline.lines)?;
+    Ok(Some(Story { matter, timeline, items, more_open, over_offset, more_over, runs, references }))
 }
 
 /// A page of items, and whether there are more.

@@ -21,7 +21,9 @@ pub(crate) async fn answer(gateway: &Gateway, input: &Value) -> Result<Response,
     let (store, asked) = (gateway.runtime.store(), (object.to_owned(), key.to_owned()));
     let found = tokio::task::spawn_blocking(move || {
         let Some(matter) = store.transaction_of_key(&asked.0, &asked.1)? else { return Ok(None) };
-        let lines = store.journal(matter.id, Page { offset: 0, limit: LINES_MAX })?;
+        // The end of a long timeline: what happened last is what callers ask for.
+        let offset = store.journal_len(matter.id)?.saturating_sub(LINES_MAX);
+        let lines = store.journal(matter.id, Page { offset, limit: LINES_MAX })?;
         let filter = WorkItemFilter {
             transaction: Some(matter.id),
             status: Some(WorkItemStatus::Open),

@@ -9,10 +9,11 @@ use std::time::Duration;
 use connect::{Connector, Secret, SecretError, Secrets, Settings};
 use connector_s4hana::S4Hana;
 use connector_salesforce::Salesforce;
+use model::{TransactionId, WorkItemId};
 use reqwest::{Method, Response};
 use runtime::{OpenConnection, Parts, Runtime};
 use serde_json::{Value, json};
-use store::SqliteStore;
+use store::{JournalRow, Mutation, SqliteStore, TransactionRow, WorkItemRow, WorkItemStatus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -214,6 +215,57 @@ async fn availability_is_what_the_location_can_promise() {
     let answer = world.call(Method::GET, path, Some("quoting_key"), None).await;
     let answer = read(answer).await;
     assert_eq!(answer["available"], json!(7), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_story_is_told_from_its_end_with_what_is_open() {
+    let world = World::start().await;
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let matter = TransactionRow {
+        id: TransactionId::now(),
+        object: "quote".into(),
+        key: "00000001".into(),
+        title: "Kiosk".into(),
+        stage: "held".into(),
+        closed: false,
+        amount: None,
+        opened_at: at,
+        updated_at: at,
+    };
+    let item = |number: i64, status| WorkItemRow {
+        id: WorkItemId::now(),
+        queue: "credit".into(),
+        transaction: matter.id,
+        run: None,
+        status,
+        title: format!("Item {number}").into(),
+        reason: "why".into(),
+        amount: None,
+        content: model::Value::Null,
+        opened_at: at,
+        due_at: jiff::Timestamp::from_second(number).expect("an instant"),
+        resolution: model::Value::Null,
+    };
+    let line = |number: i64| JournalRow {
+        transaction: matter.id,
+        at,
+        kind: "sent".into(),
+        connection: None,
+        title: format!("Line {number}").into(),
+        detail: model::Value::Null,
+    };
+    let mut batch: Vec<Mutation> =
+        (0..150).map(|number| Mutation::PutWorkItem(item(number, WorkItemStatus::Resolved))).collect();
+    batch.push(Mutation::PutWorkItem(item(1_000, WorkItemStatus::Open)));
+    batch.extend((0..520).map(|number| Mutation::AppendJournal(line(number))));
+    batch.push(Mutation::PutTransaction(matter));
+    world.runtime.store().commit(batch).durable().await.expect("durable");
+    let told = world.call(Method::GET, "/api/orders/v1/quotes/00000001", Some("quoting_key"), None).await;
+    let told = read(told).await;
+    let items = told["workItems"].as_array().expect("items");
+    assert_eq!((items.len(), &items[0]["title"]), (1, &json!("Item 1000")), "{told}");
+    let lines = told["timeline"].as_array().expect("lines");
+    assert_eq!((lines.len(), &lines[0]["title"], &lines[499]["title"]), (500, &json!("Line 20"), &json!("Line 519")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,6 +145,12 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError>;
 
+    /// How many lines the timeline of a matter has.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn journal_len(&self, transaction: TransactionId) -> Result<u32, StoreError>;
+
     /// A matter.
     ///
     /// # Errors

@@ -143,6 +143,7 @@ async fn what_is_durable_is_read_back_by_the_next_process() {
     assert_eq!(store.transactions("söhne", ALL).map(|found| found.len()), Ok(1));
     assert_eq!(store.transactions("nobody", ALL), Ok(vec![]));
     assert_eq!(store.journal(transaction, ALL), Ok(vec![line("first"), line("second")]));
+    assert_eq!((store.journal_len(transaction), store.journal_len(TransactionId::now())), (Ok(2), Ok(0)));
     assert_eq!(store.reference("order", "Q-1-1010", "erp"), Ok(Some(reference.clone())));
     assert_eq!(store.reference_of_record("order", "erp", "4711"), Ok(Some(reference)));
     assert_eq!(store.listeners(&[1, 1]), Ok(vec![listener]));

@@ -13,7 +13,7 @@ use store::{WorkItemRow, WorkItemStatus};
 use crate::actions::{Choice, Refused, choices, queue_title, who};
 use crate::choosing::{candidates, compared, heading, in_words, meaning};
 use crate::door::Posted;
-use crate::format::{counted, due, label, money, time};
+use crate::format::{due, label, money, time};
 use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
@@ -24,7 +24,7 @@ use crate::parts::{
 use crate::reads::{next, read};
 use crate::record_form::{self, Mistakes, Shown};
 use crate::story::{ItemView, Story, item as item_view};
-use crate::timeline::timeline;
+use crate::timeline::{line_count, timeline};
 
 /// What was wrong with a posted form.
 pub(crate) struct Refusal {
@@ -249,10 +249,10 @@ fn trace(here: &Here, story: &Story) -> Markup {
         section.part {
             header {
                 h2 { "What happened" }
-                span #line-count .faint data-live { (counted(story.lines.len() as u64, "line", "lines")) @if story.more { " and more" } }
+                span #line-count .faint data-live { (line_count(&story.timeline)) @if story.timeline.offset > 0 { ", the last of them" } }
                 a.more href=(matter_path(&story.matter)) { "Open the transaction" }
             }
-            div #timeline .card data-live { (timeline(&story.lines, &here.release, here.now)) }
+            div #timeline .card data-live { (timeline(&story.timeline.lines, &here.release, here.now)) }
         }
     }
 }

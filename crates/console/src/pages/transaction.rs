@@ -22,7 +22,7 @@ use crate::parts::{
 use crate::picture::{self, Picture};
 use crate::reads::read;
 use crate::story::{ITEMS_MAX, LINES_MAX, Part, RunView, Story, story};
-use crate::timeline::timeline;
+use crate::timeline::{line_count, timeline};
 
 /// `GET /transactions/{id}?from=…&over=…`
 pub(crate) async fn page(
@@ -31,8 +31,8 @@ pub(crate) async fn page(
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
     let fields = query.map(|Query(fields)| fields).unwrap_or_default();
-    let asked = |name: &str| offset(fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value));
-    let part = Part { lines: asked("from"), over: asked("over") };
+    let asked = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value);
+    let part = Part { lines: asked("from").map(|from| offset(Some(from))), over: offset(asked("over")) };
     let Ok(id) = id.parse::<TransactionId>() else { return problem::missing(&here, "transaction") };
     let release = here.release.clone();
     let now = here.now;
@@ -61,11 +61,11 @@ pub(crate) async fn page(
         div #pictures .stack data-live { (whereabouts(&pictures)) }
         div.columns.wide {
             section.part {
-                header { h2 { "What happened" } span #line-count .faint data-live { (counted(story.lines.len() as u64 + u64::from(story.offset), "line", "lines")) @if story.more { " and more" } } }
+                header { h2 { "What happened" } span #line-count .faint data-live { (line_count(&story.timeline)) } }
                 div #timeline .card data-live {
-                    @if story.lines.is_empty() { (nothing("Nothing happened yet", "")) } @else { (timeline(&story.lines, &here.release, here.now)) }
+                    @if story.timeline.lines.is_empty() { (nothing("Nothing happened yet", "")) } @else { (timeline(&story.timeline.lines, &here.release, here.now)) }
                 }
-                (pager(&format!("{}?", matter_path(matter)), story.offset, LINES_MAX, story.more))
+                (pager(&format!("{}?", matter_path(matter)), story.timeline.offset, LINES_MAX, story.timeline.more))
             }
             div #aside .stack data-live { (facts(&here, &story)) (runs(&here, &story)) (handled(&here, &story)) }
         }

@@ -1,7 +1,7 @@
 //! Lists that are longer than a page.
 
 use model::{TransactionId, Value, WorkItemId};
-use store::{Mutation, TransactionRow, WorkItemRow, WorkItemStatus};
+use store::{JournalRow, Mutation, TransactionRow, WorkItemRow, WorkItemStatus};
 
 use crate::world::{World, at};
 
@@ -86,6 +86,33 @@ async fn an_open_item_is_seen_behind_however_many_that_are_decided() {
     assert_eq!(told.get("more_items").as_bool(), Some(true));
     let (_, rest) = world.ops(&format!("items?transaction={}&status=all&limit=500", world.matter)).await;
     assert_eq!(rest.get("items").items().len(), 251);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_timeline_is_shown_from_its_end() {
+    let world = World::open().await;
+    let line = |number: u32| JournalRow {
+        transaction: world.matter,
+        at: at(i64::from(number)),
+        kind: "sent".into(),
+        connection: None,
+        title: format!("Line {number}.").into(),
+        detail: Value::Null,
+    };
+    world.commit((0..1_000).map(|number| Mutation::AppendJournal(line(number))).collect()).await;
+    let page = world.matter_page().await;
+    assert!(page.contains("Line 600.") && page.contains("Line 999.") && !page.contains("Line 599."), "{page}");
+    assert!(page.contains("1,000 lines") && page.contains("from=200") && !page.contains("rel=\"next\""), "{page}");
+    let (_, page) = world.get(&format!("/transactions/{}?from=0", world.matter)).await;
+    assert!(page.contains("Line 0.") && page.contains("Line 399.") && page.contains("from=400"), "{page}");
+    let ops = async |query: &str| {
+        let (status, told) = world.ops(&format!("transactions/{}{query}", world.matter)).await;
+        assert_eq!(status, 200, "{told}");
+        let first = told.get("timeline").items()[0].get("title").as_str().map(str::to_owned);
+        (first, told.get("timeline").items().len(), told.get("offset").as_i64(), told.get("more").as_bool())
+    };
+    assert_eq!(ops("").await, (Some("Line 600.".to_owned()), 400, Some(600), Some(false)));
+    assert_eq!(ops("?offset=100").await, (Some("Line 100.".to_owned()), 400, Some(100), Some(true)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -206,6 +206,10 @@ impl Store for SqliteStore {
         self.shown(|tables| tables.journal(transaction, page))
     }
 
+    fn journal_len(&self, transaction: TransactionId) -> Result<u32, StoreError> {
+        self.shown(|tables| tables.journal_len(transaction))
+    }
+
     fn transaction(&self, id: TransactionId) -> Result<Option<TransactionRow>, StoreError> {
         self.point(|layer| &layer.transactions, &id, TransactionRow::clone, |tables| tables.transaction(id))
     }

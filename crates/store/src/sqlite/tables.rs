@@ -150,6 +150,13 @@ impl<'a> Tables<'a> {
         )
     }
 
+    pub(crate) fn journal_len(self, transaction: TransactionId) -> Decoded<u32> {
+        let sql = "select count(*) from journal where transaction_id = ?1";
+        let count = self
+            .one(sql, params![transaction.uuid().into_bytes()], |row| Columns { row, what: "journal" }.get::<u32>(0))?;
+        Ok(count.unwrap_or(0))
+    }
+
     pub(crate) fn transaction(self, id: TransactionId) -> Decoded<Option<TransactionRow>> {
         self.one("select * from transactions where id = ?1", params![id.uuid().into_bytes()], decode::transaction)
     }
