@@ -163,7 +163,7 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn transaction_of_key(&self, object: &str, key: &str) -> Result<Option<TransactionRow>, StoreError>;
 
-    /// Matters whose key or title contains the text (all for an empty one), the last changed first.
+    /// Matters whose key or title contains the text (all for an empty one), whatever the case of its letters; the last changed first.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -308,7 +308,7 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn synced_beginning(&self, object: &str, beginning: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError>;
 
-    /// Objects that are kept in agreement and whose titles contain the text, whatever the case of its letters from A to Z; in the
+    /// Objects that are kept in agreement and whose titles contain the text, whatever the case of its letters; in the
     /// order of title and key, from the one after this title and key on.
     ///
     /// # Errors

@@ -84,7 +84,7 @@ async fn what_is_durable_is_read_back_by_the_next_process() {
         id: transaction,
         object: "quote".into(),
         key: "Q-1".into(),
-        title: "Müller & Söhne".into(),
+        title: "MÜLLER & Söhne".into(),
         stage: "ordered".into(),
         closed: false,
         amount: gbp("139.12"),
@@ -141,6 +141,9 @@ async fn what_is_durable_is_read_back_by_the_next_process() {
     assert_eq!(store.intents(), Ok(vec![intent]));
     assert_eq!(store.transaction_of_key("quote", "Q-1"), Ok(Some(matter.clone())));
     assert_eq!(store.transactions("söhne", ALL).map(|found| found.len()), Ok(1));
+    for text in ["müller", "MÜLLER", "SÖHNE", "q-1"] {
+        assert_eq!(store.transactions(text, ALL).map(|found| found.len()), Ok(1), "{text}");
+    }
     assert_eq!(store.transactions("nobody", ALL), Ok(vec![]));
     assert_eq!(store.journal(transaction, ALL), Ok(vec![line("first"), line("second")]));
     assert_eq!((store.journal_len(transaction), store.journal_len(TransactionId::now())), (Ok(2), Ok(0)));

@@ -173,7 +173,7 @@ impl<'a> Tables<'a> {
 
     pub(crate) fn transactions(self, text: &str, page: Page) -> Decoded<Vec<TransactionRow>> {
         self.list(
-            "select * from transactions where ?1 = '' or instr(lower(key), ?1) > 0 or instr(lower(title), ?1) > 0
+            "select * from transactions where ?1 = '' or instr(small(key), ?1) > 0 or instr(small(title), ?1) > 0
              order by updated_at desc, id desc limit ?2 offset ?3",
             params![text.to_lowercase(), page.limit, page.offset],
             decode::transaction,
@@ -306,7 +306,7 @@ impl<'a> Tables<'a> {
             "select transactions.* from (
                  select transaction_id, min(due_at) as due_at from work_items where status = 0 group by transaction_id
              ) as open cross join transactions on transactions.id = open.transaction_id
-             where ?1 = '' or instr(lower(key), ?1) > 0 or instr(lower(title), ?1) > 0
+             where ?1 = '' or instr(small(key), ?1) > 0 or instr(small(title), ?1) > 0
              order by open.due_at, id limit ?2 offset ?3",
             params![text.to_lowercase(), page.limit, page.offset],
             decode::transaction,
@@ -430,7 +430,7 @@ impl<'a> Tables<'a> {
             // The inner one reads the index alone: the states of all objects would be a thousand times as much.
             "select synced.* from (
                  select title, key from synced indexed by synced_by_title
-                 where object = ?1 and (title collate nocase, key) > (?3, ?4) and instr(lower(title), lower(?2)) > 0
+                 where object = ?1 and (title collate nocase, key) > (?3, ?4) and instr(small(title), small(?2)) > 0
                  order by title collate nocase, key limit ?5
              ) as found cross join synced on synced.object = ?1 and synced.key = found.key
              order by found.title collate nocase, found.key",
