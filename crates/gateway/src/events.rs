@@ -19,8 +19,8 @@ pub(crate) async fn take(
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
     // Before anything of the body is kept: anybody may come this far.
-    if !gateway.callers.may_push(&headers) {
-        return unknown_sender();
+    if let Err(refusal) = gateway.callers.may_push(&headers).await {
+        return *refusal;
     }
     let body = match body::read(body, EVENTS_MAX).await {
         Ok(body) => body,
@@ -48,11 +48,6 @@ pub(crate) async fn take(
     problem::details(status, problem.code, &problem.message, &problem.remedy, more)
 }
 
-fn unknown_sender() -> Response {
-    let remedy = "send the token that `events` in interlock.yaml names as `Authorization: Bearer TOKEN`";
-    problem::response(401, "IL-API-005", "The sender of these events is not known", remedy)
-}
-
 /// Refused events, as the sender can tell them apart.
 fn list(refused: &[RefusedEvent]) -> Value {
     Value::array(refused.iter().map(|event| {
@@ -66,8 +61,8 @@ fn list(refused: &[RefusedEvent]) -> Value {
 
 /// The handshake of CloudEvents webhooks: the sender asks whether it may send. Source: CloudEvents HTTP 1.1 Web Hooks, chapter 4.
 pub(crate) async fn validate(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    if !gateway.callers.may_push(&headers) {
-        return unknown_sender();
+    if let Err(refusal) = gateway.callers.may_push(&headers).await {
+        return *refusal;
     }
     let mut response = problem::body(200, "text/plain", String::new());
     let origin = headers.get("webhook-request-origin").cloned();

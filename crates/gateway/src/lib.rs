@@ -6,6 +6,7 @@
 
 mod answers;
 mod body;
+mod brake;
 mod callers;
 mod events;
 mod openapi;

@@ -22,7 +22,7 @@ pub(crate) type Refusal = Box<Response>;
 
 /// Answers one request.
 pub(crate) async fn serve(gateway: &Gateway, api: &Api, request: Request) -> Response {
-    let quota = match gateway.callers.admit(request.headers(), api, Timestamp::now()) {
+    let quota = match gateway.callers.admit(request.headers(), api, Timestamp::now()).await {
         Ok(quota) => quota,
         Err(refusal) => return *refusal,
     };

@@ -299,6 +299,30 @@ async fn callers_are_known_may_call_what_is_named_and_have_a_quota() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_tries_many_keys_is_told_to_wait_and_keeps_nobody_out() {
+    let world = World::start().await;
+    let path = "/api/orders/v1/quotes/00000001";
+    let mut said = Vec::new();
+    for _ in 0..100 {
+        let answer = world.call(Method::GET, path, Some("wrong"), None).await;
+        said.push(answer.status().as_u16());
+        if answer.status() == 429 {
+            assert_eq!(header(&answer, "retry-after"), "60");
+            assert_eq!(read(answer).await["code"], "IL-API-002");
+            break;
+        }
+    }
+    // A test that runs across the end of a minute counts anew once.
+    assert!((31..=61).contains(&said.len()) && said.last() == Some(&429), "{said:?}");
+    assert_eq!(
+        world.call(Method::GET, path, Some("quoting_key"), None).await.status(),
+        404,
+        "a right one is looked at"
+    );
+    assert_eq!(world.call(Method::GET, path, None, None).await.status(), 401, "who shows no key tries none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pushed_events_need_the_token_and_are_kept_before_they_are_acknowledged() {
     let world = World::start().await;
     let handshake = world.call(Method::OPTIONS, "/events/erp", Some("events_token"), None).await;
