@@ -14,7 +14,7 @@ use crate::here::Here;
 use crate::pages::item::Refusal;
 use crate::pages::{item as item_page, problem};
 use crate::parts::{item_path, queue_path};
-use crate::reads::read;
+use crate::reads::{next, read};
 use crate::record_form;
 use crate::session::Flash;
 
@@ -32,9 +32,10 @@ fn flash(here: &Here, good: bool, text: String, onwards: Option<(String, String)
 }
 
 /// Where to go on after an item: the next of its queue, else the queues.
-fn onwards(here: &Here, item: &WorkItemRow) -> Option<(String, String)> {
-    let next = here.next(item)?;
-    Some((item_path(next), format!("Next in {}", queue_title(&here.release, &item.queue))))
+async fn onwards(here: &Here, item: &WorkItemRow) -> Option<(String, String)> {
+    let from = item.clone();
+    let next = read(here.console.operations.store(), move |store| next(store, &from)).await.ok()??;
+    Some((item_path(&next), format!("Next in {}", queue_title(&here.release, &item.queue))))
 }
 
 /// `POST /items/{id}`: decides on one item.
@@ -68,11 +69,11 @@ pub(crate) async fn one(here: Here, Path(id): Path<String>, Extension(posted): E
     match decide(&here.console, &here.release, &here.visitor.user, &item, wish).await {
         Ok(choice) => {
             let text = format!("“{}” is done for {}.", choice.label, item.title);
-            flash(&here, true, text, onwards(&here, &item));
+            flash(&here, true, text, onwards(&here, &item).await);
             Redirect::to(&back.unwrap_or_else(|| item_path(&item))).into_response()
         }
         Err(refused) if back.is_some() || refused.status == axum::http::StatusCode::CONFLICT => {
-            flash(&here, false, said(&refused), onwards(&here, &item));
+            flash(&here, false, said(&refused), onwards(&here, &item).await);
             Redirect::to(&back.unwrap_or_else(|| item_path(&item))).into_response()
         }
         Err(refused) => {

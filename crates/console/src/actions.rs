@@ -43,7 +43,7 @@ impl From<Problem> for Refused {
         let status = match problem.code {
             "IL-RUN-002" | "IL-RUN-007" => StatusCode::NOT_FOUND,
             "IL-RUN-003" | "IL-RUN-008" | "IL-RUN-017" | "IL-RUN-018" | "IL-RUN-021" => StatusCode::CONFLICT,
-            "IL-RUN-004" | "IL-RUN-005" | "IL-RUN-006" => StatusCode::UNPROCESSABLE_ENTITY,
+            "IL-RUN-004" | "IL-RUN-005" | "IL-RUN-006" | "IL-RUN-022" => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self { status, problem }

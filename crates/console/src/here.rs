@@ -7,7 +7,6 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use definitions::Release;
 use jiff::Timestamp;
-use store::WorkItemRow;
 
 use crate::Console;
 use crate::actions::may_act;
@@ -28,12 +27,6 @@ impl Here {
     /// Whether the visitor may act on the items of a queue.
     pub(crate) fn may_act(&self, queue: &str) -> bool {
         may_act(&self.release, &self.visitor.user, queue)
-    }
-
-    /// The open item of the same queue that comes after this one, else its first.
-    pub(crate) fn next(&self, item: &WorkItemRow) -> Option<&WorkItemRow> {
-        let others = || self.board.open.iter().filter(|other| other.queue == item.queue && other.id != item.id);
-        others().find(|other| (other.due_at, other.id) > (item.due_at, item.id)).or_else(|| others().next())
     }
 }
 

@@ -15,9 +15,9 @@ use store::{JournalRow, Page, RunStatus, TransactionRow, WorkItemFilter, WorkIte
 
 use crate::Console;
 use crate::actions::{Refused, Wish, choices, decide as decide_item, operate as operate_run};
-use crate::reads::{read, stuck};
+use crate::reads::read;
 use crate::session::Stranger;
-use crate::story::story;
+use crate::story::{Part, story};
 
 /// Largest body, in bytes.
 const BODY_MAX: usize = 2 << 20;
@@ -100,9 +100,10 @@ fn unauthorized(stranger: Stranger) -> Response {
 /// Refuses parameters of the query that the address does not have: a misspelt one would silently do nothing.
 fn known_names(parts: &Parts) -> Result<(), String> {
     let known: &[&str] = match parts.uri.path() {
-        "/ops/items" => &["queue", "status", "limit", "offset"],
+        "/ops/items" => &["queue", "transaction", "status", "after", "limit", "offset"],
         "/ops/transactions" => &["q", "stuck", "limit", "offset"],
         "/ops/runs" => &["workflow", "status", "after", "limit", "offset"],
+        path if path.starts_with("/ops/transactions/") => &["offset"],
         path if path.starts_with("/ops/objects/") && path.ends_with("/references") => &["connection", "after", "limit"],
         _ => &[],
     };
@@ -189,7 +190,7 @@ pub(crate) async fn overview(caller: Caller) -> Answer {
         ("queues", Value::from(queues)),
         ("connections", Value::from(connections)),
         ("feeds", Value::from(feeds)),
-        ("waiting", Value::from(board.stuck)),
+        ("waiting", whole(board.stuck)),
         ("runs_live", whole(figures.runs_live)),
         (
             "per_second",
@@ -223,7 +224,7 @@ fn coverage_value(feed: &FeedFigures) -> Value {
     ])
 }
 
-/// `GET /ops/items?queue=…&status=open|resolved|withdrawn|all&limit=…&offset=…`
+/// `GET /ops/items?queue=…&transaction=…&status=open|resolved|withdrawn|all&after=…&limit=…&offset=…`
 pub(crate) async fn items(caller: Caller, query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Answer {
     let asked = Asked::of(query);
     let status = match asked.get("status").unwrap_or("open") {
@@ -233,10 +234,25 @@ pub(crate) async fn items(caller: Caller, query: Result<Query<Vec<(String, Strin
         "all" => None,
         other => return Err(bad(format!("There is no status `{other}`: use open, resolved, withdrawn or all"))),
     };
-    let filter = WorkItemFilter { queue: asked.get("queue").map(Into::into), status, transaction: None };
+    let mut filter = WorkItemFilter { queue: asked.get("queue").map(Into::into), status, ..WorkItemFilter::default() };
+    filter.transaction = match asked.get("transaction").map(str::parse) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(_)) => return Err(bad("`transaction` is not the id of a transaction".to_owned())),
+    };
+    let after = asked.get("after").map(str::parse::<WorkItemId>).transpose();
+    let after = after.map_err(|_| bad("`after` is not the id of a work item".to_owned()))?;
     let page = asked.page().map_err(bad)?;
-    let found = read(caller.console.operations.store(), move |store| store.work_items(&filter, page)).await;
-    let found = found.map_err(|own| unavailable(&own))?;
+    let found = read(caller.console.operations.store(), move |store| {
+        if let Some(after) = after {
+            // An item keeps its place in the order also when it is decided on.
+            let Some(item) = store.work_item(after)? else { return Ok(None) };
+            filter.after = Some((item.due_at, item.id));
+        }
+        store.work_items(&filter, page).map(Some)
+    });
+    let found = found.await.map_err(|own| unavailable(&own))?;
+    let found = found.ok_or_else(|| bad("`after` is not the id of a work item that is there".to_owned()))?;
     let list: Vec<Value> = found.iter().map(|item| item_value(&caller.release, item)).collect();
     Ok(ok(&Value::object([("items", Value::from(list))])))
 }
@@ -279,9 +295,8 @@ pub(crate) async fn transactions(
         "false" => false,
         other => return Err(bad(format!("`stuck` is `true` or `false`, not `{other}`"))),
     };
-    let board = caller.console.boards.current(&caller.console).await.map_err(|own| unavailable(&own))?;
     let found = read(caller.console.operations.store(), move |store| match only_stuck {
-        true => stuck(store, &board, &text, page).map(|found| found.rows),
+        true => store.waiting(&text, page),
         false => store.transactions(&text, page),
     });
     let found = found.await.map_err(|own| unavailable(&own))?;
@@ -289,15 +304,26 @@ pub(crate) async fn transactions(
     Ok(ok(&Value::object([("transactions", Value::from(list))])))
 }
 
-/// `GET /ops/transactions/{id}`: the matter with its timeline, items, runs and records.
-pub(crate) async fn transaction(caller: Caller, Path(id): Path<String>) -> Answer {
+/// `GET /ops/transactions/{id}?offset=…`: the matter with its timeline from this line on (without one, its end), items, runs and
+/// records.
+pub(crate) async fn transaction(
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Answer {
+    let asked = Asked::of(query);
+    let lines = asked.get("offset").is_some().then(|| asked.page()).transpose().map_err(bad)?.map(|page| page.offset);
+    let part = Part { lines, ..Part::default() };
     let id: TransactionId = id.parse().map_err(|_| missing("transaction"))?;
     let release = Arc::clone(&caller.release);
-    let found = read(caller.console.operations.store(), move |store| story(store, &release, id, 0)).await;
+    let found = read(caller.console.operations.store(), move |store| story(store, &release, id, part)).await;
     let story = found.map_err(|own| unavailable(&own))?.ok_or_else(|| missing("transaction"))?;
     let mut value = matter_value(&story.matter);
-    value.set("timeline", story.lines.iter().map(line_value).collect::<Vec<_>>());
+    value.set("timeline", story.timeline.lines.iter().map(line_value).collect::<Vec<_>>());
+    value.set("offset", story.timeline.offset);
+    value.set("more", story.timeline.more);
     value.set("items", story.items.iter().map(|item| item_value(&caller.release, item)).collect::<Vec<_>>());
+    value.set("more_items", story.more_open || story.more_over);
     let runs = story.runs.iter().map(|run| {
         Value::object([
             ("id", Value::from(run.row.id.to_string())),
@@ -460,9 +486,10 @@ mod tests {
         }
         for (wrong, message) in [
             ("/ops/overview?limit=1", "There is no parameter `limit`: this address takes none"),
-            ("/ops/items?que=a", "There is no parameter `que`: use queue, status, limit, offset"),
+            ("/ops/items?que=a", "There is no parameter `que`: use queue, transaction, status, after, limit, offset"),
             ("/ops/transactions?status=open", "There is no parameter `status`: use q, stuck, limit, offset"),
-            ("/ops/transactions/x?limit=1", "There is no parameter `limit`: this address takes none"),
+            ("/ops/transactions/x?limit=1", "There is no parameter `limit`: use offset"),
+            ("/ops/runs/x?limit=1", "There is no parameter `limit`: this address takes none"),
         ] {
             assert_eq!(told(wrong).as_deref(), Some(message), "{wrong}");
         }

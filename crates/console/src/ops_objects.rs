@@ -17,7 +17,7 @@ pub(crate) async fn show(caller: Caller, Path((object, key)): Path<(String, Stri
         return Err(missing("object that systems are kept in agreement about"));
     }
     let (release, kind) = (Arc::clone(&caller.release), object.clone());
-    let found = read(caller.console.operations.store(), move |store| record(store, &release, &kind, &key, 0)).await;
+    let found = read(caller.console.operations.store(), move |store| record(store, &release, &kind, &key, None)).await;
     let found = found.map_err(|own| unavailable(&own))?.ok_or_else(|| missing(&object))?;
     let record = found.map_err(|damaged| unavailable(&damaged.0))?;
     Ok(ok(&value(&caller.release, &record)))

@@ -16,6 +16,7 @@ use crate::door::encoded;
 use crate::format::{amount, due, label, time};
 use crate::here::Here;
 use crate::picture::Picture;
+use crate::reads::FirstItems;
 use crate::session::Visitor;
 use crate::stages::{self, Tone};
 
@@ -205,7 +206,7 @@ pub(crate) fn matter_link(release: &Release, matter: &TransactionRow) -> Markup 
 }
 
 /// Rows of matters; those that wait for a person say so.
-pub(crate) fn matters(here: &Here, rows: &[TransactionRow]) -> Markup {
+pub(crate) fn matters(here: &Here, rows: &[TransactionRow], items: &FirstItems) -> Markup {
     html! {
         div.scroll {
             table.list {
@@ -217,7 +218,7 @@ pub(crate) fn matters(here: &Here, rows: &[TransactionRow]) -> Markup {
                 } }
                 tbody {
                     @for row in rows {
-                        @let item = here.board.item_of(row.id);
+                        @let item = items.get(&row.id);
                         tr data-row data-transaction=(row.id) data-stuck[item.is_some()] {
                             td {
                                 a.title href=(matter_path(row)) { (row.title) }
@@ -327,11 +328,16 @@ pub(crate) fn nothing(title: &str, more: &str) -> Markup {
 
 /// Earlier and later pages of a list; `path` ends in `?` or `&`.
 pub(crate) fn pager(path: &str, offset: u32, step: u32, more: bool) -> Markup {
+    pager_by("from", path, offset, step, more)
+}
+
+/// The same by a field of another name, for a page with several lists.
+pub(crate) fn pager_by(field: &str, path: &str, offset: u32, step: u32, more: bool) -> Markup {
     html! {
         @if offset > 0 || more {
             nav.pages aria-label="Pages" {
-                @if offset > 0 { a.button.small href=(format!("{path}from={}", offset.saturating_sub(step))) rel="prev" { "Previous" } }
-                @if more { a.button.small href=(format!("{path}from={}", offset.saturating_add(step))) rel="next" { "Next" } }
+                @if offset > 0 { a.button.small href=(format!("{path}{field}={}", offset.saturating_sub(step))) rel="prev" { "Previous" } }
+                @if more { a.button.small href=(format!("{path}{field}={}", offset.saturating_add(step))) rel="next" { "Next" } }
             }
         }
     }

@@ -93,7 +93,7 @@ fn marks(workflow: &Workflow, release: &Release, story: &Story, run: &RunView, n
             marks.add(&position.pointer, Mark::Done(1));
         }
     }
-    if !story.more && story.offset == 0 {
+    if !story.timeline.more && story.timeline.offset == 0 {
         by_systems(workflow, release, story, run, &mut marks);
     }
     match run.row.status {
@@ -107,7 +107,7 @@ fn marks(workflow: &Workflow, release: &Release, story: &Story, run: &RunView, n
 /// What the timeline says was done by functions that only one task of all workflows calls.
 fn by_systems(workflow: &Workflow, release: &Release, story: &Story, run: &RunView, marks: &mut Marks) {
     let mut done: HashMap<&str, u32> = HashMap::new();
-    let lines = story.lines.iter().filter(|line| &*line.kind == "done" && line.at >= run.row.started_at);
+    let lines = story.timeline.lines.iter().filter(|line| &*line.kind == "done" && line.at >= run.row.started_at);
     for function in lines.filter_map(|line| line.detail.get("function").as_str()) {
         *done.entry(function).or_default() += 1;
     }

@@ -1,17 +1,20 @@
 //! What pages read from the store, gathered so that one page is one visit to a thread that may block.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Money, Problem, TransactionId, Value};
+use jiff::Timestamp;
+use model::{Money, Problem, TransactionId};
 use store::{
-    Page, QueueTotal, StageTotal, Store, StoreError, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus,
+    Page, QueueTotal, StageTotal, Store, StoreError, TransactionRow, WorkItemFilter, WorkItemOrder, WorkItemRow,
+    WorkItemStatus,
 };
 
 /// Rows of a list on one page.
 pub(crate) const ROWS: u32 = 50;
-/// How many open items are looked at.
-const OPEN_MAX: u32 = 5_000;
+/// How many matters and how many items the overview shows.
+const RECENT: u32 = 8;
+const NEEDS: u32 = 6;
 /// How many matters are looked through for those of one stage.
 const SCAN_MAX: u32 = 20_000;
 const SCAN_STEP: u32 = 1_000;
@@ -40,24 +43,22 @@ pub(crate) async fn read<T: Send + 'static>(
 pub(crate) struct Board {
     pub(crate) stages: Vec<StageTotal>,
     pub(crate) queues: Vec<QueueTotal>,
-    /// Open items, those due first in front, without the records they are about.
-    pub(crate) open: Vec<WorkItemRow>,
+    /// The most valuable open items.
+    pub(crate) needs: Vec<WorkItemRow>,
     /// How many matters wait for a person.
-    pub(crate) stuck: usize,
+    pub(crate) stuck: u64,
+    /// The matters that changed last, and what they wait for.
     pub(crate) recent: Vec<TransactionRow>,
-    /// The open item of each matter that waits, by its place in `open`.
-    by_matter: HashMap<TransactionId, usize>,
+    pub(crate) recent_items: FirstItems,
 }
 
-impl Board {
-    /// The open item of a matter that is due first.
-    pub(crate) fn item_of(&self, matter: TransactionId) -> Option<&WorkItemRow> {
-        self.by_matter.get(&matter).and_then(|place| self.open.get(*place))
-    }
+/// Of matters that wait for a person, the open item that is due first.
+pub(crate) type FirstItems = HashMap<TransactionId, WorkItemRow>;
 
-    /// Open items of a queue, those due first in front.
-    pub(crate) fn of_queue(&self, queue: &str) -> impl Iterator<Item = &WorkItemRow> {
-        self.open.iter().filter(move |item| &*item.queue == queue)
+impl Board {
+    /// What is open in a queue; `None` when nothing is.
+    pub(crate) fn queue(&self, queue: &str) -> Option<&QueueTotal> {
+        self.queues.iter().find(|total| &*total.queue == queue)
     }
 
     /// How many items are open in all queues.
@@ -89,39 +90,91 @@ pub(crate) fn sums(amounts: impl Iterator<Item = Money>) -> Vec<Money> {
 }
 
 pub(crate) fn board(store: &dyn Store) -> Result<Board, StoreError> {
-    let filter = WorkItemFilter { status: Some(WorkItemStatus::Open), ..WorkItemFilter::default() };
-    let mut open = store.work_items(&filter, Page { offset: 0, limit: OPEN_MAX })?;
-    let mut by_matter = HashMap::with_capacity(open.len());
-    for (place, item) in open.iter_mut().enumerate() {
-        by_matter.entry(item.transaction).or_insert(place);
-        let kept = ["kind", "allow"].map(|name| (name, item.content.get(name).clone()));
-        item.content = Value::object(kept);
-    }
+    let recent = store.transactions("", Page { offset: 0, limit: RECENT })?;
     Ok(Board {
         stages: store.stage_totals()?,
-        queues: store.queue_totals()?,
-        stuck: by_matter.len(),
-        open,
-        recent: store.transactions("", Page { offset: 0, limit: 8 })?,
-        by_matter,
+        queues: store.queue_totals(Timestamp::now())?,
+        needs: store.work_items(&open(None, WorkItemOrder::Amount), Page { offset: 0, limit: NEEDS })?,
+        stuck: store.waiting_count()?,
+        recent_items: first_items(store, recent.iter().map(|row| row.id))?,
+        recent,
     })
+}
+
+/// Open items, of a queue or of all.
+fn open(queue: Option<&str>, order: WorkItemOrder) -> WorkItemFilter {
+    let queue = queue.map(Into::into);
+    WorkItemFilter { queue, status: Some(WorkItemStatus::Open), order, ..WorkItemFilter::default() }
+}
+
+/// Of these matters, the open items that are due first.
+pub(crate) fn first_items(
+    store: &dyn Store,
+    matters: impl Iterator<Item = TransactionId>,
+) -> Result<FirstItems, StoreError> {
+    let mut found = FirstItems::new();
+    for matter in matters {
+        let filter = WorkItemFilter { transaction: Some(matter), ..open(None, WorkItemOrder::Due) };
+        let first = store.work_items(&filter, Page { offset: 0, limit: 1 })?;
+        found.extend(first.into_iter().map(|item| (matter, item)));
+    }
+    Ok(found)
+}
+
+/// A page of the open items of a queue, and whether there are more.
+pub(crate) fn of_queue(
+    store: &dyn Store,
+    queue: &str,
+    order: WorkItemOrder,
+    offset: u32,
+) -> Result<(Vec<WorkItemRow>, bool), StoreError> {
+    let mut items = store.work_items(&open(Some(queue), order), Page { offset, limit: ROWS + 1 })?;
+    let more = items.len() > ROWS as usize;
+    items.truncate(ROWS as usize);
+    Ok((items, more))
+}
+
+/// The open item of the same queue that comes after this one, else its first.
+pub(crate) fn next(store: &dyn Store, item: &WorkItemRow) -> Result<Option<WorkItemRow>, StoreError> {
+    let first = open(Some(&item.queue), WorkItemOrder::Due);
+    let after = WorkItemFilter { after: Some((item.due_at, item.id)), ..first.clone() };
+    for filter in [after, first] {
+        let found = store.work_items(&filter, Page { offset: 0, limit: 2 })?;
+        if let Some(next) = found.into_iter().find(|other| other.id != item.id) {
+            return Ok(Some(next));
+        }
+    }
+    Ok(None)
 }
 
 /// One page of matters.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Matters {
     pub(crate) rows: Vec<TransactionRow>,
+    /// What they wait for.
+    pub(crate) items: FirstItems,
     pub(crate) more: bool,
     /// Whether looking ended before the last matter.
     pub(crate) cut: bool,
 }
 
-pub(crate) fn matters(store: &dyn Store, text: &str, stage: Option<&str>, offset: u32) -> Result<Matters, StoreError> {
-    let Some(stage) = stage else {
-        let mut rows = store.transactions(text, Page { offset, limit: ROWS + 1 })?;
+impl Matters {
+    fn new(store: &dyn Store, rows: Vec<TransactionRow>, more: bool, cut: bool) -> Result<Self, StoreError> {
+        let items = first_items(store, rows.iter().map(|row| row.id))?;
+        Ok(Self { rows, items, more, cut })
+    }
+
+    /// Of rows of which one more than a page has was asked for.
+    fn page(store: &dyn Store, mut rows: Vec<TransactionRow>) -> Result<Self, StoreError> {
         let more = rows.len() > ROWS as usize;
         rows.truncate(ROWS as usize);
-        return Ok(Matters { rows, more, cut: false });
+        Self::new(store, rows, more, false)
+    }
+}
+
+pub(crate) fn matters(store: &dyn Store, text: &str, stage: Option<&str>, offset: u32) -> Result<Matters, StoreError> {
+    let Some(stage) = stage else {
+        return Matters::page(store, store.transactions(text, Page { offset, limit: ROWS + 1 })?);
     };
     let (mut rows, mut skipped, mut at) = (Vec::new(), 0, 0);
     while at < SCAN_MAX {
@@ -133,91 +186,18 @@ pub(crate) fn matters(store: &dyn Store, text: &str, stage: Option<&str>, offset
             } else if rows.len() < ROWS as usize {
                 rows.push(row);
             } else {
-                return Ok(Matters { rows, more: true, cut: false });
+                return Matters::new(store, rows, true, false);
             }
         }
         if last {
-            return Ok(Matters { rows, more: false, cut: false });
+            return Matters::new(store, rows, false, false);
         }
         at += SCAN_STEP;
     }
-    Ok(Matters { rows, more: false, cut: true })
+    Matters::new(store, rows, false, true)
 }
 
-/// Matters that wait for a person, in the order of the board.
-pub(crate) fn stuck(store: &dyn Store, board: &Board, text: &str, page: Page) -> Result<Matters, StoreError> {
-    let text = text.to_lowercase();
-    let mut seen = HashSet::new();
-    let mut found = Matters::default();
-    let mut skipped = 0;
-    for item in board.open.iter().filter(|item| seen.insert(item.transaction)) {
-        let Some(row) = store.transaction(item.transaction)? else { continue };
-        if !row.key.to_lowercase().contains(&text) && !row.title.to_lowercase().contains(&text) {
-            continue;
-        }
-        if skipped < page.offset {
-            skipped += 1;
-        } else if found.rows.len() < page.limit as usize {
-            found.rows.push(row);
-        } else {
-            found.more = true;
-            break;
-        }
-    }
-    Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-    use model::WorkItemId;
-    use store::{Mutation, SqliteStore};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn what_waits_for_a_person_comes_in_pages_of_the_size_that_is_asked_for() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = SqliteStore::open(&folder.path().join("test.db")).expect("a store");
-        let at = |second: i64| Timestamp::from_second(second).expect("an instant");
-        let mut batch = Vec::new();
-        for number in 0..5 {
-            let matter = TransactionId::now();
-            batch.push(Mutation::PutTransaction(TransactionRow {
-                id: matter,
-                object: "quote".into(),
-                key: format!("Q-{number}").into(),
-                title: "ACME".into(),
-                stage: "held".into(),
-                closed: false,
-                amount: None,
-                opened_at: at(1),
-                updated_at: at(1),
-            }));
-            batch.push(Mutation::PutWorkItem(WorkItemRow {
-                id: WorkItemId::now(),
-                queue: "credit".into(),
-                transaction: matter,
-                run: None,
-                status: WorkItemStatus::Open,
-                title: "ACME".into(),
-                reason: "why".into(),
-                amount: None,
-                content: Value::Null,
-                opened_at: at(1),
-                due_at: at(10 + number),
-                resolution: Value::Null,
-            }));
-        }
-        store.commit(batch).durable().await.expect("durable");
-        let board = board(&store).expect("a board");
-        let keys = |offset, limit| {
-            let found = stuck(&store, &board, "acme", Page { offset, limit }).expect("rows");
-            let keys: Vec<String> = found.rows.iter().map(|row| row.key.to_string()).collect();
-            (keys.join(" "), found.more)
-        };
-        assert_eq!(keys(0, 2), ("Q-0 Q-1".to_owned(), true));
-        assert_eq!(keys(3, 2), ("Q-3 Q-4".to_owned(), false));
-        assert_eq!(keys(0, 100).0.split(' ').count(), 5);
-    }
+/// Matters that wait for a person, those with the item that is due first in front.
+pub(crate) fn stuck(store: &dyn Store, text: &str, offset: u32) -> Result<Matters, StoreError> {
+    Matters::page(store, store.waiting(text, Page { offset, limit: ROWS + 1 })?)
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use definitions::{Release, Synchronised};
 use jiff::Timestamp;
 use model::{Problem, Value};
-use store::{
-    JournalRow, Page, Store, StoreError, SyncedRow, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus,
-};
+use store::{Page, Store, StoreError, SyncedRow, TransactionRow, WorkItemFilter, WorkItemRow, WorkItemStatus};
 use sync::{Agreement, Turns};
 
-use crate::story::LINES_MAX;
+use crate::story::{Lines, timeline};
 
 /// How many objects are listed that name this one.
 const CHILDREN_MAX: u32 = 50;
@@ -27,9 +25,7 @@ pub(crate) struct Record {
     /// Open work items.
     pub(crate) items: Vec<WorkItemRow>,
     /// Its timeline.
-    pub(crate) lines: Vec<JournalRow>,
-    /// Whether there are lines after these.
-    pub(crate) more: bool,
+    pub(crate) timeline: Lines,
     /// Objects that it names.
     pub(crate) parents: Vec<Neighbour>,
     /// Objects that name it.
@@ -88,13 +84,13 @@ pub(crate) fn agreement(row: &SyncedRow) -> Result<Agreement, Damaged> {
     })
 }
 
-/// Reads an object with its timeline from this line on.
+/// Reads an object with its timeline from this line on; without one its end.
 pub(crate) fn record(
     store: &dyn Store,
     release: &Release,
     object: &str,
     key: &str,
-    offset: u32,
+    offset: Option<u32>,
 ) -> Result<Option<Result<Record, Damaged>>, StoreError> {
     let Some(synchronised) = release.synchronised.get(object).cloned() else { return Ok(None) };
     let Some(row) = store.synced(object, key)? else { return Ok(None) };
@@ -109,9 +105,7 @@ pub(crate) fn record(
         ..WorkItemFilter::default()
     };
     let items = store.work_items(&filter, Page { offset: 0, limit: ITEMS_MAX })?;
-    let mut lines = store.journal(row.transaction, Page { offset, limit: LINES_MAX + 1 })?;
-    let more = lines.len() > LINES_MAX as usize;
-    lines.truncate(LINES_MAX as usize);
+    let timeline = timeline(store, row.transaction, offset)?;
     let parents = parents(store, release, object, &agreement)?;
     let mut children = children(store, release, object, key, &agreement)?;
     let more_children = children.len() > CHILDREN_MAX as usize;
@@ -123,8 +117,7 @@ pub(crate) fn record(
         synchronised,
         matter,
         items,
-        lines,
-        more,
+        timeline,
         parents,
         children,
         more_children,

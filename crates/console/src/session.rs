@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, header};
 use model::Problem;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 const COOKIE: &str = "interlock_session";
@@ -21,8 +22,9 @@ const IDLE: Duration = Duration::from_secs(12 * 3600);
 const SESSIONS_MAX: usize = 2_000;
 /// So many wrong tokens per minute, from all callers together, are answered at once.
 const FAILURES_MAX: u32 = 30;
-/// How long the answers to further ones take.
+/// How long the answers to further ones take, and how many of them are waited for at the same time. The others are refused at once.
 const PAUSE: Duration = Duration::from_secs(1);
+const PAUSED_MAX: usize = 16;
 
 type Hash = [u8; 32];
 
@@ -74,6 +76,7 @@ pub(crate) struct Sessions {
     demo: Option<User>,
     live: Mutex<HashMap<Hash, Session>>,
     failures: Mutex<(Instant, u32)>,
+    paused: Semaphore,
 }
 
 impl Sessions {
@@ -95,15 +98,24 @@ impl Sessions {
             }
             known.push((user.clone(), hash(secret.expose().trim())));
         }
-        Ok(Self { users: known, demo, live: Mutex::default(), failures: Mutex::new((Instant::now(), 0)) })
+        Ok(Self {
+            users: known,
+            demo,
+            live: Mutex::default(),
+            failures: Mutex::new((Instant::now(), 0)),
+            paused: Semaphore::new(PAUSED_MAX),
+        })
     }
 
     /// The user with this access token. Every token is looked at, because whoever sends many wrong ones must not keep those
-    /// with a right one out; after many wrong ones in a minute, it takes a while to hear of the next.
+    /// with a right one out; after many wrong ones in a minute, it takes a while to hear of the next, and of very many at the same
+    /// time most are refused without waiting here.
     pub(crate) async fn user(&self, token: &str) -> Result<User, Stranger> {
         let found = self.known(token);
         if found.is_none() && self.too_many() {
-            tokio::time::sleep(PAUSE).await;
+            if let Ok(_permit) = self.paused.try_acquire() {
+                tokio::time::sleep(PAUSE).await;
+            }
             return Err(Stranger::TooMany);
         }
         found.ok_or(Stranger::Unknown)
@@ -257,5 +269,21 @@ mod tests {
         let begun = tokio::time::Instant::now();
         assert_eq!(sessions.user(" the-right-token ").await.map(|user| user.name), Ok("olivia".into()));
         assert!(begun.elapsed() < PAUSE, "a right one does not wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_very_many_wrong_tokens_at_the_same_time_few_are_waited_for() {
+        let sessions = Sessions::new(&[], None, &Known).expect("nobody");
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(sessions.user("a wrong one").await.err(), Some(Stranger::Unknown));
+        }
+        let begun = tokio::time::Instant::now();
+        let guesses = (0..1_000).map(async |_| {
+            assert_eq!(sessions.user("a wrong one").await.err(), Some(Stranger::TooMany));
+            begun.elapsed()
+        });
+        let took = futures::future::join_all(guesses).await;
+        assert_eq!(took.iter().filter(|took| **took >= PAUSE).count(), PAUSED_MAX);
+        assert_eq!(sessions.paused.available_permits(), PAUSED_MAX);
     }
 }

@@ -6,9 +6,10 @@ use maud::{Markup, html};
 use model::ConnectionName;
 use store::JournalRow;
 
-use crate::format::{exact, label, milliseconds_whole, relative};
+use crate::format::{counted, exact, label, milliseconds_whole, relative};
 use crate::json_view;
 use crate::parts::{icon, system};
+use crate::story::Lines;
 
 /// Connections beyond these are shown in Interlock's lane.
 const SYSTEMS_MAX: usize = 5;
@@ -42,6 +43,12 @@ impl<'a> Lanes<'a> {
             None => "Interlock".to_owned(),
         }
     }
+}
+
+/// How many lines there are up to the last that is shown.
+pub(crate) fn line_count(shown: &Lines) -> String {
+    let count = counted(shown.lines.len() as u64 + u64::from(shown.offset), "line", "lines");
+    if shown.more { format!("{count} and more") } else { count }
 }
 
 /// The lines, oldest first.

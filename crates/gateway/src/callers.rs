@@ -12,6 +12,7 @@ use model::Problem;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::brake::Brake;
 use crate::problem;
 
 /// Client and API.
@@ -23,6 +24,7 @@ pub(crate) struct Callers {
     events: Option<[u8; 32]>,
     /// Requests of each client and API in the minute that runs.
     used: Mutex<HashMap<Use, (i64, u32)>>,
+    brake: Brake,
 }
 
 struct Client {
@@ -56,22 +58,47 @@ impl Callers {
         }
         let token = settings.events_token.as_deref();
         let events = token.map(|reference| read("the token for events".to_owned(), reference)).transpose()?;
-        Ok(Self { clients, events, used: Mutex::default() })
+        Ok(Self { clients, events, used: Mutex::default(), brake: Brake::default() })
     }
 
     /// Whether a system may push events.
-    pub(crate) fn may_push(&self, headers: &HeaderMap) -> bool {
-        match (&self.events, presented(headers)) {
-            (Some(token), Some(presented)) => same(token, &presented),
-            _ => false,
+    ///
+    /// # Errors
+    /// The answer for one that may not.
+    pub(crate) async fn may_push(&self, headers: &HeaderMap) -> Result<(), Box<Response>> {
+        if let (Some(token), Some(presented)) = (&self.events, presented(headers))
+            && same(token, &presented)
+        {
+            return Ok(());
         }
+        let remedy = "send the token that `events` in interlock.yaml names as `Authorization: Bearer TOKEN`";
+        Err(self.stranger(headers, "IL-API-005", "The sender of these events is not known", remedy).await)
+    }
+
+    /// The answer for one that is not known.
+    async fn stranger(&self, headers: &HeaderMap, code: &str, title: &str, remedy: &str) -> Box<Response> {
+        // Who shows nothing tries nothing.
+        if presented(headers).is_some() && self.brake.failed().await {
+            let title = format!("{title}, as were many others this minute");
+            let mut response = problem::response(429, code, &title, remedy);
+            response.headers_mut().insert(header::RETRY_AFTER, 60.into());
+            return Box::new(response);
+        }
+        let mut response = problem::response(401, code, title, remedy);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        Box::new(response)
     }
 
     /// The client that may call this API, within its quota.
     ///
     /// # Errors
     /// The answer for one who may not.
-    pub(crate) fn admit(&self, headers: &HeaderMap, api: &Api, now: Timestamp) -> Result<Option<Quota>, Box<Response>> {
+    pub(crate) async fn admit(
+        &self,
+        headers: &HeaderMap,
+        api: &Api,
+        now: Timestamp,
+    ) -> Result<Option<Quota>, Box<Response>> {
         let known = presented(headers).and_then(|presented| {
             // All are compared, so that the time tells nothing.
             let mut found = None;
@@ -83,14 +110,8 @@ impl Callers {
             found
         });
         let Some(client) = known else {
-            let mut response = problem::response(
-                401,
-                "IL-API-002",
-                "The caller is not known",
-                "send the client's key as `Authorization: Bearer KEY` or `X-API-Key: KEY`",
-            );
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-            return Err(Box::new(response));
+            let remedy = "send the client's key as `Authorization: Bearer KEY` or `X-API-Key: KEY`";
+            return Err(self.stranger(headers, "IL-API-002", "The caller is not known", remedy).await);
         };
         if !client.apis.contains(&api.name) {
             let title = format!("The client {} may not call {}", client.name, api.name);

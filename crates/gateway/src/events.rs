@@ -2,26 +2,30 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use model::{ConnectionName, Value};
 use runtime::{NotReceived, Received, RefusedEvent};
 
-use crate::{Gateway, problem};
+use crate::{EVENTS_MAX, Gateway, body, problem};
 
 /// Takes events; what is answered for with success is durable, except those that the answer names as refused.
 pub(crate) async fn take(
     State(gateway): State<Arc<Gateway>>,
     Path(connection): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
-    if !gateway.callers.may_push(&headers) {
-        let remedy = "send the token that `events` in interlock.yaml names as `Authorization: Bearer TOKEN`";
-        return problem::response(401, "IL-API-005", "The sender of these events is not known", remedy);
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+    // Before anything of the body is kept: anybody may come this far.
+    if let Err(refusal) = gateway.callers.may_push(&headers).await {
+        return *refusal;
     }
+    let body = match body::read(body, EVENTS_MAX).await {
+        Ok(body) => body,
+        Err(refusal) => return *refusal,
+    };
     let received = gateway.runtime.receive(&ConnectionName::from(connection), &headers, &body).await;
     let NotReceived { problem, refused } = match received {
         Ok(Received { taken, refused }) => {
@@ -57,9 +61,8 @@ fn list(refused: &[RefusedEvent]) -> Value {
 
 /// The handshake of CloudEvents webhooks: the sender asks whether it may send. Source: CloudEvents HTTP 1.1 Web Hooks, chapter 4.
 pub(crate) async fn validate(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    if !gateway.callers.may_push(&headers) {
-        let remedy = "send the token that `events` in interlock.yaml names as `Authorization: Bearer TOKEN`";
-        return problem::response(401, "IL-API-005", "The sender of these events is not known", remedy);
+    if let Err(refusal) = gateway.callers.may_push(&headers).await {
+        return *refusal;
     }
     let mut response = problem::body(200, "text/plain", String::new());
     let origin = headers.get("webhook-request-origin").cloned();

@@ -5,6 +5,8 @@
 //! definition allows. Everything that goes wrong is told as problem details (RFC 9457) with a stable code.
 
 mod answers;
+mod body;
+mod brake;
 mod callers;
 mod events;
 mod openapi;
@@ -15,7 +17,6 @@ mod status;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use axum::routing::{get, post};
 use connect::Secrets;
@@ -26,10 +27,10 @@ use runtime::Runtime;
 use crate::answers::Answers;
 use crate::callers::Callers;
 
-/// Largest request of a process API, in bytes.
-const REQUEST_MAX: usize = 1 << 20;
-/// Largest request with pushed events, in bytes.
-const EVENTS_MAX: usize = 4 << 20;
+/// Largest request of a process API, in mebibytes.
+const REQUEST_MAX: usize = 1;
+/// Largest request with pushed events, in mebibytes.
+const EVENTS_MAX: usize = 4;
 
 pub(crate) struct Gateway {
     pub(crate) runtime: Runtime,
@@ -54,7 +55,7 @@ pub fn router(runtime: Runtime, secrets: &dyn Secrets) -> Result<Router, Problem
     let callers = Callers::new(&release.settings, secrets)?;
     let document: Arc<str> = openapi::document(&release).into();
     let gateway = Arc::new(Gateway { runtime, callers, answers: Answers::default() });
-    let events = post(events::take).options(events::validate).layer(DefaultBodyLimit::max(EVENTS_MAX));
+    let events = post(events::take).options(events::validate);
     let mut router = Router::new()
         .route("/events/{connection}", events)
         .route("/health", get(async || problem::json(200, &Value::object([("status", "up")]))))
@@ -66,7 +67,7 @@ pub fn router(runtime: Runtime, secrets: &dyn Secrets) -> Result<Router, Problem
             async move { serve::serve(&gateway, &api, request).await }
         };
         let route = if &*api.method == "GET" { get(handler) } else { post(handler) };
-        router = router.route(&api.path, route.layer(DefaultBodyLimit::max(REQUEST_MAX)));
+        router = router.route(&api.path, route);
     }
     Ok(router.fallback(nothing).method_not_allowed_fallback(wrong_method).with_state(gateway))
 }

@@ -1,9 +1,8 @@
 //! One request of a process API.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::header;
 use axum::response::Response;
@@ -12,18 +11,18 @@ use expr::{Expression, Limits};
 use jiff::Timestamp;
 use model::{Value, json};
 use store::{CachedAnswer, Mutation};
-use workflow::{Fault, FunctionReference};
+use workflow::{Fault, FaultType, FunctionReference};
 
-use crate::answers::Known;
+use crate::answers::{Failed, Known};
 use crate::callers::mark;
-use crate::{Gateway, REQUEST_MAX, problem, status};
+use crate::{Gateway, REQUEST_MAX, body, problem, status};
 
 /// Why there is no answer.
 pub(crate) type Refusal = Box<Response>;
 
 /// Answers one request.
 pub(crate) async fn serve(gateway: &Gateway, api: &Api, request: Request) -> Response {
-    let quota = match gateway.callers.admit(request.headers(), api, Timestamp::now()) {
+    let quota = match gateway.callers.admit(request.headers(), api, Timestamp::now()).await {
         Ok(quota) => quota,
         Err(refusal) => return *refusal,
     };
@@ -69,9 +68,7 @@ async fn read(api: &Api, request: Request) -> Result<Value, Refusal> {
     for (name, value) in pairs {
         query.set(name, value);
     }
-    let body = to_bytes(body, REQUEST_MAX).await.map_err(|_| {
-        Box::new(problem::response(413, "IL-API-007", "The request is larger than 1 MiB", "send less at once"))
-    })?;
+    let body = body::read(body, REQUEST_MAX).await?;
     let body = if body.is_empty() {
         Value::Null
     } else {
@@ -109,7 +106,7 @@ async fn ask(gateway: &Gateway, api: &Api, function: &Arc<Function>, input: Valu
     match &api.output {
         Some(expression) => expression.evaluate(&output, &[], Limits::default()).map_err(|error| {
             let detail = format!("`output` of this API's definition failed: {error}");
-            Fault::new(workflow::FaultType::Expression, detail).with_status(502)
+            Fault::new(FaultType::Expression, detail).with_status(502)
         }),
         None => Ok(output),
     }
@@ -130,7 +127,9 @@ async fn remembered(
         return Ok(told(&known.answer, "cached", known.at, false));
     }
     let asking = gateway.answers.asking(&key);
-    let turn = asking.lock().await;
+    let began = Instant::now();
+    // Whoever asks first may take all the time there is: nobody waits longer for it than for the system.
+    let turn = tokio::time::timeout(api.timeout, asking.lock()).await.ok();
     let known = match gateway.answers.get(&key) {
         Some(known) => Some(known),
         None => stored(gateway, &key).await,
@@ -138,16 +137,20 @@ async fn remembered(
     if let Some(known) = known.as_ref().filter(|known| fresh(known)) {
         return Ok(told(&known.answer, "cached", known.at, false));
     }
-    match ask(gateway, api, function, input).await {
-        Ok(answer) => {
-            let at = Timestamp::now();
-            gateway.answers.put(key.clone(), Known { answer: answer.clone(), at });
-            let row = CachedAnswer { api: key.0, key: key.1, answer: answer.clone(), at };
-            // An answer that could not be kept is still an answer.
-            drop(gateway.runtime.store().commit(vec![Mutation::PutAnswer(row)]));
-            drop(turn);
-            Ok(told(&answer, "live", at, false))
-        }
+    let asked = match turn {
+        Some(mut turn) => match turn.clone() {
+            // Asked and failed since this caller came: it would hear the same, later.
+            Some(failed) if failed.at >= began => Err(failed.fault),
+            _ => {
+                let asked = ask(gateway, api, function, input).await;
+                *turn = asked.as_ref().err().map(|fault| Failed { fault: fault.clone(), at: Instant::now() });
+                asked.map(|answer| keep(gateway, &key, answer))
+            }
+        },
+        None => Err(Fault::new(FaultType::Timeout, "the system did not answer in time").with_status(408)),
+    };
+    match asked {
+        Ok(known) => Ok(told(&known.answer, "live", known.at, false)),
         Err(fault) => {
             // What the system refuses is its answer; only when it does not answer is the last one better than none.
             let silent = matches!(fault.status, 408 | 429 | 500..);
@@ -160,6 +163,16 @@ async fn remembered(
             }
         }
     }
+}
+
+/// Remembers an answer. One that could not be kept is still an answer.
+fn keep(gateway: &Gateway, key: &(Arc<str>, Arc<str>), answer: Value) -> Known {
+    let known = Known { answer, at: Timestamp::now() };
+    gateway.answers.put(key.clone(), known.clone());
+    let (api, key) = key.clone();
+    let row = CachedAnswer { api, key, answer: known.answer.clone(), at: known.at };
+    drop(gateway.runtime.store().commit(vec![Mutation::PutAnswer(row)]));
+    known
 }
 
 async fn stored(gateway: &Gateway, key: &(Arc<str>, Arc<str>)) -> Option<Known> {

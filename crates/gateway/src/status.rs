@@ -9,6 +9,8 @@ use crate::{Gateway, problem};
 
 /// Most lines of a timeline in one answer.
 const LINES_MAX: u32 = 500;
+/// Most open work items in one answer.
+const ITEMS_MAX: u32 = 100;
 
 /// The matter of `{object, key}`: stage, amount, timeline, open work.
 pub(crate) async fn answer(gateway: &Gateway, input: &Value) -> Result<Response, Refusal> {
@@ -19,9 +21,15 @@ pub(crate) async fn answer(gateway: &Gateway, input: &Value) -> Result<Response,
     let (store, asked) = (gateway.runtime.store(), (object.to_owned(), key.to_owned()));
     let found = tokio::task::spawn_blocking(move || {
         let Some(matter) = store.transaction_of_key(&asked.0, &asked.1)? else { return Ok(None) };
-        let lines = store.journal(matter.id, Page { offset: 0, limit: LINES_MAX })?;
-        let filter = WorkItemFilter { transaction: Some(matter.id), ..WorkItemFilter::default() };
-        let items = store.work_items(&filter, Page { offset: 0, limit: 100 })?;
+        // The end of a long timeline: what happened last is what callers ask for.
+        let offset = store.journal_len(matter.id)?.saturating_sub(LINES_MAX);
+        let lines = store.journal(matter.id, Page { offset, limit: LINES_MAX })?;
+        let filter = WorkItemFilter {
+            transaction: Some(matter.id),
+            status: Some(WorkItemStatus::Open),
+            ..WorkItemFilter::default()
+        };
+        let items = store.work_items(&filter, Page { offset: 0, limit: ITEMS_MAX })?;
         Ok::<_, store::StoreError>(Some((matter, lines, items)))
     });
     let unavailable = || {
@@ -42,7 +50,7 @@ pub(crate) async fn answer(gateway: &Gateway, input: &Value) -> Result<Response,
             ("title", Value::from(line.title)),
         ])
     });
-    let open = items.into_iter().filter(|item| item.status == WorkItemStatus::Open).map(|item| {
+    let open = items.into_iter().map(|item| {
         Value::object([
             ("queue", Value::from(item.queue)),
             ("title", Value::from(item.title)),

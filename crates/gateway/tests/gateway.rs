@@ -9,10 +9,14 @@ use std::time::Duration;
 use connect::{Connector, Secret, SecretError, Secrets, Settings};
 use connector_s4hana::S4Hana;
 use connector_salesforce::Salesforce;
+use model::{TransactionId, WorkItemId};
 use reqwest::{Method, Response};
 use runtime::{OpenConnection, Parts, Runtime};
 use serde_json::{Value, json};
-use store::SqliteStore;
+use store::{JournalRow, Mutation, SqliteStore, TransactionRow, WorkItemRow, WorkItemStatus};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 struct Known;
 
@@ -30,7 +34,34 @@ struct World {
     http: reqwest::Client,
     url: String,
     runtime: Runtime,
+    /// While it is set, nothing that the ERP says arrives.
+    silence: watch::Sender<bool>,
     _folder: tempfile::TempDir,
+}
+
+/// Stands between Interlock and a system at this address; what the system says waits while there is silence.
+async fn gate(system: String, silence: watch::Receiver<bool>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(&system).await.expect("the system");
+            let ((mut near_in, mut near_out), (mut far_in, mut far_out)) = (near.into_split(), far.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut near_in, &mut far_out).await });
+            let mut silence = silence.clone();
+            tokio::spawn(async move {
+                let mut part = [0; 4096];
+                while let Ok(length @ 1..) = far_in.read(&mut part).await {
+                    if silence.wait_for(|silent| !silent).await.is_err()
+                        || near_out.write_all(&part[..length]).await.is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address.to_string()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -56,8 +87,10 @@ impl World {
         let text = std::fs::read_to_string(&pricing).expect("a definition");
         let text = text.replace("fresh: 60s", "fresh: 300ms").replace("perMinute: 600", "perMinute: 20");
         std::fs::write(&pricing, text).expect("a definition");
+        let (silence, silent) = watch::channel(false);
+        let gate = gate(erp.url.trim_start_matches("http://").to_owned(), silent).await;
         let environment = |name: &str| match name {
-            "ERP_URL" => Some(erp.url.clone()),
+            "ERP_URL" => Some(format!("http://{gate}")),
             "ERP_INSECURE" => Some("true".to_owned()),
             "ERP_USER" => Some("INTERLOCK".to_owned()),
             // Nobody listens on the discard port.
@@ -80,11 +113,11 @@ impl World {
         let parts = Parts::new(Arc::new(release), Arc::new(store), connections);
         let runtime = Runtime::start(parts).await.expect("a runtime");
         let router = gateway::router(runtime.clone(), &Known).expect("a router");
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client");
-        let world = Self { erp, http, url, runtime, _folder: folder };
+        let world = Self { erp, http, url, runtime, silence, _folder: folder };
         let seed = json!({
             "products": [
                 {"product": "85123A", "price": "2.55", "plants": ["1010"], "stock": 100},
@@ -153,6 +186,27 @@ async fn prices_come_from_the_erp_with_their_age_and_survive_its_outage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_a_silent_system_for_the_same_hear_what_is_known_as_soon_as_one() {
+    let world = Arc::new(World::start().await);
+    assert_eq!(header(&world.price(6).await, "interlock-answer"), "live");
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    world.silence.send_replace(true);
+    // One after the other they would wait for 24 seconds, longer than the client does.
+    let callers: Vec<_> = (0..12)
+        .map(|_| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { world.price(6).await })
+        })
+        .collect();
+    for caller in callers {
+        let answer = caller.await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), header(&answer, "interlock-answer")), (200, "stale"));
+    }
+    world.silence.send_replace(false);
+    world.runtime.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn availability_is_what_the_location_can_promise() {
     let world = World::start().await;
     let path = "/api/availability/v1/products/71053?plant=1020";
@@ -161,6 +215,57 @@ async fn availability_is_what_the_location_can_promise() {
     let answer = world.call(Method::GET, path, Some("quoting_key"), None).await;
     let answer = read(answer).await;
     assert_eq!(answer["available"], json!(7), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_story_is_told_from_its_end_with_what_is_open() {
+    let world = World::start().await;
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let matter = TransactionRow {
+        id: TransactionId::now(),
+        object: "quote".into(),
+        key: "00000001".into(),
+        title: "Kiosk".into(),
+        stage: "held".into(),
+        closed: false,
+        amount: None,
+        opened_at: at,
+        updated_at: at,
+    };
+    let item = |number: i64, status| WorkItemRow {
+        id: WorkItemId::now(),
+        queue: "credit".into(),
+        transaction: matter.id,
+        run: None,
+        status,
+        title: format!("Item {number}").into(),
+        reason: "why".into(),
+        amount: None,
+        content: model::Value::Null,
+        opened_at: at,
+        due_at: jiff::Timestamp::from_second(number).expect("an instant"),
+        resolution: model::Value::Null,
+    };
+    let line = |number: i64| JournalRow {
+        transaction: matter.id,
+        at,
+        kind: "sent".into(),
+        connection: None,
+        title: format!("Line {number}").into(),
+        detail: model::Value::Null,
+    };
+    let mut batch: Vec<Mutation> =
+        (0..150).map(|number| Mutation::PutWorkItem(item(number, WorkItemStatus::Resolved))).collect();
+    batch.push(Mutation::PutWorkItem(item(1_000, WorkItemStatus::Open)));
+    batch.extend((0..520).map(|number| Mutation::AppendJournal(line(number))));
+    batch.push(Mutation::PutTransaction(matter));
+    world.runtime.store().commit(batch).durable().await.expect("durable");
+    let told = world.call(Method::GET, "/api/orders/v1/quotes/00000001", Some("quoting_key"), None).await;
+    let told = read(told).await;
+    let items = told["workItems"].as_array().expect("items");
+    assert_eq!((items.len(), &items[0]["title"]), (1, &json!("Item 1000")), "{told}");
+    let lines = told["timeline"].as_array().expect("lines");
+    assert_eq!((lines.len(), &lines[0]["title"], &lines[499]["title"]), (500, &json!("Line 20"), &json!("Line 519")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,6 +299,30 @@ async fn callers_are_known_may_call_what_is_named_and_have_a_quota() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_tries_many_keys_is_told_to_wait_and_keeps_nobody_out() {
+    let world = World::start().await;
+    let path = "/api/orders/v1/quotes/00000001";
+    let mut said = Vec::new();
+    for _ in 0..100 {
+        let answer = world.call(Method::GET, path, Some("wrong"), None).await;
+        said.push(answer.status().as_u16());
+        if answer.status() == 429 {
+            assert_eq!(header(&answer, "retry-after"), "60");
+            assert_eq!(read(answer).await["code"], "IL-API-002");
+            break;
+        }
+    }
+    // A test that runs across the end of a minute counts anew once.
+    assert!((31..=61).contains(&said.len()) && said.last() == Some(&429), "{said:?}");
+    assert_eq!(
+        world.call(Method::GET, path, Some("quoting_key"), None).await.status(),
+        404,
+        "a right one is looked at"
+    );
+    assert_eq!(world.call(Method::GET, path, None, None).await.status(), 401, "who shows no key tries none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pushed_events_need_the_token_and_are_kept_before_they_are_acknowledged() {
     let world = World::start().await;
     let handshake = world.call(Method::OPTIONS, "/events/erp", Some("events_token"), None).await;
@@ -210,6 +339,30 @@ async fn pushed_events_need_the_token_and_are_kept_before_they_are_acknowledged(
     let taken = push("events_token", "/events/erp", event.to_string()).await.expect("an answer");
     assert_eq!(taken.status(), 202);
     assert_eq!(read(taken).await, json!({"taken": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_is_not_known_is_told_so_before_it_sends_anything() {
+    let world = World::start().await;
+    let address = world.url.trim_start_matches("http://");
+    for (path, code) in [("/events/erp", "IL-API-005"), ("/api/pricing/v1/quotes", "IL-API-002")] {
+        let mut connection = TcpStream::connect(address).await.expect("a connection");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 4000000\r\n\r\n");
+        connection.write_all(head.as_bytes()).await.expect("sent");
+        let (mut told, mut part) = (String::new(), [0; 4096]);
+        while !told.contains(code) {
+            let read = tokio::time::timeout(Duration::from_secs(20), connection.read(&mut part)).await;
+            let length = read.expect("an answer before the body").expect("a connection");
+            assert_ne!(length, 0, "{told}");
+            told.push_str(&String::from_utf8_lossy(&part[..length]));
+        }
+        assert!(told.starts_with("HTTP/1.1 401"), "{told}");
+    }
+    let event = "x".repeat((4 << 20) + 1);
+    let request = world.http.post(format!("{}/events/erp", world.url)).bearer_auth("events_token").body(event);
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 413);
+    assert_eq!(read(answer).await["code"], "IL-API-007");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,7 +143,7 @@ fn path_of(folder: &TempDir, part: usize) -> PathBuf {
     folder.path().join(format!("{part:02}"))
 }
 
-fn part_of(key: &str) -> usize {
+pub(crate) fn part_of(key: &str) -> usize {
     let mut hasher = FixedState::with_seed(SEED).build_hasher();
     hasher.write(key.as_bytes());
     // The remainder is below a number of the same type.

@@ -44,7 +44,19 @@ pub struct Page {
     pub limit: u32,
 }
 
-/// Which work items are wanted.
+/// In which order work items are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WorkItemOrder {
+    /// Those due first in front, and of those due at the same time those with the lower id.
+    #[default]
+    Due,
+    /// Those with the largest amount in front, whatever its sign and currency, and then as by [`Self::Due`].
+    Amount,
+    /// Those opened last in front, and of those opened at the same time those with the higher id.
+    Latest,
+}
+
+/// Which work items are wanted, and in which order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkItemFilter {
     /// Only of this queue.
@@ -53,6 +65,13 @@ pub struct WorkItemFilter {
     pub transaction: Option<TransactionId>,
     /// Only with this status.
     pub status: Option<WorkItemStatus>,
+    /// Only those that are not open any more.
+    pub over: bool,
+    /// Only those that come after this place in the order by [`WorkItemOrder::Due`]: how a long list is read to its end while it
+    /// changes.
+    pub after: Option<(Timestamp, WorkItemId)>,
+    /// In which order.
+    pub order: WorkItemOrder,
 }
 
 /// Which runs are wanted.
@@ -114,11 +133,23 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn intents(&self) -> Result<Vec<IntentRow>, StoreError>;
 
+    /// Those of a run.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn intents_of_run(&self, run: RunId) -> Result<Vec<IntentRow>, StoreError>;
+
     /// The timeline of a matter, oldest first.
     ///
     /// # Errors
     /// As [`Self::run`].
     fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError>;
+
+    /// How many lines the timeline of a matter has.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn journal_len(&self, transaction: TransactionId) -> Result<u32, StoreError>;
 
     /// A matter.
     ///
@@ -132,7 +163,7 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn transaction_of_key(&self, object: &str, key: &str) -> Result<Option<TransactionRow>, StoreError>;
 
-    /// Matters whose key or title contains the text (all for an empty one), the last changed first.
+    /// Matters whose key or title contains the text (all for an empty one), whatever the case of its letters; the last changed first.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -179,17 +210,30 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn work_item(&self, id: WorkItemId) -> Result<Option<WorkItemRow>, StoreError>;
 
-    /// Work items, the ones due first in front.
+    /// Work items, in the order that the filter names.
     ///
     /// # Errors
     /// As [`Self::run`].
     fn work_items(&self, filter: &WorkItemFilter, page: Page) -> Result<Vec<WorkItemRow>, StoreError>;
 
-    /// Open work per queue.
+    /// Open work per queue, and how much of it was due before this instant.
     ///
     /// # Errors
     /// As [`Self::run`].
-    fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError>;
+    fn queue_totals(&self, now: Timestamp) -> Result<Vec<QueueTotal>, StoreError>;
+
+    /// How many matters have an open work item.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn waiting_count(&self) -> Result<u64, StoreError>;
+
+    /// Matters that have an open work item and whose key or title contains the text (all for an empty one), those with the item
+    /// that is due first in front.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn waiting(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError>;
 
     /// Events stored under a correlation, oldest first.
     ///
@@ -264,7 +308,7 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn synced_beginning(&self, object: &str, beginning: &str, limit: u32) -> Result<Vec<SyncedRow>, StoreError>;
 
-    /// Objects that are kept in agreement and whose titles contain the text, whatever the case of its letters from A to Z; in the
+    /// Objects that are kept in agreement and whose titles contain the text, whatever the case of its letters; in the
     /// order of title and key, from the one after this title and key on.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ mod overlay;
 mod rows;
 mod sqlite;
 
-pub use contract::{Committed, Page, RunFilter, Store, WorkItemFilter};
+pub use contract::{Committed, Page, RunFilter, Store, WorkItemFilter, WorkItemOrder};
 pub use error::StoreError;
 pub use rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation,

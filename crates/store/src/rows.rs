@@ -320,7 +320,7 @@ pub struct CachedAnswer {
     pub at: Timestamp,
 }
 
-/// Open work of one queue in one currency.
+/// Open work of one queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueTotal {
     /// The queue.
@@ -329,6 +329,12 @@ pub struct QueueTotal {
     pub count: u64,
     /// Sums at stake, one per currency.
     pub amounts: Vec<model::Money>,
+    /// How many of them were due before the instant that was asked for.
+    pub late: u64,
+    /// When the oldest of them was opened.
+    pub opened_first: Timestamp,
+    /// When the first of them is or was due.
+    pub due_first: Timestamp,
 }
 
 /// Business matters of one stage.

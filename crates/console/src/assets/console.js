@@ -10,6 +10,9 @@
   // What the server said last: the page itself changes, by open details and ticked boxes.
   const said = new Map(parts().map(part => [part.id, part.innerHTML]));
   let stream = null, loading = false, again = false;
+  // When what is shown was last known to be so.
+  let current = new Date();
+  const clock = at => `${String(at.getHours()).padStart(2, '0')}:${String(at.getMinutes()).padStart(2, '0')}`;
 
   function state(name, text) {
     const shown = document.getElementById('live-state');
@@ -80,19 +83,23 @@
     try {
       const answer = await fetch(location.href, { headers: { 'X-Refresh': '1' }, credentials: 'same-origin', redirect: 'error' });
       if (answer.status === 401) { state('over', 'Signed out, load again'); follow(false); return; }
-      if (answer.ok) {
-        const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-        for (const old of parts()) {
-          const next = fresh.getElementById(old.id);
-          if (!next) continue;
-          const text = next.innerHTML;
-          if (said.get(old.id) === text || written(old)) continue;
-          said.set(old.id, text);
-          replace(old, next);
-        }
-        selected();
+      if (!answer.ok) throw new Error(answer.statusText);
+      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      for (const old of parts()) {
+        const next = fresh.getElementById(old.id);
+        if (!next) continue;
+        const text = next.innerHTML;
+        if (said.get(old.id) === text || written(old)) continue;
+        said.set(old.id, text);
+        replace(old, next);
       }
-    } catch { /* The next change tries again. */ }
+      selected();
+      current = new Date();
+      if (stream?.readyState === EventSource.OPEN) state('on', 'Live');
+    } catch {
+      // The next change tries again.
+      state('late', `Not current since ${clock(current)}`);
+    }
     // A page that is costly to make is asked for less often.
     setTimeout(() => { loading = false; if (again) refresh(); }, Math.max(LEAST_PAUSE, 4 * (performance.now() - began)));
   }
@@ -105,7 +112,7 @@
     }
     const own = stream = new EventSource('/live');
     own.addEventListener('change', refresh);
-    own.onopen = () => { state('on', 'Live'); refresh(); };
+    own.onopen = refresh;
     own.onerror = () => {
       state('off', 'Reconnecting…');
       if (own.readyState !== EventSource.CLOSED || own !== stream) return;

@@ -13,7 +13,7 @@ use store::{WorkItemRow, WorkItemStatus};
 use crate::actions::{Choice, Refused, choices, queue_title, who};
 use crate::choosing::{candidates, compared, heading, in_words, meaning};
 use crate::door::Posted;
-use crate::format::{counted, due, label, money, time};
+use crate::format::{due, label, money, time};
 use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
@@ -21,10 +21,10 @@ use crate::parts::{
     buttons, csrf, icon, item_path, matter_name, matter_path, no_default, note_hint, queue_path, record_path,
     resolution, stage, system,
 };
-use crate::reads::read;
+use crate::reads::{next, read};
 use crate::record_form::{self, Mistakes, Shown};
 use crate::story::{ItemView, Story, item as item_view};
-use crate::timeline::timeline;
+use crate::timeline::{line_count, timeline};
 
 /// What was wrong with a posted form.
 pub(crate) struct Refusal {
@@ -51,16 +51,16 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
     let found = read(here.console.operations.store(), move |store| {
         let Some(view) = item_view(store, &release, id)? else { return Ok(None) };
         let candidates = candidates(store, &view.item)?;
-        Ok(Some((view, candidates)))
+        let next = next(store, &view.item)?;
+        Ok(Some((view, candidates, next)))
     });
-    let (ItemView { item, story }, candidates) = match found.await {
+    let (ItemView { item, story }, candidates, next) = match found.await {
         Ok(Some(found)) => found,
         Ok(None) => return problem::missing(&here, "work item"),
         Err(error) => return problem::unavailable(&error),
     };
     let status = refusal.as_ref().map_or(StatusCode::OK, |refusal| refusal.refused.status);
     let queue = queue_title(&here.release, &item.queue);
-    let next = here.next(&item);
     let content = html! {
         header.head {
             div {
@@ -95,7 +95,7 @@ async fn show(here: Here, id: WorkItemId, refusal: Option<Refusal>) -> Response 
             }
             aside.stack {
                 (facts(&here, &item))
-                @if let Some(next) = next {
+                @if let Some(next) = &next {
                     section.part {
                         header { h2 { "Next in " (queue) } }
                         a #next-item .card.pad.next href=(item_path(next)) data-next {
@@ -249,10 +249,10 @@ fn trace(here: &Here, story: &Story) -> Markup {
         section.part {
             header {
                 h2 { "What happened" }
-                span #line-count .faint data-live { (counted(story.lines.len() as u64, "line", "lines")) @if story.more { " and more" } }
+                span #line-count .faint data-live { (line_count(&story.timeline)) @if story.timeline.offset > 0 { ", the last of them" } }
                 a.more href=(matter_path(&story.matter)) { "Open the transaction" }
             }
-            div #timeline .card data-live { (timeline(&story.lines, &here.release, here.now)) }
+            div #timeline .card data-live { (timeline(&story.timeline.lines, &here.release, here.now)) }
         }
     }
 }

@@ -15,9 +15,6 @@ use crate::parts::{connection_state, icon, items, matters, nothing, queue_names,
 use crate::samples::Rate;
 use crate::stages;
 
-/// How many items are shown.
-const NEEDS: usize = 6;
-
 /// `GET /`
 pub(crate) async fn page(here: Here) -> Response {
     let figures = here.console.operations.figures();
@@ -69,7 +66,7 @@ pub(crate) async fn page(here: Here) -> Response {
             header { h2 { "Latest transactions" } a.more href="/transactions" { "All" } }
             div #recent .card data-live {
                 @if here.board.recent.is_empty() { (nothing("Nothing happened yet", "Transactions appear by themselves when something happens in a connected system.")) }
-                @else { (matters(&here, &here.board.recent)) }
+                @else { (matters(&here, &here.board.recent, &here.board.recent_items)) }
             }
         }
     };
@@ -118,9 +115,7 @@ fn flow(here: &Here) -> Markup {
 }
 
 fn needs(here: &Here) -> Markup {
-    let mut open: Vec<&WorkItemRow> = here.board.open.iter().collect();
-    open.sort_by_key(|item| std::cmp::Reverse(item.amount.map(|money| money.amount.abs())));
-    open.truncate(NEEDS);
+    let open: Vec<&WorkItemRow> = here.board.needs.iter().collect();
     html! {
         @if open.is_empty() { (nothing("Nothing waits for a person", "What machines cannot decide appears here.")) }
         @else { (items(&open, &here.release, here.now)) }
@@ -134,16 +129,15 @@ fn queue_totals(here: &Here) -> Markup {
             thead { tr { th scope="col" { "Queue" } th.number scope="col" { "Items" } th.number scope="col" { "At stake" } th.number scope="col" { "Oldest" } } }
             tbody {
                 @for name in queue_names(&here.release, &board.queues) {
-                    @let total = board.queues.iter().find(|total| total.queue == name);
-                    @let oldest = board.of_queue(&name).map(|item| item.opened_at).min();
-                    @let late = board.of_queue(&name).any(|item| item.due_at < here.now);
+                    @let total = board.queue(&name);
+                    @let late = total.is_some_and(|total| total.late > 0);
                     tr data-queue=(name) {
                         td { a href=(queue_path(&name)) { (queue_title(&here.release, &name)) } }
                         td.number { (count(total.map_or(0, |total| total.count))) }
                         td.number { (amounts(total.map_or(&[], |total| &total.amounts))) }
                         td.number.faint {
-                            @match oldest {
-                                Some(at) => span.bad[late] title=[late.then_some("Something is overdue")] { (duration(here.now.as_second() - at.as_second())) },
+                            @match total {
+                                Some(total) => span.bad[late] title=[late.then_some("Something is overdue")] { (duration(here.now.as_second() - total.opened_first.as_second())) },
                                 None => "–",
                             }
                         }

@@ -4,7 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use maud::{Markup, html};
-use store::WorkItemRow;
+use store::{WorkItemOrder, WorkItemRow};
 
 use crate::actions::{Choice, choices, queue_title, who};
 use crate::choosing::in_words;
@@ -13,7 +13,7 @@ use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{buttons, csrf, item_path, no_default, note_hint, nothing, offset, pager, queue_path};
-use crate::reads::{ROWS, sums};
+use crate::reads::{ROWS, of_queue, read};
 
 /// `GET /queues/{queue}?sort=amount&from=…`
 pub(crate) async fn page(
@@ -24,20 +24,19 @@ pub(crate) async fn page(
     let fields = query.map(|Query(fields)| fields).unwrap_or_default();
     let asked = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value);
     let definition = here.release.queues.get(&*name);
-    let mut items: Vec<&WorkItemRow> = here.board.of_queue(&name).collect();
-    if definition.is_none() && items.is_empty() {
+    let by_amount = asked("sort") == Some("amount");
+    let order = if by_amount { WorkItemOrder::Amount } else { WorkItemOrder::Due };
+    let (queue, from) = (name.clone(), offset(asked("from")));
+    let found = read(here.console.operations.store(), move |store| of_queue(store, &queue, order, from)).await;
+    let (rows, more) = match found {
+        Ok(found) => found,
+        Err(error) => return problem::unavailable(&error),
+    };
+    let total = here.board.queue(&name);
+    if definition.is_none() && rows.is_empty() && total.is_none() {
         return problem::missing(&here, "queue");
     }
-    let by_amount = asked("sort") == Some("amount");
-    if by_amount {
-        items.sort_by_key(|item| std::cmp::Reverse(item.amount.map(|money| money.amount.abs())));
-    }
-    let from = offset(asked("from"));
-    let at_stake = sums(items.iter().filter_map(|item| item.amount));
-    let total = items.len() as u64;
-    let late = items.iter().filter(|item| item.due_at < here.now).count() as u64;
-    let rows: Vec<&WorkItemRow> = items.iter().skip(from as usize).take(ROWS as usize).copied().collect();
-    let more = total > u64::from(from) + rows.len() as u64;
+    let (count, late) = total.map_or((0, 0), |total| (total.count, total.late));
     let title = queue_title(&here.release, &name);
     let path = queue_path(&name);
     let bulk = bulk_choices(&here, &name, &rows);
@@ -51,8 +50,8 @@ pub(crate) async fn page(
                 p.sub.faint { "For " (who(&here.release, &name)) @if !may { ". You can look, and not act." } }
             }
             div.amount #queue-total data-live {
-                (amounts(&at_stake))
-                small { "at stake in " (counted(total, "item", "items")) @if late > 0 { span.bad { " · " (counted(late, "overdue", "overdue")) } } }
+                (amounts(total.map_or(&[], |total| &total.amounts)))
+                small { "at stake in " (counted(count, "item", "items")) @if late > 0 { span.bad { " · " (counted(late, "overdue", "overdue")) } } }
             }
         }
         form #queue-form .part method="post" action=(path) {
@@ -67,7 +66,8 @@ pub(crate) async fn page(
             }
             div.card {
                 div #queue-items data-live {
-                    @if rows.is_empty() { (nothing("Nothing waits here", "New items appear by themselves.")) }
+                    @if rows.is_empty() && from > 0 { (nothing("There are no more", "")) }
+                    @else if rows.is_empty() { (nothing("Nothing waits here", "New items appear by themselves.")) }
                     @else { (table(&here, &rows, may && !bulk.is_empty())) }
                 }
                 // Of its own, so that it comes with the first item, and stays while a note is written.
@@ -89,7 +89,7 @@ pub(crate) async fn page(
 }
 
 /// Actions that some item of the page has and that need no look at its record.
-fn bulk_choices(here: &Here, queue: &str, rows: &[&WorkItemRow]) -> Vec<Choice> {
+fn bulk_choices(here: &Here, queue: &str, rows: &[WorkItemRow]) -> Vec<Choice> {
     let mut found: Vec<Choice> = Vec::new();
     for choice in rows.iter().flat_map(|item| choices(&here.release, item)).filter(|choice| !choice.edit) {
         if !found.iter().any(|known| known.name == choice.name) {
@@ -106,7 +106,7 @@ fn bulk_choices(here: &Here, queue: &str, rows: &[&WorkItemRow]) -> Vec<Choice> 
     found
 }
 
-fn table(here: &Here, rows: &[&WorkItemRow], selectable: bool) -> Markup {
+fn table(here: &Here, rows: &[WorkItemRow], selectable: bool) -> Markup {
     html! {
         div.scroll {
             table.list {

@@ -23,19 +23,17 @@ pub(crate) async fn page(here: Here) -> Response {
         }
         div #queue-cards .queues data-live {
             @for name in queue_names(release, &board.queues) {
-                @let total = board.queues.iter().find(|total| total.queue == name);
+                @let total = board.queue(&name);
                 @let number = total.map_or(0, |total| total.count);
-                @let first = board.of_queue(&name).next();
-                @let oldest = board.of_queue(&name).map(|item| item.opened_at).min();
-                @let late = board.of_queue(&name).filter(|item| item.due_at < here.now).count() as u64;
+                @let late = total.map_or(0, |total| total.late);
                 a.queue.card.quiet[number == 0].not-mine[!here.may_act(&name)] href=(queue_path(&name)) data-row data-queue=(name) {
                     span.name { (queue_title(release, &name)) @if late > 0 { span.badge.bad { (count(late)) " overdue" } } }
                     span.purpose { (release.queues.get(&*name).map_or("", |queue| &*queue.purpose)) }
                     span.big { (count(number)) small { (if number == 1 { "item" } else { "items" }) } span.sum { (amounts(total.map_or(&[], |total| &total.amounts))) } }
                     span.under {
-                        @match (first, oldest) {
-                            (Some(first), Some(oldest)) => { "Oldest " (time(oldest, here.now)) " · first " (due(first.due_at, here.now)) },
-                            _ => { "Nothing waits" },
+                        @match total {
+                            Some(total) => { "Oldest " (time(total.opened_first, here.now)) " · first " (due(total.due_first, here.now)) },
+                            None => { "Nothing waits" },
                         }
                     }
                     span.under { "For " (who(release, &name)) }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use model::{ConnectionName, Value, json};
 use sync::{Explanation, Presence, Reach, SideExplanation, Standing};
 
-use crate::format::{counted, label, time};
+use crate::format::{label, time};
 use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
@@ -18,7 +18,7 @@ use crate::parts::{items, matter_path, nothing, offset, pager, record_path, reco
 use crate::reads::read;
 use crate::record::{Neighbour, Record, record};
 use crate::story::LINES_MAX;
-use crate::timeline::timeline;
+use crate::timeline::{line_count, timeline};
 
 /// Longest value in a cell, in characters; all of it is in the cell's title.
 const SHOWN_MAX: usize = 160;
@@ -32,7 +32,7 @@ pub(crate) async fn page(
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
     let fields = query.map(|Query(fields)| fields).unwrap_or_default();
-    let from = offset(fields.iter().find(|(name, _)| name == "from").map(|(_, value)| &**value));
+    let from = fields.iter().find(|(name, _)| name == "from").map(|(_, value)| offset(Some(value)));
     let release = here.release.clone();
     let found = read(here.console.operations.store(), move |store| record(store, &release, &object, &key, from));
     let record = match found.await {
@@ -65,11 +65,11 @@ pub(crate) async fn page(
         }
         div.columns.wide {
             section.part {
-                header { h2 { "What happened" } span #line-count .faint data-live { (counted(record.lines.len() as u64 + u64::from(from), "line", "lines")) @if record.more { " and more" } } }
+                header { h2 { "What happened" } span #line-count .faint data-live { (line_count(&record.timeline)) } }
                 div #timeline .card data-live {
-                    @if record.lines.is_empty() { (nothing("Nothing happened yet", "")) } @else { (timeline(&record.lines, &here.release, here.now)) }
+                    @if record.timeline.lines.is_empty() { (nothing("Nothing happened yet", "")) } @else { (timeline(&record.timeline.lines, &here.release, here.now)) }
                 }
-                (pager(&format!("{}?", record_path(object, &record.row.key)), from, LINES_MAX, record.more))
+                (pager(&format!("{}?", record_path(object, &record.row.key)), record.timeline.offset, LINES_MAX, record.timeline.more))
             }
             div #aside .stack data-live { (systems(&here, &record)) (facts(&record)) (neighbours("Belongs to", &record.parents, false)) (neighbours("Belong to it", &record.children, record.more_children)) }
         }

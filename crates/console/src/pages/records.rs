@@ -7,7 +7,7 @@ use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
 use definitions::Release;
 use maud::{Markup, html};
-use store::{Store, StoreError, SyncedRow};
+use store::{Store, StoreError, SyncedRow, WorkItemRow};
 
 use crate::door::encoded;
 use crate::format::{label, time};
@@ -15,7 +15,7 @@ use crate::here::Here;
 use crate::layout;
 use crate::pages::problem;
 use crate::parts::{icon, nothing, record_path, records_path, stage, system};
-use crate::reads::{ROWS, read};
+use crate::reads::{ROWS, first_items, read};
 use crate::record::{agreement, ids};
 
 /// Longest text that is searched for, in characters.
@@ -41,6 +41,8 @@ struct Row {
     /// The id in each system.
     ids: Vec<(String, Arc<str>)>,
     stage: Arc<str>,
+    /// What it waits for a person for.
+    item: Option<WorkItemRow>,
 }
 
 /// `GET /records`: those of the first kind.
@@ -148,10 +150,11 @@ fn answer(store: &dyn Store, exact: Vec<SyncedRow>, mut paged: Vec<SyncedRow>) -
         }
         seen.push(Arc::clone(&synced.key));
         let stage = store.transaction(synced.transaction)?.map_or_else(|| "new".into(), |matter| matter.stage);
+        let item = first_items(store, [synced.transaction].into_iter())?.remove(&synced.transaction);
         // A damaged one says so on its own page.
         let agreement = agreement(&synced).unwrap_or_default();
         let ids = ids(&agreement).map(|(side, id)| (side.to_owned(), Arc::clone(id))).collect();
-        rows.push(Row { synced, ids, stage });
+        rows.push(Row { synced, ids, stage, item });
     }
     Ok(Found { rows, more })
 }
@@ -168,12 +171,11 @@ fn table(here: &Here, rows: &[Row]) -> Markup {
                 } }
                 tbody {
                     @for row in rows {
-                        @let item = here.board.item_of(row.synced.transaction);
                         tr data-row data-record=(row.synced.key) {
                             td {
                                 a.title href=(record_path(&row.synced.object, &row.synced.key)) { (if row.synced.title.is_empty() { &row.synced.key } else { &row.synced.title }) }
                                 span.under.mono { (row.synced.key) }
-                                @if let Some(item) = item { span.under.why { (icon("person")) (item.reason) } }
+                                @if let Some(item) = &row.item { span.under.why { (icon("person")) (item.reason) } }
                             }
                             td { (stage(&row.stage)) }
                             td.hide-small { @for (side, id) in &row.ids { span.under { (system(&here.release, side)) " " span.mono { (id) } } } }

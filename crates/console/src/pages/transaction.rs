@@ -17,26 +17,27 @@ use crate::layout;
 use crate::pages::problem;
 use crate::parts::{
     buttons, csrf, drawn, icon, item_path, matter_link, matter_path, no_default, note_hint, nothing, offset, pager,
-    resolution, run_status, stage, steps, system, workflow_path,
+    pager_by, resolution, run_status, stage, steps, system, workflow_path,
 };
 use crate::picture::{self, Picture};
 use crate::reads::read;
-use crate::story::{LINES_MAX, RunView, Story, story};
-use crate::timeline::timeline;
+use crate::story::{ITEMS_MAX, LINES_MAX, Part, RunView, Story, story};
+use crate::timeline::{line_count, timeline};
 
-/// `GET /transactions/{id}?from=…`
+/// `GET /transactions/{id}?from=…&over=…`
 pub(crate) async fn page(
     here: Here,
     Path(id): Path<String>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
     let fields = query.map(|Query(fields)| fields).unwrap_or_default();
-    let from = offset(fields.iter().find(|(name, _)| name == "from").map(|(_, value)| &**value));
+    let asked = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value);
+    let part = Part { lines: asked("from").map(|from| offset(Some(from))), over: offset(asked("over")) };
     let Ok(id) = id.parse::<TransactionId>() else { return problem::missing(&here, "transaction") };
     let release = here.release.clone();
     let now = here.now;
     let found = read(here.console.operations.store(), move |store| {
-        let Some(story) = story(store, &release, id, from)? else { return Ok(None) };
+        let Some(story) = story(store, &release, id, part)? else { return Ok(None) };
         let pictures = picture::of_live(store, &release, &story, now)?;
         Ok(Some((story, pictures)))
     });
@@ -60,11 +61,11 @@ pub(crate) async fn page(
         div #pictures .stack data-live { (whereabouts(&pictures)) }
         div.columns.wide {
             section.part {
-                header { h2 { "What happened" } span #line-count .faint data-live { (counted(story.lines.len() as u64 + u64::from(story.offset), "line", "lines")) @if story.more { " and more" } } }
+                header { h2 { "What happened" } span #line-count .faint data-live { (line_count(&story.timeline)) } }
                 div #timeline .card data-live {
-                    @if story.lines.is_empty() { (nothing("Nothing happened yet", "")) } @else { (timeline(&story.lines, &here.release, here.now)) }
+                    @if story.timeline.lines.is_empty() { (nothing("Nothing happened yet", "")) } @else { (timeline(&story.timeline.lines, &here.release, here.now)) }
                 }
-                (pager(&format!("{}?", matter_path(matter)), story.offset, LINES_MAX, story.more))
+                (pager(&format!("{}?", matter_path(matter)), story.timeline.offset, LINES_MAX, story.timeline.more))
             }
             div #aside .stack data-live { (facts(&here, &story)) (runs(&here, &story)) (handled(&here, &story)) }
         }
@@ -93,6 +94,7 @@ fn stuck(here: &Here, story: &Story) -> Markup {
     html! {
         div.stack.close {
             @for item in &open { (notice(here, story, item)) }
+            @if story.more_open { p.faint { "More waits here: it appears when some of this is decided." } }
             @if open.is_empty() {
                 @for run in &story.runs { (halted(here, story, run)) }
             }
@@ -256,7 +258,7 @@ fn operations(here: &Here, story: &Story, run: &RunView) -> Markup {
 fn handled(here: &Here, story: &Story) -> Markup {
     let over: Vec<&WorkItemRow> = story.items.iter().filter(|item| item.status != WorkItemStatus::Open).collect();
     html! {
-        @if !over.is_empty() {
+        @if !over.is_empty() || story.over_offset > 0 {
             section.part {
                 header { h2 { "Decided" } }
                 ul.work.card {
@@ -267,6 +269,7 @@ fn handled(here: &Here, story: &Story) -> Markup {
                         }
                     }
                 }
+                (pager_by("over", &format!("{}?", matter_path(&story.matter)), story.over_offset, ITEMS_MAX, story.more_over))
             }
         }
     }

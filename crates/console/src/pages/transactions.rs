@@ -4,7 +4,6 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use maud::{Markup, html};
-use store::Page;
 
 use crate::door::encoded;
 use crate::format::count;
@@ -27,9 +26,9 @@ pub(crate) async fn page(here: Here, query: Result<Query<Vec<(String, String)>>,
     let text: String = asked("q").unwrap_or_default().chars().take(TEXT_MAX).collect();
     let stage = asked("stage").filter(|stage| !stage.is_empty()).map(str::to_owned);
     let from = offset(asked("from"));
-    let (searched, wanted, board) = (text.clone(), stage.clone(), here.board.clone());
+    let (searched, wanted) = (text.clone(), stage.clone());
     let found = read(here.console.operations.store(), move |store| match wanted.as_deref() {
-        Some(STUCK) => reads::stuck(store, &board, &searched, Page { offset: from, limit: ROWS }),
+        Some(STUCK) => reads::stuck(store, &searched, from),
         wanted => reads::matters(store, &searched, wanted, from),
     });
     let found = match found.await {
@@ -58,7 +57,7 @@ pub(crate) async fn page(here: Here, query: Result<Query<Vec<(String, String)>>,
                 @if found.rows.is_empty() {
                     @if text.is_empty() { (nothing("No transaction is here", "They appear by themselves when something happens in a connected system.")) }
                     @else { (nothing(&format!("Nothing is found for “{text}”"), "Part of the customer's name or of a number is enough.")) }
-                } @else { (matters(&here, &found.rows)) }
+                } @else { (matters(&here, &found.rows, &found.items)) }
             }
             @if found.cut { p.faint { "Only the newest transactions were looked through. Search for a name or a number to find older ones." } }
             (pager(&path, from, ROWS, found.more))
@@ -93,7 +92,7 @@ fn tabs(here: &Here, text: &str, current: Option<&str>) -> Markup {
     };
     html! {
         (tab(None, "All", all, ""))
-        @if board.stuck > 0 || current == Some(STUCK) { (tab(Some(STUCK), "Waits for a person", board.stuck as u64, "warn")) }
+        @if board.stuck > 0 || current == Some(STUCK) { (tab(Some(STUCK), "Waits for a person", board.stuck, "warn")) }
         @for (stage, number) in totals.iter().filter(|(stage, _)| *stage != "held") {
             (tab(Some(stage), &stages::name(stage), *number, ""))
         }

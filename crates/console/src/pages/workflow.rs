@@ -14,7 +14,7 @@ use crate::pages::problem;
 use crate::parts::{drawn, matter_name, matter_path, run_status, workflow_path};
 use crate::picture::{self, Picture};
 use crate::reads::read;
-use crate::story::{RunView, Story, run_view, story};
+use crate::story::{Part, RunView, Story, run_view, story};
 
 /// `GET /workflows/{name}?run=…`
 pub(crate) async fn page(
@@ -52,8 +52,8 @@ async fn with_run(here: &Here, name: &str, id: RunId) -> Response {
     let (release, now) = (here.release.clone(), here.now);
     let found = read(here.console.operations.store(), move |store| {
         let Some(row) = store.run(id)? else { return Ok(None) };
-        let Some(story) = story(store, &release, row.transaction, 0)? else { return Ok(None) };
-        let run = run_view(store, row, &mut None)?;
+        let Some(story) = story(store, &release, row.transaction, Part::default())? else { return Ok(None) };
+        let run = run_view(store, row)?;
         let picture = picture::of_run(store, &release, &story, &run, now)?;
         Ok(Some((story, run, picture)))
     });

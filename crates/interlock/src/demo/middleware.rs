@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use model::Problem;
 use store::{SqliteStore, Store};
 
@@ -136,7 +137,7 @@ impl Middleware {
 }
 
 fn totals(store: &dyn Store) -> Result<BTreeMap<String, u64>, Problem> {
-    let totals = store.queue_totals().map_err(|error| error.problem())?;
+    let totals = store.queue_totals(Timestamp::now()).map_err(|error| error.problem())?;
     let mut open = BTreeMap::new();
     for total in totals {
         *open.entry(total.queue.to_string()).or_default() += total.count;

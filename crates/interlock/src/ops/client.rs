@@ -54,7 +54,7 @@ impl Client {
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
-    pub(super) fn new(url: Url, token: Secret) -> Result<Self, Problem> {
+    pub(crate) fn new(url: Url, token: Secret) -> Result<Self, Problem> {
         let options = ClientOptions { timeout: WITHIN, connect_timeout: CONNECT_WITHIN, ..ClientOptions::default() };
         Ok(Self { http: transport::client(&options)?, url, token })
     }

@@ -48,7 +48,8 @@ impl Status {
     }
 }
 
-/// Work items of a queue or of all, those due first in front, up to `limit`.
+/// Work items of a queue or of all, those due first in front, up to `limit`. They are read by the place in the list, not by
+/// counting, so that none is left out while others are decided on.
 pub(super) async fn items(
     client: &Client,
     queue: Option<&str>,
@@ -58,9 +59,10 @@ pub(super) async fn items(
     let mut items: Vec<Value> = Vec::new();
     while items.len() < limit {
         let wanted = PAGE.min(limit - items.len());
-        let (count, offset) = (wanted.to_string(), items.len().to_string());
-        let paged = [("status", status.word()), ("limit", count.as_str()), ("offset", offset.as_str())];
-        let query: Vec<_> = queue.map(|queue| ("queue", queue)).into_iter().chain(paged).collect();
+        let count = wanted.to_string();
+        let mut query = vec![("status", status.word()), ("limit", count.as_str())];
+        query.extend(queue.map(|queue| ("queue", queue)));
+        query.extend(items.last().and_then(|item| Some(("after", item.get("id").as_str()?))));
         let answer = client.ask(&["items"], &query).await?;
         let page = answer.get("items").items();
         items.extend(page.iter().cloned());
@@ -166,4 +168,46 @@ fn shown(item: &Value) -> String {
         let _ = write!(shown, "\n{}", table.text());
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::extract::{Query, State};
+    use axum::routing::get;
+    use connect::Secret;
+
+    use super::*;
+
+    /// Items that are open, in their order, by numbers that stand for their ids.
+    type Open = Arc<Mutex<Vec<usize>>>;
+
+    /// The list of the ops API; after the first page, somebody decides on most of what it showed.
+    async fn listed(State(open): State<Open>, Query(asked): Query<Vec<(String, String)>>) -> String {
+        let asked = |name: &str| asked.iter().find(|(field, _)| field == name)?.1.parse::<usize>().ok();
+        let mut open = open.lock().expect("a list");
+        let after = asked("after");
+        let rows = open.iter().filter(|item| after.is_none_or(|after| **item > after));
+        let rows: Vec<usize> =
+            rows.skip(asked("offset").unwrap_or(0)).take(asked("limit").unwrap_or(100)).copied().collect();
+        open.retain(|item| rows.first() != Some(&0) || *item == 0 || *item >= PAGE);
+        let items = rows.iter().map(|item| Value::object([("id", Value::from(item.to_string()))]));
+        json::to_string(&Value::object([("items", Value::array(items))]))
+    }
+
+    #[tokio::test]
+    async fn all_items_are_listed_while_others_are_decided_on() {
+        let open: Open = Arc::new(Mutex::new((0..2 * PAGE + 10).collect()));
+        let router = Router::new().route("/ops/items", get(listed)).with_state(open);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let client = Client::new(url.parse().expect("an address"), Secret::new("token".to_owned())).expect("a client");
+        let found = items(&client, None, Status::Open, usize::MAX).await.expect("items");
+        let ids: Vec<&str> = found.iter().filter_map(|item| item.get("id").as_str()).collect();
+        let all: Vec<String> = (0..2 * PAGE + 10).map(|item| item.to_string()).collect();
+        assert_eq!(ids, all);
+    }
 }

@@ -58,6 +58,7 @@ async fn a_person_gets_stuck_orders_moving_by_mouse_and_by_keyboard() {
         let (_demo, link) = demo(&place);
         signs_in(&person, &link).await;
         sees_it_live(&person).await;
+        sees_that_it_is_not_current(&person).await;
         corrects_an_order_by_mouse(&person).await;
         releases_an_order_by_keyboard(&person).await;
         let complaints = person.complaints().await;
@@ -105,6 +106,23 @@ async fn sees_it_live(browser: &Browser) {
     let after = browser.until("counts to change", changed).await;
     assert!(after.contains('£'), "{after}");
     assert_eq!(browser.run("return window.stillHere").await, json!(true), "the page was loaded again");
+}
+
+/// A page whose newest state cannot be had says so, and since when; and that it is live again.
+async fn sees_that_it_is_not_current(browser: &Browser) {
+    let says = async |wanted: &str| {
+        let found = async || browser.text_of(Locator::Id("live-state")).await.filter(|text| text.starts_with(wanted));
+        browser.until(wanted, found).await
+    };
+    for failing in ["Promise.resolve(new Response('', { status: 503 }))", "Promise.reject(new TypeError('no network'))"]
+    {
+        browser.run(&format!("window.asks ??= window.fetch; window.fetch = () => {failing}")).await;
+        let said = says("Not current since ").await;
+        let time = said.trim_start_matches("Not current since ");
+        assert!(time.len() == 5 && time.as_bytes()[2] == b':', "{said}");
+        browser.run("window.fetch = window.asks").await;
+        says("Live").await;
+    }
 }
 
 /// From the overview to an order whose product the ERP does not know, and on with a product that it knows.

@@ -59,6 +59,9 @@ impl LaneTask {
                 "Choose an action that corrects, or leave the record as it is",
             ));
         }
+        if let Some(record) = &decision.record {
+            keeps_to_fields(&item.content, record)?;
+        }
         let place = round.mutations.len();
         match &*kind {
             FAILED => self.decide_failure(round, &item, &decision)?,
@@ -217,6 +220,34 @@ impl LaneTask {
     }
 }
 
+/// Refuses a record that differs in members which the task does not offer for correction.
+fn keeps_to_fields(content: &Value, record: &Value) -> Result<(), Problem> {
+    let fields = content.get("fields").items();
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let shown = content.get("record");
+    let names = [shown, record].into_iter().filter_map(Value::as_object).flat_map(|members| members.keys());
+    let offered = |name: &str| fields.iter().any(|field| field.as_str() == Some(name));
+    let mut others: Vec<&str> = names
+        .map(|name| &**name)
+        .filter(|name| !offered(name))
+        .filter(|name| shown.has(name) != record.has(name) || shown.get(name) != record.get(name))
+        .collect();
+    others.sort_unstable();
+    others.dedup();
+    if others.is_empty() && (record.as_object().is_some() || record == shown) {
+        return Ok(());
+    }
+    let message = match others.as_slice() {
+        [] => "The record is no object any more".to_owned(),
+        others => format!("The task does not offer `{}` for correction", others.join("`, `")),
+    };
+    let fields: Vec<&str> = fields.iter().filter_map(Value::as_str).collect();
+    let remedy = format!("Change only `{}`, and leave the rest of the record as it is", fields.join("`, `"));
+    Err(Problem::new("IL-RUN-022", message, remedy))
+}
+
 impl LaneTask {
     /// Begins a run anew. It does not take back what it did: that is looked for, where it can be, before it is done again.
     fn restart(&mut self, round: &mut Round, id: RunId, by: &Arc<str>) -> Result<(), Problem> {
@@ -271,4 +302,35 @@ fn not_open(item: &WorkItemRow) -> Problem {
     let message =
         format!("The work item \"{}\" is not open any more: it was resolved or withdrawn meanwhile{by}", item.title);
     Problem::new("IL-RUN-003", message, "Reload the queue")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_task_offers_can_be_corrected() {
+        let value = |text: &str| json::parse(text.as_bytes()).expect("JSON");
+        let content =
+            value(r#"{"record": {"total": 5.0, "city": "Leeds", "lines": [1]}, "fields": ["total", "note"]}"#);
+        let refused = |record: &str| keeps_to_fields(&content, &value(record)).err().map(|problem| problem.message);
+        for right in [
+            r#"{"lines": [1], "total": 7, "city": "Leeds"}"#,
+            r#"{"city": "Leeds", "lines": [1], "note": "new"}"#,
+            r#"{"total": 5, "city": "Leeds", "lines": [1]}"#,
+        ] {
+            assert_eq!(refused(right), None, "{right}");
+        }
+        for (wrong, names) in [
+            (r#"{"total": 5, "city": "York", "lines": [1]}"#, "`city`"),
+            (r#"{"total": 5, "lines": [2]}"#, "`city`, `lines`"),
+            (r#"{"total": 5, "city": "Leeds", "lines": [1], "more": null}"#, "`more`"),
+            ("7", "`city`, `lines`"),
+        ] {
+            assert!(refused(wrong).is_some_and(|told| told.contains(names)), "{wrong}");
+        }
+        assert_eq!(keeps_to_fields(&value(r#"{"record": {"a": 1}}"#), &value("7")), Ok(()), "all members are offered");
+    }
 }

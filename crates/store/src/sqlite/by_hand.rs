@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock, mpsc};
 
+use jiff::Timestamp;
 use model::{RunId, TransactionId};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -172,7 +173,7 @@ const LISTS: [List; 12] = [
     ("matters", |store| store.transactions("", ALL).map(drop)),
     ("matters", |store| store.stage_totals().map(drop)),
     ("work items", |store| store.work_items(&WorkItemFilter::default(), ALL).map(drop)),
-    ("work items", |store| store.queue_totals().map(drop)),
+    ("work items", |store| store.queue_totals(Timestamp::UNIX_EPOCH).map(drop)),
     ("synced", |store| store.synced_beginning("customer", "", 9).map(drop)),
     ("synced", |store| store.synced_titled("customer", "t", ("", ""), 9).map(drop)),
     ("synced", |store| store.synced_linked("customer", "parent", "l1", 9).map(drop)),

@@ -8,8 +8,9 @@ use rusqlite::Row;
 
 use crate::StoreError;
 use crate::rows::{
-    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, RecordVersionRow,
-    ReferenceRow, RunPart, RunRow, RunStatus, SyncedRow, TimerRow, TransactionRow, WorkItemRow, WorkItemStatus,
+    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, QueueTotal,
+    RecordVersionRow, ReferenceRow, RunPart, RunRow, RunStatus, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
+    WorkItemStatus,
 };
 
 pub(super) type Decoded<T> = Result<T, StoreError>;
@@ -224,6 +225,19 @@ pub(super) type Total = (Arc<str>, u64, Vec<Money>);
 pub(super) fn total_part(row: &Row<'_>) -> Decoded<(Arc<str>, u64, Option<Money>)> {
     let columns = Columns { row, what: "total" };
     Ok((columns.get(0)?, 1, columns.money(1, 2)?))
+}
+
+/// Open work of a queue, without what it is worth.
+pub(super) fn queue_total(row: &Row<'_>) -> Decoded<QueueTotal> {
+    let columns = Columns { row, what: "total" };
+    Ok(QueueTotal {
+        queue: columns.get(0)?,
+        count: columns.get::<i64>(1)?.cast_unsigned(),
+        amounts: Vec::new(),
+        late: columns.get::<i64>(2)?.cast_unsigned(),
+        opened_first: columns.instant(3)?,
+        due_first: columns.instant(4)?,
+    })
 }
 
 /// Adds rows up exactly: SQLite itself would add amounts as binary floats.

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use uuid::Uuid;
 
@@ -36,6 +37,14 @@ fn keep_plans(connection: &Connection, name: &str) -> Result<(), StoreError> {
         .map_err(|error| database_error(name, &error))
 }
 
+/// Gives statements `small(text)`: the text in small letters of all alphabets, where SQLite's own `lower` knows A to Z only.
+fn teach(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection
+        .create_scalar_function("small", 1, flags, |context| Ok(context.get_raw(0).as_str()?.to_lowercase()))
+        .map_err(|error| database_error(name, &error))
+}
+
 /// Takes the lock that says that this process is the only writer; it is held until the file is dropped, or the process ends.
 pub(super) fn lock(file: &Path) -> Result<File, StoreError> {
     let open_error = |error: std::io::Error| match (file.display().to_string(), error.kind()) {
@@ -63,6 +72,7 @@ pub(super) fn writer(file: &Path) -> Result<Connection, StoreError> {
     let failed = |error: rusqlite::Error| database_error(&name, &error);
     connection.busy_timeout(Duration::from_millis(500)).map_err(failed)?;
     keep_plans(&connection, &name)?;
+    teach(&connection, &name)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
@@ -81,6 +91,7 @@ pub(super) fn reader(file: &Path) -> Result<Connection, StoreError> {
     let failed = |error: rusqlite::Error| database_error(&name, &error);
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     keep_plans(&connection, &name)?;
+    teach(&connection, &name)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KB).map_err(failed)?;
     Ok(connection)
 }

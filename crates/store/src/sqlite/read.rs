@@ -2,11 +2,12 @@
 //! what memory knows counts more than what they say. Long lists for people wait until the tables say everything of what they
 //! list.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, mpsc};
 
 use jiff::Timestamp;
-use model::{RunId, TransactionId, WorkItemId};
+use model::{IntentId, RunId, TransactionId, WorkItemId};
 
 use super::resolve::to_microseconds;
 use super::together::{Lacking, Question, Unheard, events_of};
@@ -15,8 +16,9 @@ use crate::overlay::{Bytes, Layer, Layers, Packed, Row, Table, Text};
 use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, ListenerRow, Mutation, QueueTotal,
     RecordVersionRow, ReferenceRow, RunPart, RunRow, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow,
+    WorkItemStatus,
 };
-use crate::{Committed, Page, RunFilter, Store, StoreError, WorkItemFilter};
+use crate::{Committed, Page, RunFilter, Store, StoreError, WorkItemFilter, WorkItemOrder};
 
 impl SqliteStore {
     fn memory<T>(&self, look: impl FnOnce(Layers<'_>) -> T) -> T {
@@ -212,9 +214,31 @@ impl Store for SqliteStore {
         self.shown(|layer| !layer.intents.is_empty(), |tables| tables.intents())
     }
 
+    fn intents_of_run(&self, run: RunId) -> Result<Vec<IntentRow>, StoreError> {
+        self.merged(
+            |tables| tables.intents_of_run(run),
+            |layers, mut rows| {
+                rows.retain(|row| layers.held(|layer| &layer.intents, &row.id).is_none());
+                let in_memory = layers.each().flat_map(|layer| layer.intents.rows());
+                let own = in_memory.filter(|(_, row)| row.is_some_and(|row| row.run == run)).map(|(id, _)| *id);
+                let own: BTreeSet<IntentId> = own.collect();
+                for row in own.iter().filter_map(|id| layers.there(|layer| &layer.intents, id)) {
+                    rows.push(row.unpack()?);
+                }
+                rows.sort_unstable_by_key(|row| row.id);
+                Ok(rows)
+            },
+        )?
+    }
+
     fn journal(&self, transaction: TransactionId, page: Page) -> Result<Vec<JournalRow>, StoreError> {
         let has_lines = |layer: &Layer| layer.journal.iter().any(|(line, _)| line.transaction == transaction);
         self.shown(has_lines, |tables| tables.journal(transaction, page))
+    }
+
+    fn journal_len(&self, transaction: TransactionId) -> Result<u32, StoreError> {
+        let has_lines = |layer: &Layer| layer.journal.iter().any(|(line, _)| line.transaction == transaction);
+        self.shown(has_lines, |tables| tables.journal_len(transaction))
     }
 
     fn transaction(&self, id: TransactionId) -> Result<Option<TransactionRow>, StoreError> {
@@ -292,22 +316,40 @@ impl Store for SqliteStore {
             return self.shown(|layer| !layer.work_items.is_empty(), |tables| tables.work_items(filter, page));
         };
         self.merged(
-            |tables| tables.work_items_of(transaction),
+            |tables| tables.work_items_of(transaction, filter.status),
             |layers, mut rows| {
                 rows.retain(|row| layers.held(|layer| &layer.work_items, &row.id).is_none());
                 rows.extend(layers.at(|layer| &layer.work_items, &transaction).into_values().cloned());
                 rows.retain(|row| {
                     filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
                         && filter.status.is_none_or(|status| row.status == status)
+                        && !(filter.over && row.status == WorkItemStatus::Open)
+                        && filter.after.is_none_or(|after| (row.due_at, row.id) > after)
                 });
-                rows.sort_unstable_by_key(|row| (row.due_at, row.id));
+                let amount = |row: &WorkItemRow| row.amount.map(|money| money.amount.abs());
+                match filter.order {
+                    WorkItemOrder::Due => rows.sort_unstable_by_key(|row| (row.due_at, row.id)),
+                    WorkItemOrder::Amount => {
+                        rows.sort_unstable_by_key(|row| (Reverse(amount(row)), row.due_at, row.id));
+                    }
+                    WorkItemOrder::Latest => rows.sort_unstable_by_key(|row| Reverse((row.opened_at, row.id))),
+                }
                 rows.into_iter().skip(page.offset as usize).take(page.limit as usize).collect()
             },
         )
     }
 
-    fn queue_totals(&self) -> Result<Vec<QueueTotal>, StoreError> {
-        self.shown(|layer| !layer.work_items.is_empty(), |tables| tables.queue_totals())
+    fn queue_totals(&self, now: Timestamp) -> Result<Vec<QueueTotal>, StoreError> {
+        self.shown(|layer| !layer.work_items.is_empty(), |tables| tables.queue_totals(now))
+    }
+
+    fn waiting_count(&self) -> Result<u64, StoreError> {
+        self.shown(|layer| !layer.work_items.is_empty(), |tables| tables.waiting_count())
+    }
+
+    fn waiting(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError> {
+        let concerns = |layer: &Layer| !layer.work_items.is_empty() || !layer.transactions.is_empty();
+        self.shown(concerns, |tables| tables.waiting(text, page))
     }
 
     fn events(&self, correlation: &[u8]) -> Result<Vec<EventRow>, StoreError> {

@@ -1,7 +1,8 @@
 //! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
 
 /// Each entry brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: [&str; 6] = [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED, FOUND_BY_PEOPLE, LOG_APPLIED];
+pub(crate) const MIGRATIONS: [&str; 7] =
+    [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED, FOUND_BY_PEOPLE, LOG_APPLIED, INTENTS_BY_RUN];
 
 const FIRST: &str = "
 create table runs (
@@ -133,4 +134,9 @@ create index synced_links_by_key on synced_links (object, key);
 const LOG_APPLIED: &str = "
 create table log_applied (store blob not null, sequence integer not null) strict;
 insert into log_applied values (randomblob(16), 0);
+";
+
+/// What a run waits for is asked for by each look at it, and the most intents are open while a system is down.
+const INTENTS_BY_RUN: &str = "
+create index intents_by_run on intents (run_id);
 ";

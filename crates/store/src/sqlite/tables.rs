@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use model::{EventId, IntentId, RunId, TransactionId, WorkItemId};
-use rusqlite::{Connection, Row, params};
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::decode::{self, Columns, Decoded};
 use super::open::database_error;
@@ -12,7 +13,7 @@ use crate::rows::{
     CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, JournalRow, QueueTotal, RecordVersionRow,
     ReferenceRow, RunRow, RunStatus, StageTotal, SyncedRow, TimerRow, TransactionRow, WorkItemRow, WorkItemStatus,
 };
-use crate::{Page, RunFilter, StoreError, WorkItemFilter};
+use crate::{Page, RunFilter, StoreError, WorkItemFilter, WorkItemOrder};
 
 /// The tables, seen through one connection.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +123,11 @@ impl<'a> Tables<'a> {
         self.list("select * from intents order by id", [], decode::intent)
     }
 
+    pub(super) fn intents_of_run(self, run: RunId) -> Decoded<Vec<IntentRow>> {
+        let sql = "select * from intents where run_id = ?1 order by id";
+        self.list(sql, params![run.uuid().into_bytes()], decode::intent)
+    }
+
     pub(super) fn intent_of_business_key(
         self,
         connection: &str,
@@ -144,6 +150,13 @@ impl<'a> Tables<'a> {
         )
     }
 
+    pub(super) fn journal_len(self, transaction: TransactionId) -> Decoded<u32> {
+        let sql = "select count(*) from journal where transaction_id = ?1";
+        let count = self
+            .one(sql, params![transaction.uuid().into_bytes()], |row| Columns { row, what: "journal" }.get::<u32>(0))?;
+        Ok(count.unwrap_or(0))
+    }
+
     pub(super) fn transaction(self, id: TransactionId) -> Decoded<Option<TransactionRow>> {
         self.one("select * from transactions where id = ?1", params![id.uuid().into_bytes()], decode::transaction)
     }
@@ -160,7 +173,7 @@ impl<'a> Tables<'a> {
 
     pub(super) fn transactions(self, text: &str, page: Page) -> Decoded<Vec<TransactionRow>> {
         self.list(
-            "select * from transactions where ?1 = '' or instr(lower(key), ?1) > 0 or instr(lower(title), ?1) > 0
+            "select * from transactions where ?1 = '' or instr(small(key), ?1) > 0 or instr(small(title), ?1) > 0
              order by updated_at desc, id desc limit ?2 offset ?3",
             params![text.to_lowercase(), page.limit, page.offset],
             decode::transaction,
@@ -214,24 +227,47 @@ impl<'a> Tables<'a> {
     }
 
     pub(super) fn work_items(self, filter: &WorkItemFilter, page: Page) -> Decoded<Vec<WorkItemRow>> {
-        self.list(
-            "select * from work_items where (?1 is null or queue = ?1) and (?2 is null or transaction_id = ?2)
-                 and (?3 is null or status = ?3)
-             order by due_at, id limit ?4 offset ?5",
-            params![
-                filter.queue,
-                filter.transaction.map(|id| id.uuid().into_bytes()),
-                filter.status.map(WorkItemStatus::code),
-                page.limit,
-                page.offset
-            ],
-            decode::work_item,
-        )
+        // Conditions that do not count are left out, and the status stands there as a number: so the index of open items is used.
+        let (mut conditions, mut values) = (vec!["true".to_owned()], Vec::<SqlValue>::new());
+        if let Some(status) = filter.status {
+            conditions.push(format!("status = {}", status.code()));
+        }
+        if filter.over {
+            conditions.push(format!("status <> {}", WorkItemStatus::Open.code()));
+        }
+        if let Some(queue) = &filter.queue {
+            conditions.push("queue = ?".to_owned());
+            values.push(queue.to_string().into());
+        }
+        if let Some(transaction) = filter.transaction {
+            conditions.push("transaction_id = ?".to_owned());
+            values.push(transaction.uuid().into_bytes().to_vec().into());
+        }
+        if let Some((due_at, id)) = filter.after {
+            conditions.push("(due_at, id) > (?, ?)".to_owned());
+            values.extend([due_at.as_microsecond().into(), id.uuid().into_bytes().to_vec().into()]);
+        }
+        let order = match filter.order {
+            WorkItemOrder::Due => "due_at, id",
+            // Only a place in a list: amounts themselves never go through binary numbers.
+            WorkItemOrder::Amount => "abs(cast(amount as real)) desc, due_at, id",
+            WorkItemOrder::Latest => "opened_at desc, id desc",
+        };
+        values.extend([i64::from(page.limit).into(), i64::from(page.offset).into()]);
+        let conditions = conditions.join(" and ");
+        let sql = format!("select * from work_items where {conditions} order by {order} limit ? offset ?");
+        self.list(&sql, params_from_iter(values), decode::work_item)
     }
 
-    pub(super) fn work_items_of(self, transaction: TransactionId) -> Decoded<Vec<WorkItemRow>> {
-        let sql = "select * from work_items where transaction_id = ?1";
-        self.list(sql, params![transaction.uuid().into_bytes()], decode::work_item)
+    /// Those of a matter, in no order.
+    pub(super) fn work_items_of(
+        self,
+        transaction: TransactionId,
+        status: Option<WorkItemStatus>,
+    ) -> Decoded<Vec<WorkItemRow>> {
+        let sql = "select * from work_items where transaction_id = ?1 and (?2 is null or status = ?2)";
+        let status = status.map(WorkItemStatus::code);
+        self.list(sql, params![transaction.uuid().into_bytes(), status], decode::work_item)
     }
 
     pub(super) fn open_items_of(
@@ -247,10 +283,34 @@ impl<'a> Tables<'a> {
         )
     }
 
-    pub(super) fn queue_totals(self) -> Decoded<Vec<QueueTotal>> {
-        let sql = "select queue, amount, currency from work_items where status = 0 order by queue";
-        let queues = decode::totals(self.list(sql, [], decode::total_part)?)?.into_iter();
-        Ok(queues.map(|(queue, count, amounts)| QueueTotal { queue, count, amounts }).collect())
+    pub(super) fn queue_totals(self, now: Timestamp) -> Decoded<Vec<QueueTotal>> {
+        self.at_one_moment(|tables| {
+            let sql = "select queue, amount, currency from work_items where status = 0 order by queue";
+            let sums = decode::totals(tables.list(sql, [], decode::total_part)?)?;
+            let sql = "select queue, count(*), count(*) filter (where due_at < ?1), min(opened_at), min(due_at)
+                       from work_items where status = 0 group by queue order by queue";
+            let queues = tables.list(sql, params![now.as_microsecond()], decode::queue_total)?;
+            let amounts = sums.into_iter().map(|(_, _, amounts)| amounts);
+            Ok(queues.into_iter().zip(amounts).map(|(queue, amounts)| QueueTotal { amounts, ..queue }).collect())
+        })
+    }
+
+    pub(super) fn waiting_count(self) -> Decoded<u64> {
+        let sql = "select count(distinct transaction_id) from work_items where status = 0";
+        let count = self.one(sql, [], |row| Columns { row, what: "work item" }.get::<i64>(0))?;
+        Ok(count.map_or(0, i64::cast_unsigned))
+    }
+
+    pub(super) fn waiting(self, text: &str, page: Page) -> Decoded<Vec<TransactionRow>> {
+        self.list(
+            "select transactions.* from (
+                 select transaction_id, min(due_at) as due_at from work_items where status = 0 group by transaction_id
+             ) as open cross join transactions on transactions.id = open.transaction_id
+             where ?1 = '' or instr(small(key), ?1) > 0 or instr(small(title), ?1) > 0
+             order by open.due_at, id limit ?2 offset ?3",
+            params![text.to_lowercase(), page.limit, page.offset],
+            decode::transaction,
+        )
     }
 
     pub(super) fn events(self, correlation: &[u8]) -> Decoded<Vec<EventRow>> {
@@ -370,7 +430,7 @@ impl<'a> Tables<'a> {
             // The inner one reads the index alone: the states of all objects would be a thousand times as much.
             "select synced.* from (
                  select title, key from synced indexed by synced_by_title
-                 where object = ?1 and (title collate nocase, key) > (?3, ?4) and instr(lower(title), lower(?2)) > 0
+                 where object = ?1 and (title collate nocase, key) > (?3, ?4) and instr(small(title), small(?2)) > 0
                  order by title collate nocase, key limit ?5
              ) as found cross join synced on synced.object = ?1 and synced.key = found.key
              order by found.title collate nocase, found.key",

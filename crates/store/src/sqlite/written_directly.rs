@@ -15,8 +15,8 @@ use super::together::{Lacking, Question, Unheard};
 use super::{SqliteStore, Tables, direct, open};
 use crate::arbitrary::{KEYS, at, mutation, text, uuid};
 use crate::overlay::Layers;
-use crate::rows::{EventRow, ListenerRow, Mutation, RunRow, RunStatus};
-use crate::{RunFilter, Store, StoreError, WorkItemFilter};
+use crate::rows::{EventRow, ListenerRow, Mutation, RunRow, RunStatus, WorkItemStatus};
+use crate::{RunFilter, Store, StoreError, WorkItemFilter, WorkItemOrder};
 
 /// What happens next.
 #[derive(Debug, Clone)]
@@ -221,6 +221,7 @@ fn same_rows(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError> 
             row.map(|row| RunRow { parts: if row.state.is_empty() { Vec::new() } else { row.parts.clone() }, ..row })
         });
         prop_assert_eq!(store.run(run), expected);
+        prop_assert_eq!(store.intents_of_run(run), tables.intents_of_run(run));
         prop_assert_eq!(store.run_of_key("w", &text("k", key)), tables.run_of_key("w", &text("k", key)));
         prop_assert_eq!(store.transaction(transaction), tables.transaction(transaction));
         let quote = text("Q", key);
@@ -233,6 +234,12 @@ fn same_rows(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError> 
         prop_assert_eq!(store.work_item(WorkItemId::new(uuid(key))), tables.work_item(WorkItemId::new(uuid(key))));
         let filter = WorkItemFilter { transaction: Some(transaction), ..WorkItemFilter::default() };
         prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
+        for order in [WorkItemOrder::Due, WorkItemOrder::Amount, WorkItemOrder::Latest] {
+            let filter = WorkItemFilter { status: Some(WorkItemStatus::Open), order, ..filter.clone() };
+            prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
+            let filter = WorkItemFilter { status: None, over: true, ..filter };
+            prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
+        }
         prop_assert_eq!(store.events(&[key]), tables.events(&[key]));
         let listeners: Result<Vec<_>, _> =
             store.listeners(&[key]).map(|rows| rows.into_iter().map(|row| (row.run, row.position)).collect());
@@ -286,7 +293,7 @@ fn same_lists(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError>
     }
     prop_assert_eq!(store.transactions("", ALL), tables.transactions("", ALL));
     prop_assert_eq!(store.stage_totals(), tables.stage_totals());
-    prop_assert_eq!(store.queue_totals(), tables.queue_totals());
+    prop_assert_eq!(store.queue_totals(Timestamp::UNIX_EPOCH), tables.queue_totals(Timestamp::UNIX_EPOCH));
     let filter = WorkItemFilter::default();
     prop_assert_eq!(store.work_items(&filter, ALL), tables.work_items(&filter, ALL));
     prop_assert_eq!(store.listening_runs(None, 9), tables.listening_runs(None, 9));
