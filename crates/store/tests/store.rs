@@ -244,7 +244,7 @@ async fn queues_add_up_exactly_and_show_what_is_due_first() {
     let largest = WorkItemFilter { queue: None, order: WorkItemOrder::Amount, ..filter };
     let over = WorkItemFilter { over: true, order: WorkItemOrder::Latest, ..WorkItemFilter::default() };
     assert_eq!(store.work_items(&over, ALL), Ok(vec![resolved]));
-    assert_eq!(store.work_items(&largest, ALL), Ok(vec![items[2].clone(), items[0].clone(), items[1].clone()]));
+    assert_eq!(store.work_items(&largest, ALL), Ok(vec![items[2].clone(), items[1].clone(), items[0].clone()]));
 }
 
 #[tokio::test]
