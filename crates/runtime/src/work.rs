@@ -10,6 +10,7 @@ use model::{EventId, Problem, RunId, TransactionId, Value, WorkItemId};
 use tokio::sync::oneshot;
 use workflow::{Fault, Position};
 
+use crate::existing::Exists;
 use crate::identity::IdentityHeld;
 use crate::lane::{Changed, LaunchAnswer, Lost, Performed};
 use crate::launching::Launch;
@@ -43,6 +44,8 @@ pub(crate) enum Work {
     Fire { run: RunId, position: Arc<str> },
     /// What a dispatcher tells.
     Report(Report),
+    /// A system has records already that it takes for the one to be made, and it is known who has them.
+    Exists(Box<Exists>),
     /// A call that can no longer be made.
     Lost { intent: model::IntentId, fault: Fault },
     /// A person decided.

@@ -69,6 +69,7 @@ fn write(action: Action, record: &str, key: Option<(&str, &str)>, body: &str) ->
         body: json::parse(body.as_bytes()).expect("a body"),
         select: Default::default(),
         probe: Vec::new(),
+        insist: false,
     }
 }
 
