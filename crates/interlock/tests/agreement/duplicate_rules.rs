@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::SOON;
+use crate::pages::Visitor;
 use crate::program::until;
 use crate::systems::Interlock;
 use crate::world::World;
@@ -68,7 +69,17 @@ fn what_the_crm_has_already_is_linked_and_not_made_again() {
     settled(&world, &interlock);
     rule(&world, "block");
     let account = unheard(&world, "Umbrella Trading", "LS1 4AP");
+    // The process dies while the account is to be made, and makes none after that either.
+    world.outage_of(&world.crm, 600);
     let number = world.create_partner("Northern Rail", LEEDS, "LS9 8AA");
+    let visitor = Visitor::of(&interlock);
+    until(SOON, || {
+        let page = visitor.sees(&format!("/records/customer?q={number}"));
+        if page.contains("data-record") { Ok(()) } else { Err(page) }
+    });
+    interlock.program.kill();
+    world.outage_of(&world.crm, 0);
+    interlock = world.interlock();
     assert_eq!(numbered(&world, &interlock, &number)["Id"], account.as_str());
     // The name belongs to the CRM, so that both have the one that the account had.
     until(SOON, || match world.partner(&number)["OrganizationBPName1"].as_str() {
