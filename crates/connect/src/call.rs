@@ -107,4 +107,6 @@ pub struct Call {
     pub select: Arc<Selection>,
     /// The key fields and values that a probe looks for when the fate of a create is unknown: `[(PurchaseOrderByCustomer, Q-1)]`.
     pub probe: Vec<(Arc<str>, Value)>,
+    /// Whether a record is to be made although the system takes others for it ([`crate::Existing`]), where it allows that.
+    pub insist: bool,
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::Value;
 
+use crate::Existing;
+
 /// What an error means for the caller. The first question is always: can anything have changed over there?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
@@ -65,12 +67,21 @@ pub struct CallError {
     pub retry_after: Option<Duration>,
     /// More of the vendor's answer, for the timeline.
     pub details: Value,
+    /// Of a refused create: what the system has already and takes for the record.
+    pub existing: Option<Box<Existing>>,
 }
 
 impl CallError {
     /// An error without details.
     pub fn new(class: ErrorClass, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { class, code: code.into(), message: message.into(), retry_after: None, details: Value::Null }
+        Self {
+            class,
+            code: code.into(),
+            message: message.into(),
+            retry_after: None,
+            details: Value::Null,
+            existing: None,
+        }
     }
 
     /// With how long the system asked to wait.
@@ -84,6 +95,13 @@ impl CallError {
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
         self.details = details;
+        self
+    }
+
+    /// With what the system has already.
+    #[must_use]
+    pub fn with_existing(mut self, existing: Existing) -> Self {
+        self.existing = Some(Box::new(existing));
         self
     }
 }

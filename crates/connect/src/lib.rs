@@ -13,6 +13,7 @@ pub mod bulk;
 mod call;
 mod connector;
 mod error;
+mod existing;
 mod feed;
 pub mod oauth;
 mod secret;
@@ -24,6 +25,7 @@ pub use connector::{
     ActionInfo, Connection, Connector, FieldDescription, Follows, RecordDescription, SettingError, Settings,
 };
 pub use error::{CallError, ErrorClass, NOT_UNDERSTOOD};
+pub use existing::{EXISTING, EXISTING_MAX, Existing, ExistingRecord, INSIST};
 pub use feed::{
     Change, ChangeKind, ChangePage, Fate, FeedError, FeedItem, FeedRequest, Opened, Position, PushedChange,
     PushedChanges, RefusedChange,

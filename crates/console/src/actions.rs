@@ -15,7 +15,7 @@ use crate::session::has_role;
 
 /// Begins the action that decides between systems which differ: the side follows.
 const KEEP: &str = "keep-";
-/// Stands before the key of the object that a record is linked with.
+/// Stands before the key of the object that a record is linked with, or before the id of the record that an object is linked with.
 const LINK: &str = "link-";
 /// The queue whose people look after failed runs.
 const RUNS: &str = "integration";
@@ -67,6 +67,8 @@ fn built_in(kind: &str) -> Option<&'static [(&'static str, bool)]> {
         "unreadable" => Some(&[("retry", false), ("dismiss", false)]),
         // Which object it is: the item names them.
         "identity" => Some(&[("new", false), ("retry", false), ("dismiss", false)]),
+        // Which record it is: the item names them, and says whether another one can be made.
+        "existing" => Some(&[("new", false), ("retry", false), ("dismiss", false)]),
         "notice" => Some(&[("dismiss", false)]),
         "write" => Some(&[("retry", false), ("dismiss", false)]),
         // Which side's value is kept: the item names them.
@@ -145,6 +147,20 @@ pub(crate) fn choices(release: &Release, item: &WorkItemRow) -> Vec<Choice> {
         choices.push(Choice {
             name: format!("{LINK}{}", text("key")).into(),
             label: format!("It is {title}").into(),
+            edit: false,
+            note_required: false,
+            style: ActionStyle::Plain,
+        });
+    }
+    for record in item.content.get("existing").items() {
+        let text = |name: &str| record.get(name).as_str().unwrap_or_default();
+        let label = match text("title") {
+            "" => format!("It is {}", text("id")),
+            title => format!("It is {title} ({})", text("id")),
+        };
+        choices.push(Choice {
+            name: format!("{LINK}{}", text("id")).into(),
+            label: label.into(),
             edit: false,
             note_required: false,
             style: ActionStyle::Plain,

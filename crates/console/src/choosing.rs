@@ -54,6 +54,7 @@ pub(crate) fn name_of(release: &Release, item: &WorkItemRow, action: &str) -> Op
         ("deleted", "delete") => format!("Delete it in {}, too", side("side")?),
         ("deleted", "keep") => format!("Keep it in {}", side("side")?),
         ("deleted", "make-again") => format!("Make it again in {}", side("lost")?),
+        ("existing", "new") => format!("Make another one in {} all the same", side("side")?),
         ("conflict", keep) => {
             let kept = keep.strip_prefix("keep-")?;
             let value = item.content.get("record").get(kept);
@@ -79,6 +80,12 @@ pub(crate) fn meaning(item: &WorkItemRow, action: &str) -> Option<&'static str> 
         ("identity", "retry") => "The record is read and compared again.",
         ("identity", "dismiss") => "Nothing is done with the record until it changes.",
         ("identity", _) => "The two records are one from now on, and are kept the same.",
+        ("existing", "new") => "A record of its own is made there, although the system takes it for one that it has.",
+        ("existing", "retry") => {
+            "It is tried again to make it: after the records there were corrected, or the rule was."
+        }
+        ("existing", "dismiss") => "It is not made there, until something of it changes.",
+        ("existing", _) => "The record there is this one from now on, and they are kept the same.",
         ("unreadable", "retry") => {
             "The record is read again: after it was corrected in its system, or the definitions were."
         }

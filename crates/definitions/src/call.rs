@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect::{Action, Call, Key};
+use connect::{Action, Call, INSIST, Key};
 use expr::{Expression, Limits};
 use mapping::MappingError;
 use model::{IntentId, ObjectName, Value};
@@ -81,7 +81,8 @@ impl Function {
             probe.push((Arc::clone(field), value));
         }
         let select = Arc::clone(&self.select);
-        Ok(Call { intent, action: self.action, record: Arc::clone(&self.record), key, body, select, probe })
+        let insist = input.get(INSIST).as_bool() == Some(true);
+        Ok(Call { intent, action: self.action, record: Arc::clone(&self.record), key, body, select, probe, insist })
     }
 
     fn body(&self, input: &Value) -> Result<Value, FunctionError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connect::{CallError, ErrorClass};
+use connect::{CallError, EXISTING, ErrorClass};
 use definitions::Function;
 use model::Value;
 use workflow::{Fault, FaultType};
@@ -11,7 +11,11 @@ use workflow::{Fault, FaultType};
 pub(crate) fn rejected(function: &Function, error: &CallError) -> Fault {
     let status = error.details.get("status").as_i64().and_then(|status| u16::try_from(status).ok());
     let status = status.filter(|status| (400..500).contains(status)).unwrap_or(422);
-    Fault::new(FaultType::Validation, error.message.as_str()).with_status(status).with_data(data(function, error))
+    let mut told = data(function, error);
+    if let Some(existing) = &error.existing {
+        told.set(EXISTING, existing.to_value());
+    }
+    Fault::new(FaultType::Validation, error.message.as_str()).with_status(status).with_data(told)
 }
 
 /// The system did not serve it in time for a caller who waits.

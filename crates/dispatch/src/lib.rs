@@ -303,6 +303,7 @@ impl Dispatcher {
                         body: Value::Null,
                         select: Arc::clone(select),
                         probe: Vec::new(),
+                        insist: false,
                     };
                     let key = GroupKey::Read { record: Arc::clone(record), select: Arc::clone(select) };
                     let work = Work::Read { place, answers: answers.clone() };

@@ -15,6 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use crate::core::Core;
+use crate::lane::EXISTING;
 
 /// How many objects that share a rule's value or a block with a record are compared with it.
 const CANDIDATES_MAX: usize = 1_000;
@@ -118,6 +119,11 @@ pub(crate) async fn identify(core: &Arc<Core>, events: &[CanonicalEvent]) -> Res
 /// Keeps what is known of records as it is, until it is dropped.
 pub(crate) struct IdentityHeld(#[expect(dead_code, reason = "it is only held")] OwnedMutexGuard<Remembered>);
 
+/// Keeps what is known of records as it is, as soon as nobody else finds out which objects records are.
+pub(crate) async fn hold(core: &Arc<Core>) -> IdentityHeld {
+    IdentityHeld(Arc::clone(&core.identity).lock_owned().await)
+}
+
 /// Keeps what is known of records as it is, while a person links the record of an item with the object of this key.
 ///
 /// # Errors
@@ -136,14 +142,19 @@ pub(crate) async fn hold_link(core: &Arc<Core>, item: WorkItemId, key: &str) -> 
     let taken = core.read(move |store| {
         let Some(item) = store.work_item(item)? else { return Ok(None) };
         let text = |name: &str| item.content.get(name).as_str().unwrap_or_default();
+        if text("kind") == EXISTING {
+            // Here it is the record that is chosen.
+            let known = store.reference_of_record(text("object"), text("side"), &asked)?;
+            return Ok(known.filter(|known| *known.key != *text("key")));
+        }
         let known = store.reference(text("object"), &asked, text("connection"))?;
         Ok(known.filter(|known| *known.record_id != *text("id")))
     });
     match taken.await.ok_or_else(crate::routing::stopping)? {
         None => Ok(held),
         Some(taken) => {
-            let message =
-                format!("{} has record {} for {} {key} by now", taken.connection, taken.record_id, taken.object);
+            let (connection, record) = (&taken.connection, &taken.record_id);
+            let message = format!("{connection} has record {record} for {} {} by now", taken.object, taken.key);
             Err(Problem::new("IL-RUN-021", message, "Merge the two records there, or let this one be a new object"))
         }
     }

@@ -28,6 +28,7 @@ mod asked;
 mod core;
 mod correlation;
 mod direct;
+mod existing;
 mod figures;
 mod first_records;
 mod functions;

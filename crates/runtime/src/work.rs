@@ -10,6 +10,7 @@ use model::{EventId, Problem, RunId, TransactionId, Value, WorkItemId};
 use tokio::sync::oneshot;
 use workflow::{Fault, Position};
 
+use crate::existing::Exists;
 use crate::identity::IdentityHeld;
 use crate::lane::{Changed, LaunchAnswer, Lost, Performed};
 use crate::launching::Launch;
@@ -45,6 +46,8 @@ pub(crate) enum Work {
     Fire { run: RunId, position: Arc<str> },
     /// What a dispatcher tells.
     Report(Report),
+    /// A system has records already that it takes for the one to be made, and it is known who has them.
+    Exists(Box<Exists>),
     /// A call that can no longer be made.
     Lost { intent: model::IntentId, fault: Fault },
     /// A person decided.
@@ -94,6 +97,7 @@ impl Work {
             Self::Go(intent) | Self::Lost { intent, .. } | Self::PerformAgain(intent) => Workload::of(intent.uuid()),
             Self::Report(Report::Delayed { intent, .. }) => Workload::of(intent.uuid()),
             Self::Report(Report::Done(outcome)) => Workload::of(outcome.intent.uuid()),
+            Self::Exists(exists) => Workload::of(exists.outcome.intent.uuid()),
             Self::Performed(performed) => Workload::of(performed.intent.uuid()),
             Self::Changed(changed, _) => Workload::named(changed.event.object.as_str()),
             Self::Gone(lost, _) => Workload::named(lost.gone.feed.object.as_str()),

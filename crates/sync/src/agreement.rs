@@ -55,6 +55,10 @@ pub struct Holding {
     pub changed_meanwhile: bool,
     /// What was refused for good, until the agreed values change or a person has it tried again.
     pub refused: Option<Fields>,
+    /// The record that the side says is the object's, where it refused to make one because of that. It is read before anything else.
+    pub named: Option<Arc<str>>,
+    /// Whether a person wants a record made although the side takes others for it.
+    pub insists: bool,
     /// Why nothing is written to it, when the object was deleted somewhere.
     pub retired: Option<Retired>,
 }
@@ -197,6 +201,11 @@ impl Agreement {
             return Taken::Changed(false);
         }
         let first = holding.id.is_none();
+        if holding.named.take().is_some() {
+            // What could not be made says nothing of what can be written.
+            holding.refused = None;
+        }
+        holding.insists = false;
         holding.id = Some(reading.id);
         holding.read_at = Some(reading.at);
         let checked = std::mem::take(&mut holding.checking);

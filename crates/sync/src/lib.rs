@@ -33,6 +33,7 @@
 mod agreement;
 mod coverage;
 mod deletes;
+mod existing;
 mod explain;
 mod fields;
 mod introduce;

@@ -85,7 +85,7 @@ impl Agreement {
             let creates = holding.id.is_none();
             if holding.waiting.is_some()
                 || holding.retired.is_some()
-                || (creates && (is_lost || creating(name) != Creating::Now))
+                || (creates && (is_lost || holding.named.is_some() || creating(name) != Creating::Now))
                 || (side.reads_back && holding.checking)
             {
                 continue;
@@ -137,7 +137,7 @@ impl Agreement {
     fn is_being_made(&self, policy: &Policy, creating: impl Fn(&ConnectionName) -> Creating) -> bool {
         policy.sides.iter().filter(|(name, _)| self.lacks(name)).any(|(name, side)| {
             let holding = self.sides.get(name);
-            holding.is_some_and(|holding| holding.waiting.is_some())
+            holding.is_some_and(|holding| holding.waiting.is_some() || holding.named.is_some())
                 || (creating(name) == Creating::Later
                     && !side.creates.is_empty()
                     && !self.is_lost()
@@ -200,6 +200,7 @@ impl Agreement {
         let Some(holding) = self.sides.get_mut(side) else { return false };
         let Some(waiting) = holding.waiting.take() else { return false };
         holding.id = id.or_else(|| holding.id.take());
+        (holding.named, holding.insists) = (None, false);
         holding.held.extend(waiting.expected);
         holding.reached.extend(waiting.fields);
         holding.written_at = Some(cause.at);

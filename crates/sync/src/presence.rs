@@ -22,6 +22,8 @@ pub enum Presence {
     Refused,
     /// It is being made.
     Made,
+    /// The side says that it has one: that is being read before it is linked.
+    Named,
     /// The side refused to make it.
     NotMade,
     /// There is none yet.
@@ -52,6 +54,7 @@ impl fmt::Display for Presence {
             Self::Read => "it is being read before it is written to",
             Self::Refused => "it refused what was to be written to it",
             Self::Made => "it is being made",
+            Self::Named => "the system says that it has one already, which is being read",
             Self::NotMade => "the system refused to make it",
             Self::Lacking => "there is none yet",
             Self::NeverMade => "there is none, and none is made in this system",
@@ -74,6 +77,7 @@ impl Agreement {
         let Some(holding) = holding.filter(|holding| holding.id.is_some()) else {
             return match holding {
                 Some(holding) if holding.waiting.is_some() => Presence::Made,
+                Some(holding) if holding.named.is_some() => Presence::Named,
                 Some(holding) if holding.refused.is_some() => Presence::NotMade,
                 _ if policy.sides.get(side).is_some_and(|side| side.creates.is_empty()) => Presence::NeverMade,
                 _ => Presence::Lacking,
@@ -127,6 +131,9 @@ mod tests {
         holding.waiting = None;
         holding.refused = Some(crate::Fields::default());
         assert_eq!(stands(&holding), Presence::NotMade);
+        holding.named = Some("7".into());
+        assert_eq!(stands(&holding), Presence::Named);
+        holding.named = None;
         holding.id = Some("7".into());
         assert_eq!(stands(&holding), Presence::Refused);
         holding.refused = None;

@@ -166,6 +166,12 @@ fn of_holding(holding: &Holding) -> Value {
     if let Some(refused) = &holding.refused {
         value.set("refused", of_fields(refused));
     }
+    if let Some(named) = &holding.named {
+        value.set("named", Arc::clone(named));
+    }
+    if holding.insists {
+        value.set("insists", true);
+    }
     if let Some(retired) = &holding.retired {
         value.set("retired", retired.words());
     }
@@ -273,6 +279,8 @@ fn holding(value: &Value) -> Result<Holding, Damaged> {
             Value::Null => None,
             refused => Some(fields(refused, "refused")?),
         },
+        named: text(value.get("named")),
+        insists: value.get("insists").as_bool() == Some(true),
         retired: match value.get("retired") {
             Value::Null => None,
             words => Some(words.as_str().and_then(Retired::from_words).ok_or(Damaged("retired"))?),

@@ -92,6 +92,7 @@ fn call(action: Action, record: &str, body: &str) -> Call {
         body: value(body),
         select: Arc::default(),
         probe: Vec::new(),
+        insist: false,
     }
 }
 

@@ -51,6 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ]),
         select: Default::default(),
         probe: Vec::new(),
+        insist: false,
     };
     let calls: Vec<Call> = (0..count).map(account).collect();
     let begun = Instant::now();

@@ -4,7 +4,12 @@ use connect::transport::{Answer, Effect};
 use connect::{CallError, ErrorClass, NOT_UNDERSTOOD};
 use model::{Value, json};
 
+use crate::duplicates;
+
 use ErrorClass::{Locked, Misconfigured, Rejected, Throttled, Unauthorized, Unavailable};
+
+/// The code of a record that a duplicate rule refuses.
+pub(crate) const DUPLICATES: &str = "DUPLICATES_DETECTED";
 
 /// Codes that say the same wherever they come up, each with the reason for its class.
 const CODES: &[(&str, ErrorClass, &str)] = &[
@@ -45,7 +50,7 @@ const CODES: &[(&str, ErrorClass, &str)] = &[
     ("MALFORMED_ID", Rejected, "this is not an id"),
     ("STANDARD_PRICE_NOT_DEFINED", Rejected, "the product needs a price in the standard price book first"),
     ("DUPLICATE_VALUE", Rejected, "another record has the unique value"),
-    ("DUPLICATES_DETECTED", Rejected, "a duplicate rule blocks the record; the details name the matches"),
+    (DUPLICATES, Rejected, "a duplicate rule blocks the record; the details name the matches"),
     ("DUPLICATE_EXTERNAL_ID", Rejected, "several records have the external id"),
     ("ENTITY_IS_DELETED", Rejected, "the record is in the recycle bin"),
     ("ENTITY_IS_LOCKED", Rejected, "an approval process locks the record until a person decides"),
@@ -89,6 +94,11 @@ pub(crate) fn from_answer(answer: &Answer, effect: Effect) -> CallError {
         None if answer.body.is_empty() => format!("the org answered {}", answer.status),
         None => format!("the org answered {}: {}", answer.status, answer.excerpt()),
     };
+    if code == DUPLICATES {
+        // The matches come with all their fields: what is needed of them is told.
+        let existing = duplicates::existing(first);
+        return CallError::new(class, code, message).with_details(duplicates::rule_of(first)).with_existing(existing);
+    }
     CallError::new(class, code, message).retry_after(answer.retry_after()).with_details(told)
 }
 
@@ -192,7 +202,7 @@ mod tests {
         }
         assert_eq!(from_answer(&answer(500, ""), Effect::Read).class, Unavailable);
         let error = from_answer(&answer(400, cases[5].1), Effect::Write);
-        assert!(error.details.at(0).has("duplicateResult"));
+        assert_eq!(error.existing.map(|existing| existing.records.len()), Some(0));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //!   `Id`, the key field and what was selected; child lists as lists; instants in UTC.
 //! - Writes go through sObject collections, up to 200 records in one request, each with its own answer
 //!   (`{"Id": …, "created": …}`). A create with children is one all-or-none tree.
+//! - What a duplicate rule of the org refuses to make is sent once more by itself, so that the org names what it has already
+//!   (`duplicates.rs`).
 //! - First loads go by jobs of the Bulk API 2.0 (`bulk/`). Jobs that write are here, too; nothing asks for one yet.
 //! - Changes come from change data capture over gRPC; a sweep by `SystemModstamp` finds what the feed lost.
 //!
@@ -16,6 +18,7 @@ mod changes;
 mod codec;
 mod config;
 mod describe;
+mod duplicates;
 mod errors;
 mod fates;
 mod neutral;

@@ -39,13 +39,15 @@ pub(crate) struct Exchange<'a> {
     pub(crate) timeout: Option<Duration>,
     /// Largest answer, in bytes after decompression.
     pub(crate) answer_max: usize,
+    /// What the org shall do about duplicates, where that is not its usual way.
+    pub(crate) duplicates: Option<&'static str>,
 }
 
 impl<'a> Exchange<'a> {
     /// A request without a body for JSON.
     pub(crate) fn new(method: Method, path: &'a str, effect: Effect) -> Self {
         let (accept, answer_max) = ("application/json", transport::BODY_MAX);
-        Self { method, path, body: None, accept, effect, timeout: None, answer_max }
+        Self { method, path, body: None, accept, effect, timeout: None, answer_max, duplicates: None }
     }
 }
 
@@ -117,7 +119,7 @@ impl Org {
     /// Sends a request to a path of the org and returns its answer whatever its status, except that an ended session is
     /// renewed once: a refused token means that nothing was done.
     pub(crate) async fn exchange(&self, exchange: Exchange<'_>) -> Result<Answer, CallError> {
-        let Exchange { method, path, body, accept, effect, timeout, answer_max } = exchange;
+        let Exchange { method, path, body, accept, effect, timeout, answer_max, duplicates } = exchange;
         // What follows the host must be a path: an address from an answer must not carry the token elsewhere.
         if !path.starts_with('/') || path.starts_with("//") {
             return Err(CallError::new(
@@ -138,6 +140,9 @@ impl Org {
                 .header("Sforce-Call-Options", self.call_options.clone());
             if let Some((kind, body)) = &body {
                 request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind)).body(body.clone());
+            }
+            if let Some(duplicates) = duplicates {
+                request = request.header("Sforce-Duplicate-Rule-Header", HeaderValue::from_static(duplicates));
             }
             if let Some(timeout) = timeout {
                 request = request.timeout(timeout.max(self.config.timeout));
@@ -167,13 +172,7 @@ impl Org {
         effect: Effect,
     ) -> Result<Value, CallError> {
         let answer = self.send(method, path, body, effect).await?;
-        if !answer.status.is_success() {
-            return Err(errors::from_answer(&answer, effect));
-        }
-        if answer.body.is_empty() {
-            return Ok(Value::Null);
-        }
-        json::parse(&answer.body).map_err(|error| errors::not_understood(effect, error))
+        understood(&answer, effect)
     }
 
     /// The request budget as of the latest answer; `None` before the first.
@@ -188,6 +187,17 @@ impl Org {
             self.limit.store(usage.limit, Ordering::Relaxed);
         }
     }
+}
+
+/// What an answer says that is JSON or nothing (`null`), or why it is none.
+pub(crate) fn understood(answer: &Answer, effect: Effect) -> Result<Value, CallError> {
+    if !answer.status.is_success() {
+        return Err(errors::from_answer(answer, effect));
+    }
+    if answer.body.is_empty() {
+        return Ok(Value::Null);
+    }
+    json::parse(&answer.body).map_err(|error| errors::not_understood(effect, error))
 }
 
 fn bearer(token: &Token) -> Result<HeaderValue, CallError> {

@@ -12,10 +12,9 @@ use http::Method;
 use model::{Object, Value, json};
 
 use crate::describe::Descriptions;
-use crate::errors;
 use crate::org::Org;
 use crate::read::{self, comparable, is_id};
-use crate::{soql, tree};
+use crate::{duplicates, errors, soql, tree};
 
 /// Most records that a collection takes.
 pub(crate) const COLLECTION_MAX: usize = 200;
@@ -24,22 +23,24 @@ pub(crate) const CONCURRENT: usize = 4;
 /// Most extra requests spent on finding the one record that makes the org refuse a whole collection.
 const ISOLATION_MAX: usize = 32;
 
-type Outcome = Result<Value, CallError>;
+pub(crate) type Outcome = Result<Value, CallError>;
 
 /// A record to be written, made ready.
-struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// The place of its call.
     place: usize,
     /// What it must not share with another row of the same request; `None` for new records.
     identity: Option<String>,
     /// The key as it is written: the external id of an upsert, the id of an update or delete.
-    key: Value,
-    body: &'a Value,
+    pub(crate) key: Value,
+    pub(crate) body: &'a Value,
+    /// Whether it is made although the org takes other records for it.
+    pub(crate) insist: bool,
 }
 
 /// What a request does with its rows.
 #[derive(Clone, Copy)]
-enum Kind<'a> {
+pub(crate) enum Kind<'a> {
     Create { record: &'a str },
     Update { record: &'a str },
     Upsert { record: &'a str, field: &'a str },
@@ -68,7 +69,7 @@ async fn create(org: &Org, descriptions: &Descriptions, record: &str, calls: &[C
         if tree::has_children(&call.body) {
             trees.push(place);
         } else {
-            rows.push(Row { place, identity: None, key: Value::Null, body: &call.body });
+            rows.push(Row { place, identity: None, key: Value::Null, body: &call.body, insist: call.insist });
         }
     }
     send_waves(org, Kind::Create { record }, rows, results).await;
@@ -90,7 +91,7 @@ async fn upsert(org: &Org, descriptions: &Descriptions, record: &str, calls: &[C
         match usable_key(call) {
             Ok((field, value)) => {
                 let identity = Some(comparable(field, value));
-                let row = Row { place, identity, key: value.clone(), body: &call.body };
+                let row = Row { place, identity, key: value.clone(), body: &call.body, insist: call.insist };
                 match by_field.iter_mut().find(|(known, _)| *known == field) {
                     Some((_, rows)) => rows.push(row),
                     None => by_field.push((field, vec![row])),
@@ -112,7 +113,7 @@ async fn by_id(org: &Org, descriptions: &Descriptions, record: &str, calls: &[Ca
         match id {
             Ok(id) => {
                 let identity = Some(comparable("Id", &id));
-                rows.push(Row { place, identity, key: id, body: &call.body });
+                rows.push(Row { place, identity, key: id, body: &call.body, insist: false });
             }
             Err(error) => results[place] = Err(error),
         }
@@ -210,6 +211,7 @@ async fn send_waves(org: &Org, kind: Kind<'_>, rows: Vec<Row<'_>>, results: &mut
             // An earlier change of the record that will be tried again must not overtake this one.
             match before.map(|before| &results[before]) {
                 Some(Err(error)) if error.class.is_transient() => results[row.place] = Err(postponed(error)),
+                _ if row.insist => results[row.place] = duplicates::write_alone(org, kind, &row).await,
                 _ => ready.push(row),
             }
         }
@@ -221,7 +223,9 @@ async fn send_waves(org: &Org, kind: Kind<'_>, rows: Vec<Row<'_>>, results: &mut
         let mut answers = stream::iter(chunks)
             .map(|range| async move {
                 let mut spare = ISOLATION_MAX;
-                (range.clone(), send_chunk(org, kind, &ready[range], &mut spare).await)
+                let rows = &ready[range.clone()];
+                let outcomes = send_chunk(org, kind, rows, &mut spare).await;
+                (range, duplicates::name_matches(org, kind, rows, outcomes).await)
             })
             .buffered(CONCURRENT);
         while let Some((range, outcomes)) = answers.next().await {

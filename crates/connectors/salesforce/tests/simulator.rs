@@ -69,6 +69,7 @@ fn write(action: Action, record: &str, key: Option<(&str, &str)>, body: &str) ->
         body: json::parse(body.as_bytes()).expect("a body"),
         select: Default::default(),
         probe: Vec::new(),
+        insist: false,
     }
 }
 
@@ -206,4 +207,47 @@ async fn lost_answers_and_locks_lose_and_double_nothing() {
     assert!(rounds > 1);
     world.fault("row_lock", "0").await;
     assert_eq!(load(&world, &reading(&["Name"])).await.len(), 60);
+}
+
+#[tokio::test]
+async fn what_a_duplicate_rule_refuses_is_named_and_made_for_who_insists_where_the_rule_allows_that() {
+    let world = World::start().await;
+    let rules = |action: &str| {
+        let url = format!("{}/_sandbox/duplicate-rules", world.running.url);
+        let rules = format!(r#"[{{"object":"Account","fields":["Name","BillingPostalCode"],"action":"{action}"}}]"#);
+        let request = reqwest::Client::new().put(url).header("content-type", "application/json").body(rules);
+        async move { assert!(request.send().await.expect("an answer").status().is_success()) }
+    };
+    let acme = r#"{"Name":"Acme","BillingPostalCode":"LS1"}"#;
+    let create = || write(Action::Create, "Account", None, acme);
+    let upsert = |key: &str| write(Action::Upsert, "account", Some(("Key__c", key)), acme);
+    let first = world.crm.execute(&[create()]).await.pop().expect("an answer").expect("a record");
+    rules("block").await;
+    // One of several: the others are saved.
+    let other = write(Action::Create, "Account", None, r#"{"Name":"Umbrella","BillingPostalCode":"LS1"}"#);
+    let answers = world.crm.execute(&[create(), other]).await;
+    assert!(answers[1].is_ok(), "{answers:?}");
+    let upserted = world.crm.execute(&[upsert("K /1")]).await;
+    for (answer, record) in [(&answers[0], "Account"), (&upserted[0], "account")] {
+        let error = answer.as_ref().expect_err("it is refused");
+        assert_eq!((error.class, error.code.as_str()), (ErrorClass::Rejected, "DUPLICATES_DETECTED"));
+        let existing = error.existing.as_ref().expect("what there is");
+        let records: Vec<_> = existing.records.iter().map(|one| (&*one.record, &*one.id, &*one.title)).collect();
+        assert_eq!(records, [(record, first.get("Id").as_str().expect("an id"), "Acme")]);
+        assert!(!existing.may_insist && !error.details.to_string().contains("LS1"), "{error:?}");
+    }
+    let insisting = |call: Call| Call { insist: true, ..call };
+    let refused = world.crm.execute(&[insisting(create())]).await.pop().expect("an answer");
+    assert_eq!(refused.expect_err("what is blocked stays so").code, "DUPLICATES_DETECTED");
+    rules("alert").await;
+    let asked = world.crm.execute(&[upsert("K /1")]).await.pop().expect("an answer").expect_err("it is refused");
+    assert!(asked.existing.expect("what there is").may_insist);
+    for call in [upsert("K /1"), create()] {
+        let answer = world.crm.execute(&[insisting(call)]).await.pop().expect("an answer").expect("it is made");
+        assert_eq!(answer.get("created").as_bool(), Some(true));
+        assert_ne!(answer.get("Id"), first.get("Id"));
+    }
+    // It is found by its key from then on.
+    let again = world.crm.execute(&[upsert("K /1")]).await.pop().expect("an answer").expect("a record");
+    assert_eq!(again.get("created").as_bool(), Some(false));
 }

@@ -219,6 +219,7 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
         Some("failure") => "A workflow failed",
         Some("unreadable") => "A record cannot be read",
         Some("identity") => "Not clear which object a record is",
+        Some("existing") => "A system has it already, it says",
         Some("write") if text("field").is_some() => "Two systems undo each other's change",
         Some("write") => "A system does not take a change",
         Some("conflict") => "Two systems say different things",

@@ -219,6 +219,7 @@ impl Connection for System {
                 body: Value::Null,
                 select: Arc::default(),
                 probe: Vec::new(),
+                insist: false,
             };
             let (replies, latency) = self.arrive(false, std::slice::from_ref(&call));
             let _back = Back(self);

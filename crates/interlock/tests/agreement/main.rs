@@ -7,6 +7,7 @@ mod contacts;
 mod coverage;
 mod damaged;
 mod deletions;
+mod duplicate_rules;
 mod first_load;
 #[path = "../wrong_input/http.rs"]
 mod http;

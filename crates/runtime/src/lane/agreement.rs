@@ -357,6 +357,8 @@ impl LaneTask {
             "goes to and fro"
         } else if let Some(stands) = agreed.stands.as_deref().filter(|stands| !stands.starts_with(ONLY_ELSEWHERE)) {
             stands
+        } else if sides.clone().any(|holding| holding.named.is_some()) {
+            "being linked"
         } else if sides.clone().any(|holding| holding.refused.is_some()) {
             "refused"
         } else if sides.clone().any(|holding| holding.waiting.is_some()) {

@@ -79,9 +79,13 @@ impl LaneTask {
             self.follow(round, &pair, &mut agreed, &synchronised, &loss, |_| true);
             self.stand(round, &pair, &agreed, &synchronised);
         } else if agreed.agreement.lacks(&side) {
-            // A person linked it, and it was never read.
+            // It was linked, and never read.
             round.mutations.push(reference_removed(&pair, &side));
-            round.after.push(After::Review(pair.clone()));
+            if agreed.agreement.unnamed(&side, &lost.gone.record) {
+                self.not_there(round, &pair, &mut agreed, &synchronised, &side, &lost.gone.record);
+            } else {
+                round.after.push(After::Review(pair.clone()));
+            }
         }
         self.agreements.insert(pair, agreed);
         Ok(())

@@ -117,6 +117,7 @@ impl LaneTask {
                     run(&mut needs, *id);
                 }
                 Work::Report(dispatch::Report::Done(outcome)) => intent(&mut needs, &outcome.intent),
+                Work::Exists(exists) => intent(&mut needs, &exists.outcome.intent),
                 Work::Lost { intent: id, .. } => intent(&mut needs, id),
                 Work::Performed(performed) => intent(&mut needs, &performed.intent),
                 Work::Launch(launch, _) => {
@@ -182,6 +183,7 @@ impl LaneTask {
         match work {
             Work::Hear { run, .. } | Work::Fire { run, .. } | Work::Operate { run, .. } => Some(*run),
             Work::Report(dispatch::Report::Done(outcome)) => Some(self.intents.get(&outcome.intent)?.row.run),
+            Work::Exists(exists) => Some(self.intents.get(&exists.outcome.intent)?.row.run),
             Work::Lost { intent, .. } => Some(self.intents.get(intent)?.row.run),
             Work::Performed(performed) => Some(self.intents.get(&performed.intent)?.row.run),
             _ => None,

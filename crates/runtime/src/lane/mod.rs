@@ -8,6 +8,7 @@ mod agreement;
 mod calls;
 mod commands;
 mod direct;
+mod existing;
 mod gone;
 mod inbox;
 mod launch;
@@ -51,7 +52,7 @@ pub(crate) use direct::Performed;
 pub(crate) use gone::Lost;
 pub(crate) use launch::LaunchAnswer;
 pub(crate) use load::DAMAGED;
-pub(crate) use queues::{IDENTITY, UNREADABLE};
+pub(crate) use queues::{EXISTING, IDENTITY, UNREADABLE};
 pub(crate) use unreadable::LINKED;
 
 /// So long a task works without letting others have their turn.
@@ -209,6 +210,7 @@ impl LaneTask {
             Work::Go(intent) => self.go(round, intent),
             Work::Fire { run, position } => self.fire(round, run, &position),
             Work::Report(report) => self.report(round, report),
+            Work::Exists(exists) => self.exists(round, *exists),
             Work::Lost { intent, fault } => self.lost(round, intent, fault),
             Work::Decide(item, decision, held, answer) => {
                 let result = self.decide(round, item, decision);

@@ -46,6 +46,7 @@ impl LaneTask {
         match work {
             Work::Hear { run, .. } | Work::Fire { run, .. } | Work::Operate { run, answer: None, .. } => of_run(*run),
             Work::Report(dispatch::Report::Done(outcome)) => of_intent(&outcome.intent),
+            Work::Exists(exists) => of_intent(&exists.outcome.intent),
             Work::Lost { intent, .. } => of_intent(intent),
             Work::Performed(performed) => of_intent(&performed.intent),
             Work::Review(pair, _) => {
@@ -66,6 +67,7 @@ impl LaneTask {
         tracing::error!(code = problem.code, %problem, "something cannot be done, as it cannot be read what it concerns");
         let matter = match &work {
             Work::Report(dispatch::Report::Done(outcome)) => self.intents.get(&outcome.intent).map(|held| held.matter),
+            Work::Exists(exists) => self.intents.get(&exists.outcome.intent).map(|held| held.matter),
             Work::Lost { intent, .. } => self.intents.get(intent).map(|held| held.matter),
             Work::Review(pair, _) => round.loaded.matters.get(pair).and_then(|row| row.as_ref()).map(|row| row.id),
             _ => None,

@@ -8,7 +8,7 @@ use workflow::{Input, Position};
 
 use super::LaneTask;
 use super::direct::DOUBT;
-use super::queues::{CONFLICT, DELETED, FAILED, IDENTITY, NOTICE, UNREADABLE, WRITE};
+use super::queues::{CONFLICT, DELETED, EXISTING, FAILED, IDENTITY, NOTICE, UNREADABLE, WRITE};
 use super::round::Round;
 use super::runs::{NewRun, Told};
 use crate::journal::line;
@@ -67,7 +67,7 @@ impl LaneTask {
             FAILED => self.decide_failure(round, &item, &decision)?,
             UNREADABLE | IDENTITY => self.decide_record(round, &item, &decision.action)?,
             NOTICE => {}
-            WRITE | CONFLICT | DELETED => self.decide_agreement(round, &item, &decision)?,
+            WRITE | CONFLICT | DELETED | EXISTING => self.decide_agreement(round, &item, &decision)?,
             DOUBT => {
                 let place = place_of(&item).ok_or_else(|| not_open(&item))?;
                 let record = decision.record.clone();
@@ -110,7 +110,7 @@ impl LaneTask {
             }
             (NOTICE, "dismiss") | (WRITE, "retry" | "dismiss") => Some(Allowed { edit: false, note_required: false }),
             (CONFLICT, action) if action.starts_with("keep-") => Some(Allowed { edit: false, note_required: false }),
-            (DELETED, _) | (IDENTITY, _) => Some(Allowed { edit: false, note_required: false }),
+            (DELETED | IDENTITY | EXISTING, _) => Some(Allowed { edit: false, note_required: false }),
             (FAILED, "correct") | (DOUBT, "answer") => Some(Allowed { edit: true, note_required: false }),
             (DOUBT, "again" | "fail") => Some(Allowed { edit: false, note_required: false }),
             _ => None,
@@ -118,7 +118,8 @@ impl LaneTask {
         let allowed = match (known, own) {
             (Some(known), Some(own)) => Some(Allowed { edit: own.edit, note_required: known.note_required }),
             (Some(known), None)
-                if ![FAILED, UNREADABLE, NOTICE, DOUBT, WRITE, CONFLICT, DELETED, IDENTITY].contains(&kind) =>
+                if ![FAILED, UNREADABLE, NOTICE, DOUBT, WRITE, CONFLICT, DELETED, IDENTITY, EXISTING]
+                    .contains(&kind) =>
             {
                 Some(Allowed { edit: known.edit, note_required: known.note_required })
             }

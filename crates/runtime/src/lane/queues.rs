@@ -36,6 +36,8 @@ pub(crate) const WRITE: &str = "write";
 pub(crate) const CONFLICT: &str = "conflict";
 /// It is not clear which object a record is.
 pub(crate) const IDENTITY: &str = "identity";
+/// A system has records already that it takes for the one to be made: which one is it?
+pub(crate) const EXISTING: &str = "existing";
 /// An object was deleted in one system: what becomes of its record in another?
 pub(crate) const DELETED: &str = "deleted";
 /// Something to know; a person has seen it.

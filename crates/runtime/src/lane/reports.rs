@@ -10,6 +10,7 @@ use store::{IntentState, Mutation, ReferenceRow};
 use workflow::{Fault, Input};
 
 use super::agreement::side_of;
+use super::existing::There;
 use super::queues::{INTEGRATION, NOTICE, NewItem};
 use super::round::{After, Round};
 use super::runs::Told;
@@ -23,7 +24,8 @@ impl LaneTask {
             Report::Delayed { intent, attempts, error, in_doubt } => {
                 self.delayed(round, intent, attempts, &error, in_doubt);
             }
-            Report::Done(outcome) => self.done(round, outcome),
+            Report::Done(outcome) if self.looks_up_existing(&outcome) => {}
+            Report::Done(outcome) => self.done(round, outcome, None),
         }
     }
 
@@ -52,7 +54,7 @@ impl LaneTask {
     }
 
     /// It is over: the run gets its answer in the same commit in which the intent goes.
-    fn done(&mut self, round: &mut Round, outcome: Outcome) {
+    pub(super) fn done(&mut self, round: &mut Round, outcome: Outcome, there: Option<&There>) {
         let Some(held) = self.release(outcome.intent) else { return };
         round.mutations.push(Mutation::RemoveIntent(outcome.intent));
         // Of what was given up and did not happen there is nothing to tell.
@@ -72,7 +74,7 @@ impl LaneTask {
             round.after.push(After::Intake(message));
         }
         if let Some(side) = side_of(&held.position) {
-            self.written(round, &held, &side, outcome);
+            self.written(round, &held, &side, outcome, there);
             return;
         }
         let once = held.function.as_ref().is_none_or(|function| function.effect == Effect::Once);
@@ -145,7 +147,7 @@ impl LaneTask {
     pub(super) fn lost(&mut self, round: &mut Round, intent: IntentId, fault: Fault) {
         let now = round.now;
         let outcome = Outcome { intent, attempts: 0, sent_at: now, finished_at: now, result: Err(fault) };
-        self.done(round, outcome);
+        self.done(round, outcome, None);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use connect::INSIST;
 use definitions::{Function, Synchronised, Writer};
 use indexmap::IndexMap;
 use model::{ConnectionName, RunId, Value};
@@ -181,6 +182,9 @@ fn input(
     let mut input = object_of(fields);
     input.set(KEY, Arc::clone(&pair.1));
     input.set("id", holding.and_then(|holding| holding.id.clone()));
+    if holding.is_some_and(|holding| holding.id.is_none() && holding.insists) {
+        input.set(INSIST, true);
+    }
     input.set("current", holding.map(|holding| object_of(&holding.held)).unwrap_or_default());
     if !synchronised.references.is_empty() {
         input.set("there", object_of(there));

@@ -9,15 +9,23 @@ use store::WorkItemRow;
 use sync::Cause;
 
 use super::agreement::{Agreed, Pair, reread};
+use super::existing::There;
 use super::gone::RETIRE_PLACE;
-use super::queues::{CONFLICT, DELETED};
+use super::queues::{CONFLICT, DELETED, EXISTING};
 use super::round::Round;
 use super::{Held, LaneTask};
 use crate::Decision;
 
 impl LaneTask {
     /// A write is over. With the last one of its kind the side holds what was agreed.
-    pub(super) fn written(&mut self, round: &mut Round, held: &Held, side: &ConnectionName, outcome: Outcome) {
+    pub(super) fn written(
+        &mut self,
+        round: &mut Round,
+        held: &Held,
+        side: &ConnectionName,
+        outcome: Outcome,
+        there: Option<&There>,
+    ) {
         if held.position.pointer.starts_with(RETIRE_PLACE) {
             self.retired(round, held, side, outcome);
             return;
@@ -55,7 +63,12 @@ impl LaneTask {
                     reread(round, &synchronised, &self.core.release, side, &id);
                 }
             }
-            Err(fault) => self.refused(round, &mut agreed, &synchronised, side, &fault),
+            Err(fault) => match there.filter(|_| agreed.agreement.lacks(side)) {
+                Some(there) => {
+                    self.existing(round, &pair, &mut agreed, &synchronised, side, held, &fault, there);
+                }
+                None => self.refused(round, &mut agreed, &synchronised, side, &fault),
+            },
         }
         self.go_on(round, &pair, &mut agreed, &synchronised, &before, findings);
         self.agreements.insert(pair, agreed);
@@ -81,6 +94,20 @@ impl LaneTask {
             }
             self.agreements.insert(pair, agreed);
             return Ok(());
+        }
+        if kind == EXISTING {
+            match self.decide_existing(round, &pair, &mut agreed, &synchronised, item, &decision.action) {
+                Ok(true) => {
+                    self.go_on(round, &pair, &mut agreed, &synchronised, &before, Vec::new());
+                    self.agreements.insert(pair, agreed);
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(problem) => {
+                    self.agreements.insert(pair, agreed);
+                    return Err(problem);
+                }
+            }
         }
         if kind == DELETED {
             self.decide_deleted(round, &pair, &mut agreed, &synchronised, item, &decision.action);

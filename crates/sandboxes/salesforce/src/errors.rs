@@ -8,15 +8,17 @@ pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) fields: Vec<Arc<str>>,
+    /// Of a duplicate: what it is a duplicate of, as JSON. Only the resources of single records tell it.
+    pub(crate) details: Option<Box<str>>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: Vec::new() }
+        Self { code, message: message.into(), fields: Vec::new(), details: None }
     }
 
     pub(crate) fn on(code: &'static str, field: &Arc<str>, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fields: vec![Arc::clone(field)] }
+        Self { code, message: message.into(), fields: vec![Arc::clone(field)], details: None }
     }
 
     /// The HTTP status that goes with the code when it refuses a whole request.
@@ -36,6 +38,12 @@ impl Refusal {
     /// Appends `{"message":…,"errorCode":…,"fields":[…]}`; `fields` only where there are some, or always in rows.
     pub(crate) fn write(&self, row: bool, text: &mut String) {
         use model::json::write_string;
+        if let Some(details) = self.details.as_deref().filter(|_| !row) {
+            text.push_str(&format!(r#"{{"duplicateResult":{details},"errorCode":"{}","message":"#, self.code));
+            write_string(&self.message, text);
+            text.push('}');
+            return;
+        }
         if row {
             text.push_str(r#"{"statusCode":""#);
             text.push_str(self.code);

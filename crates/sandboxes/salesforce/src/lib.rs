@@ -4,6 +4,7 @@
 //! | part | holds |
 //! |---|---|
 //! | `metadata`, `compile`, `schema` | objects and fields, from files to numbers |
+//! | `duplicates` | duplicate rules: what the org takes for a record that it has |
 //! | `store` | records, their indexes, and transactions with the vendor's checks |
 //! | `soql` | queries |
 //! | `rest` | the resources of the REST API |
@@ -17,6 +18,7 @@ mod bulk;
 mod cell;
 mod compile;
 mod decode;
+mod duplicates;
 mod errors;
 mod events;
 mod id;

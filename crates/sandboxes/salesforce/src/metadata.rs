@@ -7,6 +7,8 @@ use indexmap::IndexMap;
 use model::Problem;
 use serde::Deserialize;
 
+use crate::duplicates::RuleSource;
+
 /// Largest metadata file.
 const FILE_MAX: u64 = 4 * 1024 * 1024;
 const STANDARD: &str = include_str!("standard.yaml");
@@ -16,6 +18,8 @@ const STANDARD: &str = include_str!("standard.yaml");
 pub(crate) struct Metadata {
     #[serde(default)]
     pub(crate) objects: IndexMap<String, ObjectSource>,
+    #[serde(default)]
+    pub(crate) duplicate_rules: Vec<RuleSource>,
 }
 
 /// An object. Fields given for an object that exists are added to it or replace the field of the same name.
@@ -196,4 +200,5 @@ fn lay_over(metadata: &mut Metadata, more: Metadata) {
         known.owned = object.owned.or(known.owned);
         known.fields.extend(object.fields);
     }
+    metadata.duplicate_rules.extend(more.duplicate_rules);
 }

@@ -8,6 +8,7 @@ use sandbox::faults::Faults;
 
 use crate::bulk::Jobs;
 use crate::cell::Cell;
+use crate::duplicates::Rule;
 use crate::events::{Bus, drafts};
 use crate::id::RecordId;
 use crate::options::Options;
@@ -54,9 +55,10 @@ pub(crate) struct Org {
 }
 
 impl Org {
-    pub(crate) fn new(options: Options, url: String, schema: Schema, faults: Arc<Faults>) -> Self {
+    pub(crate) fn new(options: Options, url: String, schema: Schema, rules: Vec<Rule>, faults: Arc<Faults>) -> Self {
         let schema = Arc::new(schema);
         let mut store = Store::new(Arc::clone(&schema));
+        store.duplicate_rules = rules;
         let now = time::now().div_euclid(1000) * 1000;
         let text = |text: &str| Cell::Text(text.into());
         let object = |name: &str| schema.find(name).map(|object| object.at);

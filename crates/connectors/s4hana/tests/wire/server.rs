@@ -219,6 +219,7 @@ pub(crate) fn call(action: Action, record: &str, body: &str) -> Call {
         body: value(body),
         select: Arc::default(),
         probe: Vec::new(),
+        insist: false,
     }
 }
 

@@ -260,6 +260,7 @@ mod tests {
             body: json::parse(body.as_bytes()).expect("json"),
             select: Default::default(),
             probe: Vec::new(),
+            insist: false,
         }
     }
 

@@ -180,6 +180,7 @@ pub fn call(action: Action, record: &str, key: Option<(&str, Value)>, body: &str
         body: json::parse(body.as_bytes()).expect("a body"),
         select: Arc::default(),
         probe: Vec::new(),
+        insist: false,
     }
 }
 

@@ -8,6 +8,7 @@ use model::{Object as Members, Value};
 use super::records::members;
 use super::reply::{Call, Reply, decoded, options};
 use super::resources::{answer, is_read, read, write};
+use crate::duplicates::DuplicateHeader;
 use crate::errors::Refusal;
 use crate::org::Org;
 
@@ -115,7 +116,12 @@ fn prepare(call: &Call, request: &Value, results: &HashMap<String, Value>) -> Re
     let url = request.get("url").as_str().unwrap_or("");
     let url = filled(url, results)?;
     let body = filled_value(request.get("body"), results, 0)?;
-    inner(call, request.get("method").as_str().unwrap_or("GET"), &url, body)
+    let mut inner = inner(call, request.get("method").as_str().unwrap_or("GET"), &url, body)?;
+    // A request within another brings its own headers.
+    let mut headers = request.get("httpHeaders").as_object().into_iter().flatten();
+    let header = headers.find(|(name, _)| name.eq_ignore_ascii_case("Sforce-Duplicate-Rule-Header"));
+    inner.duplicates = DuplicateHeader::parse(header.and_then(|(_, value)| value.as_str()), &inner.version);
+    Ok(inner)
 }
 
 fn inner(call: &Call, method: &str, url: &str, body: Value) -> Result<Call, Refusal> {
@@ -130,6 +136,7 @@ fn inner(call: &Call, method: &str, url: &str, body: Value) -> Result<Call, Refu
         segments: segments.collect(),
         query: options(query),
         body,
+        duplicates: DuplicateHeader::parse(None, &version),
         version,
         origin: call.origin.clone(),
         batch: call.batch,

@@ -3,6 +3,7 @@
 use model::Value;
 
 use super::describe::VERSIONS;
+use crate::duplicates::DuplicateHeader;
 use crate::errors::Refusal;
 
 /// A call to a resource of the API.
@@ -20,6 +21,8 @@ pub(crate) struct Call {
     pub(crate) origin: String,
     /// Rows on a page of a query, when the client says so.
     pub(crate) batch: Option<usize>,
+    /// What it says of duplicates.
+    pub(crate) duplicates: DuplicateHeader,
 }
 
 impl Call {

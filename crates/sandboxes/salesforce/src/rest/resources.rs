@@ -85,6 +85,7 @@ pub(super) fn read(org: &Org, store: &Store, call: &Call) -> Reply {
 
 /// Answers a call within a transaction.
 pub(super) fn write(writer: &mut Writer<'_>, call: &Call) -> Reply {
+    writer.duplicates = call.duplicates.clone();
     let result = match (call.method.as_str(), call.path().as_slice()) {
         ("POST", ["sobjects", name] | ["sobjects", name, "Id"]) => records::create(writer, call, name),
         ("PATCH", ["sobjects", name, id]) => records::update(writer, call, name, id),

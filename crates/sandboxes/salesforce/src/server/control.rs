@@ -11,12 +11,14 @@ use sandbox::faults;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::duplicates::{self, RuleSource};
 use crate::errors::Refusal;
 use crate::id::RecordId;
 use crate::org::Org;
 use crate::store::Writer;
 
-/// `GET`/`PUT faults`, `POST outage`, `GET health`, `GET state`, `POST end-sessions`, `POST undelete`, `POST merge`.
+/// `GET`/`PUT faults`, `POST outage`, `GET health`, `GET state`, `POST end-sessions`, `POST undelete`, `POST merge`,
+/// `GET`/`PUT duplicate-rules`.
 pub(super) fn routes(org: Arc<Org>) -> Router {
     let faults = faults::routes(Arc::clone(&org.faults));
     Router::new()
@@ -25,6 +27,7 @@ pub(super) fn routes(org: Arc<Org>) -> Router {
         .route("/_sandbox/forget-events", post(forget_events))
         .route("/_sandbox/undelete", post(undelete))
         .route("/_sandbox/merge", post(merge))
+        .route("/_sandbox/duplicate-rules", get(duplicate_rules).put(set_duplicate_rules))
         .with_state(org)
         .merge(faults)
 }
@@ -76,6 +79,26 @@ async fn merge(State(org): State<Arc<Org>>, Json(asked): Json<Merge>) -> (Status
         let losers = asked.ids.iter().map(|id| id_of(id)).collect::<Result<Vec<_>, _>>()?;
         writer.merge(id_of(&asked.into)?, &losers)
     })
+}
+
+/// What the org takes for a duplicate.
+async fn duplicate_rules(State(org): State<Arc<Org>>) -> Json<Vec<RuleSource>> {
+    let store = org.store.read().unwrap_or_else(PoisonError::into_inner);
+    Json(store.duplicate_rules.iter().map(|rule| rule.source.clone()).collect())
+}
+
+/// The same from now on: these rules and no others.
+async fn set_duplicate_rules(
+    State(org): State<Arc<Org>>,
+    Json(sources): Json<Vec<RuleSource>>,
+) -> (StatusCode, Json<Value>) {
+    match duplicates::rules(&org.schema, sources) {
+        Ok(rules) => {
+            org.store.write().unwrap_or_else(PoisonError::into_inner).duplicate_rules = rules;
+            (StatusCode::OK, Json(json!({"done": true})))
+        }
+        Err(message) => (StatusCode::BAD_REQUEST, Json(json!({"message": message}))),
+    }
 }
 
 fn id_of(text: &str) -> Result<RecordId, Refusal> {

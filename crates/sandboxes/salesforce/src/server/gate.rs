@@ -12,6 +12,7 @@ use sandbox::http::Dropped;
 
 use super::oauth;
 use crate::bulk;
+use crate::duplicates::DuplicateHeader;
 use crate::errors::Refusal;
 use crate::org::{DAILY_REQUESTS, Org};
 use crate::rest::{self, Call, Reply, decoded, options};
@@ -174,6 +175,7 @@ fn call(method: &Method, path: &str, query: &str, headers: &HeaderMap, body: &By
         query,
         body: value,
         origin: format!("com/salesforce/api/rest/{version};client={}", client.unwrap_or("")),
+        duplicates: DuplicateHeader::parse(header(headers, "sforce-duplicate-rule-header"), &version),
         version,
         batch,
     })

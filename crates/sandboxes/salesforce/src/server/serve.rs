@@ -13,7 +13,7 @@ use super::gate::Gate;
 use super::{control, oauth, pubsub};
 use crate::options::Options;
 use crate::org::{FAULTS, Org};
-use crate::{compile, metadata};
+use crate::{compile, duplicates, metadata};
 
 /// A running org.
 #[derive(Debug)]
@@ -40,7 +40,10 @@ pub async fn serve(options: Options) -> Result<Running, Problem> {
             Problem::new("IL-SANDBOX-002", error.to_string(), "Correct the faults of the Salesforce sandbox")
         })?;
     }
-    let schema = compile::compile(&metadata::read(&options.metadata)?)?;
+    let metadata = metadata::read(&options.metadata)?;
+    let schema = compile::compile(&metadata)?;
+    let rules = duplicates::rules(&schema, metadata.duplicate_rules)
+        .map_err(|message| Problem::new("IL-SANDBOX-012", message, "Correct the metadata file"))?;
     let key = oauth::public_key(options.public_key_pem.as_deref())?.map(Arc::new);
     let rest = bind("the Salesforce sandbox", options.listen).await?;
     let grpc = bind("the Pub/Sub API of the Salesforce sandbox", options.pubsub).await?;
@@ -57,7 +60,7 @@ pub async fn serve(options: Options) -> Result<Running, Problem> {
         })?;
     }
     let ca_pem = certificate.authority.clone();
-    let org = Arc::new(Org::new(options, url.clone(), schema, faults));
+    let org = Arc::new(Org::new(options, url.clone(), schema, rules, faults));
     let gate = Gate { org: Arc::clone(&org), key };
     let controls = control::routes(Arc::clone(&org));
     let events = pubsub::serve(org, grpc, certificate.tls());

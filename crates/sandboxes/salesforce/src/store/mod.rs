@@ -12,6 +12,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::cell::{Cell, Text, View};
+use crate::duplicates::Rule;
 use crate::id::RecordId;
 use crate::schema::{Field, FieldAt, Object, ObjectAt, Place, Schema};
 pub(crate) use index::{RefIndex, TextIndex};
@@ -45,6 +46,8 @@ pub(crate) struct Store {
     tables: Vec<Table>,
     /// Texts that many records hold, such as descriptions of products.
     shared: HashSet<Text, RandomState>,
+    /// What is taken for a duplicate.
+    pub(crate) duplicate_rules: Vec<Rule>,
 }
 
 /// Most texts remembered for sharing, and how long they may be.
@@ -107,7 +110,12 @@ impl Store {
             refs: object.ref_indexes.iter().map(|_| RefIndex::default()).collect(),
             ..Table::default()
         };
-        Self { tables: schema.objects.iter().map(table).collect(), schema, shared: HashSet::default() }
+        Self {
+            tables: schema.objects.iter().map(table).collect(),
+            schema,
+            shared: HashSet::default(),
+            duplicate_rules: Vec::new(),
+        }
     }
 
     pub(crate) fn table(&self, object: ObjectAt) -> &Table {

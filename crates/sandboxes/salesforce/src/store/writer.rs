@@ -8,6 +8,7 @@ use sandbox::faults::Faults;
 use super::derive::derive;
 use super::{Record, Store, price_book};
 use crate::cell::Cell;
+use crate::duplicates::{self, DuplicateHeader};
 use crate::errors::Refusal;
 use crate::id::RecordId;
 use crate::schema::{Field, FieldAt, Kind, Object, ObjectAt, OnDelete, Schema};
@@ -25,12 +26,14 @@ pub(crate) struct Writer<'a> {
     pub(crate) user: RecordId,
     /// Milliseconds since 1970.
     pub(crate) now: i64,
+    /// What the request says of duplicates.
+    pub(crate) duplicates: DuplicateHeader,
     faults: &'a Faults,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) fn begin(store: &'a mut Store, user: RecordId, now: i64, faults: &'a Faults) -> Self {
-        Self { store, touched: Touched::default(), user, now, faults }
+        Self { store, touched: Touched::default(), user, now, duplicates: DuplicateHeader::default(), faults }
     }
 
     pub(crate) fn schema(&self) -> Arc<Schema> {
@@ -93,11 +96,12 @@ impl<'a> Writer<'a> {
             .collect();
         if !missing.is_empty() {
             let message = format!("Required fields are missing: [{}]", missing.join(", "));
-            return Err(Refusal { code: "REQUIRED_FIELD_MISSING", message, fields: missing });
+            return Err(Refusal { fields: missing, ..Refusal::new("REQUIRED_FIELD_MISSING", message) });
         }
         let serial = self.store.next_serial(object.at);
         self.check(object, serial, &record, values.iter().map(|(at, _)| *at))?;
         price_book::check(self.store, object, &record)?;
+        duplicates::check(self.store, object, serial, &record, |_| true, &self.duplicates)?;
         self.lock(&self.contended(object, &record, serial))?;
         if object.fields.iter().any(|field| field.kind == Kind::AutoNumber) {
             let number = self.store.next_number(object.at);
@@ -139,10 +143,11 @@ impl<'a> Writer<'a> {
         }
         if !missing.is_empty() {
             let message = format!("Required fields are missing: [{}]", missing.join(", "));
-            return Err(Refusal { code: "REQUIRED_FIELD_MISSING", message, fields: missing });
+            return Err(Refusal { fields: missing, ..Refusal::new("REQUIRED_FIELD_MISSING", message) });
         }
         let serial = serial_of(id);
         self.check(object, serial, &record, changed.iter().copied())?;
+        duplicates::check(self.store, object, serial, &record, |at| changed.contains(&at), &self.duplicates)?;
         self.lock(&id.to_string())?;
         record.modified = self.stamp();
         record.modified_by = self.user;

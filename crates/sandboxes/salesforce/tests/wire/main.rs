@@ -4,6 +4,7 @@ mod bulk;
 mod collections;
 mod composite;
 mod describe;
+mod duplicates;
 mod events;
 mod faults;
 mod price_book;
