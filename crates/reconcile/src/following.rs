@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use model::Value;
+
 use crate::finding::{Finding, Side};
+use crate::verdict::Judge;
 
 /// How many findings of an object are open to people at once.
 pub const OPEN_MAX: usize = 200;
@@ -41,14 +44,16 @@ pub enum Told {
     Open,
     /// A person dismissed it: nobody is asked again while it is there.
     Dismissed,
+    /// A person had its records read again after this comparison began, which cannot say what came of that: the next one does.
+    Tried,
 }
 
 /// Takes the confirmed findings of a comparison in, one after the other.
 #[derive(Debug)]
 pub struct Following {
-    told: BTreeMap<Identity, Told>,
-    seen: HashSet<Identity>,
-    new: Vec<Identity>,
+    told: BTreeMap<Arc<str>, Told>,
+    seen: HashSet<Arc<str>>,
+    new: Vec<Arc<str>>,
     new_count: u64,
 }
 
@@ -56,11 +61,15 @@ pub struct Following {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Followed {
     /// What people are told about now, in the order in which it was found.
-    pub open: Vec<Identity>,
+    pub open: Vec<Arc<str>>,
+    /// What people were told about and is still there.
+    pub stay: Vec<Arc<str>>,
     /// What was open and is not there any more.
-    pub withdraw: Vec<Identity>,
+    pub withdraw: Vec<Arc<str>>,
     /// What was dismissed and is not there any more, so that people are asked when it comes again.
-    pub forget: Vec<Identity>,
+    pub forget: Vec<Arc<str>>,
+    /// How many are there that were dismissed.
+    pub dismissed: u64,
     /// How many more there are than can be open at once.
     pub beyond: u64,
 }
@@ -77,23 +86,48 @@ impl From<&Finding> for Identity {
     }
 }
 
-impl Following {
-    /// After these.
+impl Identity {
+    /// As a text that is the same for the same finding, whichever side is the left one.
     #[must_use]
-    pub fn new(told: BTreeMap<Identity, Told>) -> Self {
+    pub fn text(&self, judge: &Judge) -> Arc<str> {
+        let name = |side| judge.name(side).as_str();
+        let parts = match self {
+            Self::Missing { on, id } => vec!["missing", name(*on), id],
+            Self::Doubled { on, key } => vec!["doubled", name(*on), key],
+            Self::Different { left, right } => {
+                let mut sides = [(name(Side::Left), &**left), (name(Side::Right), &**right)];
+                sides.sort_unstable();
+                let [(one, id), (other, counterpart)] = sides;
+                vec!["different", one, id, other, counterpart]
+            }
+        };
+        Value::array(parts.into_iter().map(Value::from)).to_string().into()
+    }
+}
+
+impl Following {
+    /// After these, each by its [`Identity::text`].
+    #[must_use]
+    pub fn new(told: BTreeMap<Arc<str>, Told>) -> Self {
         Self { told, seen: HashSet::new(), new: Vec::new(), new_count: 0 }
     }
 
     /// Takes a finding in. Each comes once.
-    pub fn see(&mut self, finding: &Finding) {
-        let identity = Identity::from(finding);
-        if self.told.contains_key(&identity) {
-            self.seen.insert(identity);
+    pub fn see(&mut self, identity: &Arc<str>) {
+        if self.told.contains_key(identity) {
+            self.seen.insert(Arc::clone(identity));
             return;
         }
         self.new_count += 1;
         if self.new.len() < OPEN_MAX {
-            self.new.push(identity);
+            self.new.push(Arc::clone(identity));
+        }
+    }
+
+    /// Takes a finding in that cannot be told now, because it is still changing: what is open stays so.
+    pub fn leave(&mut self, identity: &Arc<str>) {
+        if self.told.contains_key(identity) {
+            self.seen.insert(Arc::clone(identity));
         }
     }
 
@@ -101,17 +135,17 @@ impl Following {
     #[must_use]
     pub fn end(self) -> Followed {
         let mut followed = Followed::default();
-        let mut staying = 0;
         for (identity, told) in self.told {
             match (self.seen.contains(&identity), told) {
-                (true, Told::Open) => staying += 1,
-                (true, Told::Dismissed) => {}
+                (true, Told::Open) => followed.stay.push(identity),
+                (true, Told::Dismissed) => followed.dismissed += 1,
                 (false, Told::Open) => followed.withdraw.push(identity),
                 (false, Told::Dismissed) => followed.forget.push(identity),
+                (_, Told::Tried) => {}
             }
         }
         followed.open = self.new;
-        followed.open.truncate(OPEN_MAX.saturating_sub(staying));
+        followed.open.truncate(OPEN_MAX.saturating_sub(followed.stay.len()));
         followed.beyond = self.new_count - followed.open.len() as u64;
         followed
     }
@@ -121,42 +155,64 @@ impl Following {
 mod tests {
     use super::*;
 
-    fn missing(id: &str) -> Finding {
-        Finding::Missing { key: id.into(), on: Side::Right, id: id.into() }
-    }
-
-    fn follow(told: &[(&str, Told)], found: &[String]) -> Followed {
-        let told = told.iter().map(|(id, told)| (Identity::from(&missing(id)), *told)).collect();
-        let mut following = Following::new(told);
-        found.iter().for_each(|id| following.see(&missing(id)));
+    fn follow(told: &[(&str, Told)], found: &[&str]) -> Followed {
+        let mut following = Following::new(told.iter().map(|(id, told)| ((*id).into(), *told)).collect());
+        found.iter().for_each(|id| following.see(&(*id).into()));
         following.end()
     }
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
+    fn texts(texts: &[&str]) -> Vec<Arc<str>> {
+        texts.iter().map(|text| (*text).into()).collect()
     }
 
     #[test]
     fn what_is_new_opens_what_is_there_stays_and_what_is_gone_is_withdrawn() {
-        let followed = follow(&[("stays", Told::Open), ("gone", Told::Open)], &names(&["stays", "new"]));
-        assert_eq!(followed.open, [Identity::from(&missing("new"))]);
-        assert_eq!(followed.withdraw, [Identity::from(&missing("gone"))]);
+        let followed = follow(&[("stays", Told::Open), ("gone", Told::Open)], &["stays", "new"]);
+        assert_eq!(followed.open, texts(&["new"]));
+        assert_eq!(followed.stay, texts(&["stays"]));
+        assert_eq!(followed.withdraw, texts(&["gone"]));
         assert_eq!((followed.forget.len(), followed.beyond), (0, 0));
     }
 
     #[test]
     fn what_was_dismissed_is_not_asked_again_until_it_was_gone() {
-        assert_eq!(follow(&[("a", Told::Dismissed)], &names(&["a"])), Followed::default());
-        let followed = follow(&[("a", Told::Dismissed)], &[]);
-        assert_eq!(followed.forget, [Identity::from(&missing("a"))]);
-        assert_eq!(follow(&[], &names(&["a"])).open.len(), 1);
+        let followed = follow(&[("a", Told::Dismissed)], &["a"]);
+        assert_eq!(followed, Followed { dismissed: 1, ..Followed::default() });
+        assert_eq!(follow(&[("a", Told::Dismissed)], &[]).forget, texts(&["a"]));
+        assert_eq!(follow(&[], &["a"]).open, texts(&["a"]));
+    }
+
+    #[test]
+    fn what_was_tried_meanwhile_neither_opens_nor_is_withdrawn() {
+        assert_eq!(follow(&[("a", Told::Tried)], &["a"]), Followed::default());
+        assert_eq!(follow(&[("a", Told::Tried)], &[]), Followed::default());
+    }
+
+    #[test]
+    fn what_is_still_changing_stays_open_and_is_not_told_when_it_is_new() {
+        let mut following = Following::new([(Arc::from("open"), Told::Open)].into());
+        following.leave(&"open".into());
+        following.leave(&"new".into());
+        assert_eq!(following.end(), Followed { stay: texts(&["open"]), ..Followed::default() });
     }
 
     #[test]
     fn no_more_are_open_than_allowed_and_the_rest_is_counted() {
         let many: Vec<String> = (0..OPEN_MAX + 50).map(|place| format!("{place}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let followed = follow(&[("0", Told::Open), ("gone", Told::Open)], &many);
         assert_eq!(followed.open.len(), OPEN_MAX - 1);
         assert_eq!(followed.beyond, 50);
+    }
+
+    #[test]
+    fn an_identity_is_the_same_whichever_side_is_the_left_one() {
+        let judge = |left: &str, right: &str| Judge::new(left.into(), right.into(), None);
+        let one = Identity::Different { left: "1".into(), right: "2".into() };
+        let other = Identity::Different { left: "2".into(), right: "1".into() };
+        assert_eq!(one.text(&judge("crm", "erp")), other.text(&judge("erp", "crm")));
+        let missing = |on| Identity::Missing { on, id: "1".into() };
+        assert_eq!(missing(Side::Left).text(&judge("crm", "erp")), missing(Side::Right).text(&judge("erp", "crm")));
+        assert_ne!(missing(Side::Left).text(&judge("crm", "erp")), missing(Side::Right).text(&judge("crm", "erp")));
     }
 }

@@ -12,6 +12,7 @@ use workflow::{Fault, Position};
 
 use crate::lane::{Changed, LaunchAnswer, Lost, Performed};
 use crate::launching::Launch;
+use crate::reconciliation::Findings;
 use crate::{Decision, RunOperation};
 
 /// Whoever asked is told when it is durable.
@@ -54,6 +55,8 @@ pub(crate) enum Work {
     Gone(Box<Lost>, Answer),
     /// An object that systems are kept in agreement about is to be looked at: some side may lack it.
     Review((Arc<str>, Arc<str>), Answer),
+    /// All records of an object were compared.
+    Compared(Box<Findings>, Answer),
     /// A record that needs a person.
     Unreadable(Box<Unreadable>, Answer),
     /// A record that needed one can be read now.

@@ -18,6 +18,7 @@ mod products;
 mod program;
 mod reconcile;
 mod records;
+mod scheduled;
 #[path = "../wrong_input/systems.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod systems;

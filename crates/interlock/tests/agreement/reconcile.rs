@@ -23,7 +23,7 @@ fn reconcile(world: &World, console: &str, arguments: &[&str]) -> (Option<i32>, 
 }
 
 /// Both systems with three customers, of which Interlock hears nothing more from the ERP.
-fn agreed(world: &World) -> (Interlock<'_>, Vec<(String, String)>) {
+pub(crate) fn agreed(world: &World) -> (Interlock<'_>, Vec<(String, String)>) {
     for file in ["connections/crm.yaml", "connections/erp.yaml"] {
         world.edit(file, "every: 20s", "every: 6h");
     }
@@ -49,7 +49,7 @@ fn agreed(world: &World) -> (Interlock<'_>, Vec<(String, String)>) {
 }
 
 /// What the ERP tells goes nowhere.
-fn deafen(world: &World) {
+pub(crate) fn deafen(world: &World) {
     world.control(&world.erp, "events", &json!({"url": "http://127.0.0.1:1/events/erp", "token": "none"}));
 }
 

@@ -31,7 +31,7 @@ const NAMED_MAX: usize = 6;
 pub(super) const WRITE_PLACE: &str = "/@sync/";
 const CONFLICT_PLACE: &str = "/@conflict/";
 /// How an object stands that is not made on a side, as its definition says. The side follows.
-const ONLY_ELSEWHERE: &str = "not for ";
+pub(crate) const ONLY_ELSEWHERE: &str = "not for ";
 
 /// The object and its canonical key.
 pub(super) type Pair = (Arc<str>, Arc<str>);

@@ -8,6 +8,7 @@ mod agreement;
 mod calls;
 mod commands;
 mod direct;
+mod findings;
 mod gone;
 mod launch;
 mod load;
@@ -41,12 +42,12 @@ use crate::once::BusinessKey;
 use crate::work::{Pinned, Work};
 use round::{After, Round};
 
-pub(crate) use agreement::{Changed, side_of};
+pub(crate) use agreement::{Changed, ONLY_ELSEWHERE, side_of};
 pub(crate) use direct::Performed;
 pub(crate) use gone::Lost;
 pub(crate) use launch::LaunchAnswer;
 pub(crate) use load::DAMAGED;
-pub(crate) use queues::{IDENTITY, UNREADABLE};
+pub(crate) use queues::{CONFLICT, DELETED, FINDING, IDENTITY, UNREADABLE, WRITE};
 pub(crate) use unreadable::LINKED;
 
 /// How many things one round takes on.
@@ -222,6 +223,10 @@ impl LaneTask {
             }
             Work::Review(pair, answer) => {
                 let result = self.review(round, &pair);
+                round.answer(answer, result);
+            }
+            Work::Compared(findings, answer) => {
+                let result = self.compared(round, *findings);
                 round.answer(answer, result);
             }
             Work::Unreadable(record, answer) => {
