@@ -40,7 +40,7 @@ fn number(value: &Value, name: &str) -> u64 {
 }
 
 /// How many findings the last comparison left, for all sides.
-pub(crate) fn findings(last: &Value) -> u64 {
+fn findings(last: &Value) -> u64 {
     let both = |name: &str| -> u64 {
         let sides = last.get(name).as_object().into_iter().flatten();
         sides.filter_map(|(_, number)| u64::try_from(number.as_i64()?).ok()).sum()

@@ -60,7 +60,7 @@ pub struct ReconciliationFigures {
     pub object: ObjectName,
     /// The systems that are compared.
     pub sides: [ConnectionName; 2],
-    /// When it is due, as it is declared: `every 86400 s`, or a cron expression.
+    /// When it is due, as it is declared: `every 12h`, or a cron expression.
     pub schedule: Arc<str>,
     /// The queue of what is found.
     pub queue: QueueName,
@@ -110,7 +110,7 @@ impl Reconciliations {
                 object: object.clone(),
                 sides: reconciling.sides.clone(),
                 schedule: match &reconciling.schedule {
-                    Schedule::Every(every) => format!("every {} s", every.as_secs_f64()).into(),
+                    Schedule::Every(every) => format!("every {}", in_units(*every)).into(),
                     Schedule::Cron(cron) => Arc::clone(cron.text()),
                 },
                 queue: reconciling.queue.clone(),
@@ -122,6 +122,16 @@ impl Reconciliations {
             }
         });
         figures.collect()
+    }
+}
+
+/// As a project's files write it.
+fn in_units(time: Duration) -> String {
+    const UNITS: [(&str, u128); 4] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let milliseconds = time.as_millis();
+    match UNITS.iter().find(|(_, each)| milliseconds.is_multiple_of(*each)) {
+        Some((unit, each)) => format!("{}{unit}", milliseconds / each),
+        None => format!("{milliseconds}ms"),
     }
 }
 
@@ -315,4 +325,17 @@ fn create(folder: &Path) -> Result<(), Problem> {
         let message = format!("the folder {} cannot be made: {error}", folder.display());
         Problem::new("IL-REC-001", message, "Let Interlock write beside its store, on a disk with enough space")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_shown_in_the_largest_unit_that_it_is_whole_in() {
+        for (seconds, text) in [(86_400, "1d"), (43_200, "12h"), (90, "90s"), (120, "2m")] {
+            assert_eq!(in_units(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(in_units(Duration::from_millis(1_500)), "1500ms");
+    }
 }
