@@ -49,7 +49,7 @@ pub(crate) fn agreed(world: &World) -> (Interlock<'_>, Vec<(String, String)>) {
 }
 
 /// What the ERP tells goes nowhere.
-pub(crate) fn deafen(world: &World) {
+fn deafen(world: &World) {
     world.control(&world.erp, "events", &json!({"url": "http://127.0.0.1:1/events/erp", "token": "none"}));
 }
 
