@@ -37,6 +37,9 @@ pub(crate) struct Account {
     pub(crate) beyond: u64,
 }
 
+/// Of what a sum is: its name and currency.
+type Summed = (Arc<str>, Option<Currency>);
+
 fn number(count: u64) -> Value {
     Value::from(i64::try_from(count).unwrap_or(i64::MAX))
 }
@@ -51,7 +54,7 @@ impl Account {
         let counts = |pair: &Pair<u64>| both(number(pair.left), number(pair.right));
         let totals = &self.totals;
         // Months are added up: who looks for the month compares at the command line.
-        let mut sums: BTreeMap<(Arc<str>, Option<Currency>), Option<[Decimal; 2]>> = BTreeMap::new();
+        let mut sums: BTreeMap<Summed, Option<[Decimal; 2]>> = BTreeMap::new();
         for line in &totals.sums {
             let sum = sums.entry((Arc::clone(&line.name), line.currency)).or_insert(Some([Decimal::ZERO; 2]));
             *sum = sum
