@@ -70,7 +70,7 @@ fn built_in(kind: &str) -> Option<&'static [(&'static str, bool)]> {
         // Which record it is: the item names them, and says whether another one can be made.
         "existing" => Some(&[("new", false), ("retry", false), ("dismiss", false)]),
         "notice" => Some(&[("dismiss", false)]),
-        "write" => Some(&[("retry", false), ("dismiss", false)]),
+        "write" | "finding" => Some(&[("retry", false), ("dismiss", false)]),
         // Which side's value is kept: the item names them.
         "conflict" => Some(&[]),
         // What becomes of the record of another system: the item names what can be done with it.

@@ -90,6 +90,8 @@ pub(crate) fn meaning(item: &WorkItemRow, action: &str) -> Option<&'static str> 
             "The record is read again: after it was corrected in its system, or the definitions were."
         }
         ("unreadable", "dismiss") => "Nothing is done with the record until it changes.",
+        ("finding", "retry") => "The records are read again, and what ownership decides is written.",
+        ("finding", "dismiss") => "It stays so. Nobody is asked again until it was settled and comes back.",
         ("write", "retry") => "What is agreed is written again.",
         ("write", "dismiss") => "The systems stay different here, until one of them says something else.",
         _ => return None,

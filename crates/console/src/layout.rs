@@ -108,6 +108,12 @@ fn side(here: &Here, entry: &str) -> Markup {
                     @if waiting > 0 { span.count { (count(waiting)) } }
                 }))
                 div.sub { (queues(here, entry)) }
+                @let comparisons = here.console.operations.figures().reconciliations;
+                @if !comparisons.is_empty() {
+                    (place("reconciliation", "/reconciliation", "Reconciliation", entry, html! {
+                        @if comparisons.iter().any(crate::pages::reconciliation::failed) { span.dot.bad title="A comparison failed" {} }
+                    }))
+                }
                 (place("connections", "/connections", "Connections", entry, html! {
                     @if troubled { span.dot.bad title="A connection is down" {} }
                 }))
@@ -160,6 +166,7 @@ fn keys() -> Markup {
         (&["g", "t"], "Transactions"),
         (&["g", "r"], "Records"),
         (&["g", "q"], "Work queues"),
+        (&["g", "e"], "Reconciliation"),
         (&["g", "c"], "Connections"),
         (&["?"], "This help"),
     ];

@@ -13,7 +13,7 @@
 //! | `actions.rs` | which actions an item has, who may take them, and taking one |
 //! | `choosing.rs` | what people need to choose: what each action will do, records side by side |
 //! | `record_form.rs` | a record as a form, and a form as a record |
-//! | `ops.rs`, `ops_runs.rs`, `ops_objects.rs`, `ops_records.rs`, `ops_metrics.rs` | the same for programs: a JSON API under `/ops` |
+//! | `ops.rs`, `ops_runs.rs`, `ops_objects.rs`, `ops_records.rs`, `ops_reconciliations.rs`, `ops_metrics.rs` | the same for programs: a JSON API under `/ops` |
 //! | `picture.rs` | workflows as pictures, and on them how runs stand |
 //! | `layout.rs`, `parts.rs`, `timeline.rs`, `stages.rs`, `format.rs`, `json_view.rs` | what pages are made of |
 //! | `pages/` | one file per page |
@@ -32,6 +32,7 @@ mod operations;
 mod ops;
 mod ops_metrics;
 mod ops_objects;
+mod ops_reconciliations;
 mod ops_records;
 mod ops_runs;
 mod pages;
@@ -124,6 +125,7 @@ pub fn router(
         .route("/records", get(pages::records::first))
         .route("/records/{object}", get(pages::records::page))
         .route("/records/{object}/{key}", get(pages::record::page))
+        .route("/reconciliation", get(pages::reconciliation::page))
         .route("/connections", get(pages::connections::page))
         .route("/workflows/{name}", get(pages::workflow::page))
         .route("/live", get(live::follow))
@@ -132,6 +134,7 @@ pub fn router(
         .route("/assets/{name}", get(layout::asset))
         .route("/ops/overview", get(ops::overview))
         .route("/ops/metrics", get(ops_metrics::metrics))
+        .route("/ops/reconciliations", get(ops_reconciliations::list))
         .route("/ops/items", get(ops::items))
         .route("/ops/items/{id}", get(ops::item))
         .route("/ops/items/{id}/{action}", post(ops::decide))

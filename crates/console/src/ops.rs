@@ -434,6 +434,7 @@ pub(crate) fn item_value(release: &Release, item: &WorkItemRow) -> Value {
         ("transaction", Value::from(item.transaction.to_string())),
         ("run", Value::from(item.run.as_ref().map(|(run, _)| run.to_string()))),
         ("status", Value::from(status)),
+        ("kind", item.content.get("kind").clone()),
         ("title", Value::from(Arc::clone(&item.title))),
         ("reason", Value::from(Arc::clone(&item.reason))),
         ("amount", item.amount.map(Money::to_value).into()),

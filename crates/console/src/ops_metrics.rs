@@ -1,13 +1,15 @@
-//! The counters of feeds and connections for monitoring, as the text format of Prometheus.
+//! The counters of feeds, connections and comparisons for monitoring, as the text format of Prometheus.
 
 use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use runtime::{ConnectionFigures, FeedFigures, GapReason};
+use model::Value;
+use runtime::{ConnectionFigures, FeedFigures, GapReason, ReconciliationFigures};
 
 use crate::ops::{Answer, Caller};
+use crate::pages::reconciliation::failed;
 
 /// What a metric says of a feed; `None` where it says nothing.
 type Reading = fn(&FeedFigures) -> Option<f64>;
@@ -41,7 +43,9 @@ const REASONS: [GapReason; 4] = [GapReason::Outage, GapReason::Stopped, GapReaso
 /// `GET /ops/metrics`
 pub(crate) async fn metrics(caller: Caller) -> Answer {
     let figures = caller.console.operations.figures();
-    let mut response = Response::new(Body::from(text(&figures.feeds) + &budgets(&figures.connections)));
+    let mut told = text(&figures.feeds) + &budgets(&figures.connections);
+    told.push_str(&comparisons(&figures.reconciliations));
+    let mut response = Response::new(Body::from(told));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
@@ -89,6 +93,61 @@ fn budgets(connections: &[ConnectionFigures]) -> String {
         }
     }
     text
+}
+
+/// What a metric says of an object's comparisons, by side where it differs.
+type Comparing = fn(&ReconciliationFigures) -> Vec<(String, f64)>;
+
+const COMPARISONS: [(&str, &str, Comparing); 8] = [
+    ("interlock_reconciliation_failed", "Whether the last comparison failed.", |one| {
+        vec![(String::new(), f64::from(u8::from(failed(one))))]
+    }),
+    ("interlock_reconciliation_ended_seconds", "When the last one that was complete ended, Unix time.", |one| {
+        let at = one.last_complete.get("ended_at").as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        at.map(|at| (String::new(), at.as_duration().as_secs_f64())).into_iter().collect()
+    }),
+    ("interlock_reconciliation_took_seconds", "How long it took.", |one| {
+        let took = one.last_complete.get("milliseconds").as_i64();
+        took.map(|took| (String::new(), whole(took) / 1_000.0)).into_iter().collect()
+    }),
+    ("interlock_reconciliation_records", "How many records it read.", |one| sides(one, "records")),
+    ("interlock_reconciliation_different", "How many objects differ.", |one| {
+        let different = one.last_complete.get("different").as_i64();
+        different.map(|number| (String::new(), whole(number))).into_iter().collect()
+    }),
+    ("interlock_reconciliation_missing", "How many records are missing.", |one| sides(one, "missing")),
+    ("interlock_reconciliation_doubled", "How many keys come more than once.", |one| sides(one, "doubled")),
+    ("interlock_reconciliation_open", "How many findings wait for a person.", |one| {
+        one.last_complete.get("open").as_i64().map(|number| (String::new(), whole(number))).into_iter().collect()
+    }),
+];
+
+/// What a comparison counted on each side.
+fn sides(one: &ReconciliationFigures, name: &str) -> Vec<(String, f64)> {
+    let counted = one.last_complete.get(name);
+    let of = |side: &model::ConnectionName| {
+        let number = counted.get(side.as_str()).as_i64()?;
+        Some((format!(",connection=\"{}\"", escaped(side.as_str())), whole(number)))
+    };
+    if matches!(counted, Value::Null) { Vec::new() } else { one.sides.iter().filter_map(of).collect() }
+}
+
+fn comparisons(all: &[ReconciliationFigures]) -> String {
+    let mut text = String::new();
+    // Writing into a string does not fail.
+    for (name, help, reading) in COMPARISONS.iter().filter(|_| !all.is_empty()) {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for one in all {
+            for (labels, value) in reading(one) {
+                let _ = writeln!(text, "{name}{{object=\"{}\"{labels}}} {value}", escaped(one.object.as_str()));
+            }
+        }
+    }
+    text
+}
+
+fn whole(number: i64) -> f64 {
+    count(u64::try_from(number).unwrap_or_default())
 }
 
 /// A counter as monitoring reads it: beyond 2^53 it loses its last digits, as all numbers there do.

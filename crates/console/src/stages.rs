@@ -55,9 +55,13 @@ pub(crate) fn name(stage: &str) -> String {
 
 pub(crate) fn tone(stage: &str) -> Tone {
     match stage {
-        "held" | "unreadable" | "in conflict" | "refused" | "deletion to be decided" | "goes to and fro" => {
-            Tone::Waiting
-        }
+        "held"
+        | "unreadable"
+        | "in conflict"
+        | "refused"
+        | "deletion to be decided"
+        | "goes to and fro"
+        | "differs" => Tone::Waiting,
         "paid" | "credited" | "readable" | "in agreement" => Tone::Good,
         "cancelled" | "rejected" | "dismissed" | "deleted" => Tone::Ended,
         _ => Tone::Moving,

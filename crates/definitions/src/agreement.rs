@@ -1,12 +1,14 @@
 //! Objects that systems are kept in agreement about.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use expr::{Expression, Limits};
 use indexmap::{IndexMap, IndexSet};
 use model::{ConnectionName, ObjectName, QueueName, Value};
 use sync::matching::Matcher;
 use sync::{Abilities, Act, Fields, Policy, fields_of};
+use workflow::Cron;
 
 use crate::connection::Function;
 
@@ -31,6 +33,30 @@ pub struct Synchronised {
     pub queue: QueueName,
     /// Members that hold the key of another object, and which: where they are written, its record has to be there.
     pub references: IndexMap<Arc<str>, ObjectName>,
+    /// When all records of two sides are compared, whatever feeds say.
+    pub reconciling: Option<Reconciling>,
+}
+
+/// Comparing all records of two sides again and again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reconciling {
+    /// When.
+    pub schedule: Schedule,
+    /// Which sides.
+    pub sides: [ConnectionName; 2],
+    /// The queue of what is found.
+    pub queue: QueueName,
+    /// Whether what ownership decides is mended without asking.
+    pub repair: bool,
+}
+
+/// When something is due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Schedule {
+    /// Each time so much time has passed.
+    Every(Duration),
+    /// At these times.
+    Cron(Cron),
 }
 
 /// The functions that write one side.

@@ -152,6 +152,7 @@ impl Interlock {
             console::check(settings, &project.secrets)?;
         }
         let file = store.map_or_else(|| project.store_file(), Path::to_owned);
+        let folder = compared(&file);
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&file)).await;
         let store = opened
             .map_err(|error| {
@@ -175,7 +176,7 @@ impl Interlock {
                 in_doubt: InDoubt::AskPeople,
             }),
         };
-        let parts = Parts { direct, ..Parts::new(release, Arc::new(store), connections) };
+        let parts = Parts { direct, folder, ..Parts::new(release, Arc::new(store), connections) };
         let runtime = Runtime::start(parts).await?;
         let mut listeners = Listeners::default();
         let api_address = api.as_ref().map(|bound| bound.address);
@@ -199,6 +200,13 @@ impl Interlock {
         self.listeners.stop(LISTENERS_WITHIN).await;
         self.runtime.stop(within).await;
     }
+}
+
+/// Where rows are put while records are compared: beside the store.
+fn compared(store: &Path) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push("-compared");
+    name.into()
 }
 
 async fn bound(purpose: &str, setting: &str, address: Option<SocketAddr>) -> Result<Option<Bound>, Problem> {

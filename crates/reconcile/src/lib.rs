@@ -7,6 +7,7 @@
 //! | [`Spool`] | takes the rows of one side in, in any order, and keeps them in files |
 //! | [`compare`] | holds two sides against each other and tells what it finds |
 //! | [`Judge`] | says of each finding whose value counts and what would be written where |
+//! | [`Following`] | says which findings people are told about, given what they were told about before |
 //! | [`Line`], [`Export`] | findings as flat lines, and as CSV, HTML and Parquet |
 //!
 //! # How it works
@@ -21,6 +22,7 @@ mod compare;
 mod error;
 mod export;
 mod finding;
+mod following;
 mod line;
 mod part;
 mod row;
@@ -33,6 +35,7 @@ pub use compare::{compare, compare_while};
 pub use error::ReconcileError;
 pub use export::{Export, Heading};
 pub use finding::{Difference, Finding, Pair, Side, Totals};
+pub use following::{Followed, Following, Identity, OPEN_MAX, Told};
 pub use line::{Line, lines};
 pub use row::Row;
 pub use shape::{Amount, Member, Shape};

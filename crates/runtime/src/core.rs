@@ -19,6 +19,7 @@ use crate::identity::Remembered;
 use crate::lane_id::LaneId;
 use crate::launching::Waiters;
 use crate::once::Once;
+use crate::reconciliation::Reconciliations;
 use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
 use crate::timers::Timers;
@@ -66,6 +67,8 @@ pub(crate) struct Core {
     pub(crate) identity: Arc<tokio::sync::Mutex<Remembered>>,
     /// The objects of which it is not known yet which records the sides have.
     pub(crate) loading: Loading,
+    /// How comparisons stand.
+    pub(crate) reconciliations: Reconciliations,
     pub(crate) lanes: Vec<mpsc::UnboundedSender<Work>>,
     pub(crate) to_intake: mpsc::UnboundedSender<ToIntake>,
     pub(crate) trouble: StoreTrouble,

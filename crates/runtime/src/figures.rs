@@ -8,6 +8,8 @@ use dispatch::{ConnectionFigures, Histogram, Percentiles};
 use intake::FeedFigures;
 use jiff::Timestamp;
 
+use crate::reconciliation::ReconciliationFigures;
+
 /// A snapshot of the counters since the process started.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
@@ -23,6 +25,8 @@ pub struct Figures {
     pub connections: Vec<ConnectionFigures>,
     /// One entry per feed.
     pub feeds: Vec<FeedFigures>,
+    /// One entry per object that is compared on a schedule.
+    pub reconciliations: Vec<ReconciliationFigures>,
     /// Milliseconds from the arrival of a change to the first request that it caused: p50, p95, p99.
     pub added_latency: Percentiles,
     /// Milliseconds per commit of the store.
@@ -70,6 +74,7 @@ impl Counters {
             runs_live: read(&self.live),
             connections,
             feeds,
+            reconciliations: Vec::new(),
             added_latency: percentiles(&self.added_latency),
             commit: percentiles(&self.commit),
         }

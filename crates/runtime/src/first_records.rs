@@ -72,6 +72,14 @@ impl Loading {
     }
 }
 
+/// Whether what an object lacked somewhere after its first load is made, or on its way.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn are_made(store: &dyn Store, object: &ObjectName) -> Result<bool, StoreError> {
+    Ok(store.feed_position(PLACES, object.as_str())?.is_some_and(|row| row.position == DONE))
+}
+
 /// Looks at each object once after its first load, and has made what a side lacks.
 pub(crate) async fn make(core: Arc<Core>, dispatchers: HashMap<ConnectionName, Dispatcher>) {
     let mut left: Vec<ObjectName> = core.release.synchronised.keys().cloned().collect();

@@ -42,6 +42,7 @@ mod lost;
 mod match_keys;
 mod matter;
 mod once;
+mod reconciliation;
 mod recovery;
 mod rereading;
 mod routing;
@@ -58,6 +59,7 @@ mod work;
 mod workload;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -84,11 +86,15 @@ pub use intake::{
     parked_row_id,
 };
 pub use launching::Launched;
+pub use reconciliation::ReconciliationFigures;
 pub use run_row::state_of;
 pub use watching::Happening;
 
 /// How long a stop waits for a store that cannot be written.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a stop waits for a comparison to end.
+const COMPARISONS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a person waits behind a store that cannot be written, with what cannot be refused any more.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
@@ -107,17 +113,20 @@ pub struct Parts {
     pub direct: Option<DirectAccess>,
     /// Who watches what happens to runs and their tasks.
     pub watch: Option<mpsc::UnboundedSender<Happening>>,
+    /// A folder of its own for what is only needed while records are compared: emptied at the start.
+    pub folder: PathBuf,
 }
 
 impl Parts {
-    /// With connections only: no direct calls, and nobody watches.
+    /// With connections only: no direct calls, nobody watches, and a folder among the temporary ones.
     #[must_use]
     pub fn new(
         release: Arc<Release>,
         store: Arc<dyn Store>,
         connections: HashMap<ConnectionName, OpenConnection>,
     ) -> Self {
-        Self { release, store, connections, clock: Arc::new(SystemClock), direct: None, watch: None }
+        let folder = std::env::temp_dir().join(format!("interlock-compared-{}", std::process::id()));
+        Self { release, store, connections, clock: Arc::new(SystemClock), direct: None, watch: None, folder }
     }
 }
 
@@ -133,6 +142,9 @@ struct Shared {
     intake: Intake,
     sorting: mpsc::Sender<starting::Sorted>,
     changes: watch::Receiver<u64>,
+    /// What makes comparisons is told to stop, and has.
+    comparing: watch::Sender<bool>,
+    comparisons: Mutex<Option<JoinHandle<()>>>,
     /// Tasks that are ended by force when everything is done.
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -186,6 +198,13 @@ impl Runtime {
     pub async fn stop(&self, within: Duration) {
         let shared = &self.shared;
         let end = Instant::now() + within;
+        // Before systems are not asked any more, which would look as if their records could not be read.
+        shared.comparing.send_replace(true);
+        let comparisons = shared.comparisons.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(comparisons) = comparisons {
+            // What is left of it is removed at the next start.
+            let _ = tokio::time::timeout(COMPARISONS_PATIENCE, comparisons).await;
+        }
         shared.intake.stop().await;
         futures::future::join_all(shared.dispatchers.values().map(|dispatcher| dispatcher.stop(within))).await;
         shared.core.direct_under_way.stop(end.saturating_duration_since(Instant::now())).await;
@@ -340,7 +359,9 @@ impl Runtime {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let connections = self.shared.dispatchers.values().map(Dispatcher::figures).collect();
-        self.shared.core.counters.figures(connections, self.shared.intake.figures())
+        let core = &self.shared.core;
+        let figures = core.counters.figures(connections, self.shared.intake.figures());
+        Figures { reconciliations: core.reconciliations.figures(&core.release), ..figures }
     }
 
     /// Changes its value whenever something that a page shows may have changed.

@@ -5,6 +5,7 @@
 //! when something happens to them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use definitions::Target;
@@ -42,13 +43,13 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
         if is_write(intent) {
             // It belongs to the matter itself.
             matters.insert(intent.run, TransactionId::new(intent.run.uuid()));
-        } else if !matters.contains_key(&intent.run) {
+        } else if let Entry::Vacant(place) = matters.entry(intent.run) {
             let of_run = store.run(intent.run)?.map(|run| run.transaction);
             // What a run gave up that is not there any more belongs to its matter.
             let own = TransactionId::new(intent.run.uuid());
             let of_none = || store.transaction(own).map(|matter| matter.map(|matter| matter.id));
             if let Some(matter) = of_run.map_or_else(of_none, |matter| Ok(Some(matter)))? {
-                matters.insert(intent.run, matter);
+                place.insert(matter);
             }
         }
     }

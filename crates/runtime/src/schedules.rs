@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use definitions::Schedule;
 use jiff::{SignedDuration, Timestamp};
 use model::Value;
 use store::{FeedPositionRow, Mutation};
@@ -25,7 +26,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// When the next run is due.
 #[derive(Clone)]
-enum Rule {
+pub(crate) enum Rule {
     Every(SignedDuration),
     Cron(Cron),
     After(SignedDuration),
@@ -39,8 +40,16 @@ impl Rule {
         every.into_iter().chain(cron).chain(after)
     }
 
+    /// Of a comparison.
+    pub(crate) fn of(schedule: &Schedule) -> Self {
+        match schedule {
+            Schedule::Every(every) => Self::Every(SignedDuration::try_from(*every).unwrap_or(SignedDuration::MAX)),
+            Schedule::Cron(cron) => Self::Cron(cron.clone()),
+        }
+    }
+
     /// The next time after the one that was last: the last of those that have passed already, if any has.
-    fn next(&self, last: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next(&self, last: Timestamp, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Every(every) => {
                 let passed = now.duration_since(last);
@@ -126,7 +135,8 @@ async fn remember(core: &Core, feed: &Arc<str>, at: Timestamp) -> bool {
     core.commit(vec![Mutation::PutFeedPosition(row)], None).await.is_ok()
 }
 
-async fn until(core: &Core, at: Timestamp) {
+/// Waits until then.
+pub(crate) async fn until(core: &Core, at: Timestamp) {
     loop {
         let left = at.duration_since(core.clock.now());
         match Duration::try_from(left) {

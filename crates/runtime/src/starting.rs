@@ -17,6 +17,7 @@ use crate::first_records::{self, Loading};
 use crate::lane::LaneTask;
 use crate::lane_id::LaneId;
 use crate::launching::Waiters;
+use crate::reconciliation::{self, Driver, Reconciliations};
 use crate::routing::{self, Router};
 use crate::starts::Starts;
 use crate::store_trouble::StoreTrouble;
@@ -34,7 +35,7 @@ const REPORTS_AT_ONCE: usize = 256;
 pub(crate) type Sorted = oneshot::Sender<()>;
 
 pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
-    let Parts { release, store, connections, clock, direct, watch } = parts;
+    let Parts { release, store, connections, clock, direct, watch, folder } = parts;
     if let Some(problem) = recovery::missing(release.connections.keys(), |name| connections.contains_key(name)) {
         return Err(problem);
     }
@@ -82,6 +83,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         waits: Waits::default(),
         identity: Arc::default(),
         loading: Loading::new(loading),
+        reconciliations: Reconciliations::default(),
         unreadable: Mutex::new(remembered.unreadable.into_iter().collect()),
         lanes,
         to_intake,
@@ -125,7 +127,12 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     running.push(tokio::spawn(waits::look(Arc::clone(&core))));
     running.push(tokio::spawn(routing::resume(Arc::clone(&core))));
     running.push(tokio::spawn(first_records::make(Arc::clone(&core), dispatchers.clone())));
-    Ok(Shared { core, dispatchers, intake, sorting, changes: watched, tasks: Mutex::new(running) })
+    reconciliation::remove(&folder).await;
+    let (comparing, stop) = watch::channel(false);
+    let driver = Driver { core: Arc::clone(&core), dispatchers: dispatchers.clone(), folder, stop };
+    let comparisons = Mutex::new(Some(tokio::spawn(driver.run())));
+    let tasks = Mutex::new(running);
+    Ok(Shared { core, dispatchers, intake, sorting, changes: watched, comparing, comparisons, tasks })
 }
 
 /// Gives each report to the lane of its intent. Who asks is told when all that was there is given.

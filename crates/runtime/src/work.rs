@@ -15,6 +15,7 @@ use crate::identity::IdentityHeld;
 use crate::lane::{Changed, LaunchAnswer, Lost, Performed};
 use crate::launching::Launch;
 use crate::matter::RECORD;
+use crate::reconciliation::Findings;
 use crate::workload::Workload;
 use crate::{Decision, RunOperation};
 
@@ -60,6 +61,8 @@ pub(crate) enum Work {
     Gone(Box<Lost>, Answer),
     /// An object that systems are kept in agreement about is to be looked at: some side may lack it.
     Review((Arc<str>, Arc<str>), Answer),
+    /// All records of an object were compared.
+    Compared(Box<Findings>, Answer),
     /// A record that needs a person.
     Unreadable(Box<Unreadable>, Answer),
     /// A record that needed one does not need one any more.
@@ -102,6 +105,7 @@ impl Work {
             Self::Changed(changed, _) => Workload::named(changed.event.object.as_str()),
             Self::Gone(lost, _) => Workload::named(lost.gone.feed.object.as_str()),
             Self::Review(pair, _) => Workload::named(&pair.0),
+            Self::Compared(findings, _) => Workload::named(&findings.object),
             Self::Unreadable(..) | Self::Settled { .. } => Workload::named(RECORD),
             Self::Decide(item, ..) => Workload::of(item.uuid()),
             Self::Stop(_) => Workload(0),

@@ -28,7 +28,7 @@ impl Cron {
     ///
     /// # Errors
     /// What is wrong with it, in one line.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut options = cronexpr::ParseOptions::default();
         options.fallback_timezone_option = cronexpr::FallbackTimezoneOption::UTC;
         match cronexpr::parse_crontab_with(text, options) {

@@ -150,7 +150,7 @@
   const shown = document.getElementById('show-keys');
   if (shown && keys) { shown.hidden = false; shown.addEventListener('click', help); }
   const open = path => location.assign(path);
-  const places = { o: '/', t: '/transactions', r: '/records', q: '/queues', c: '/connections' };
+  const places = { o: '/', t: '/transactions', r: '/records', q: '/queues', e: '/reconciliation', c: '/connections' };
   let going = 0;
   addEventListener('keydown', event => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;

@@ -128,6 +128,7 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
     let may = here.may_act(&item.queue);
     let choices: Vec<Choice> = if may { choices(&here.release, item) } else { Vec::new() };
     let is_conflict = item.content.get("kind").as_str() == Some("conflict");
+    let is_finding = item.content.get("kind").as_str() == Some("finding");
     let said = item.content.get("record");
     let by_system = is_conflict.then(|| by_system(&here.release, said));
     let record = by_system.as_ref().unwrap_or(said);
@@ -148,7 +149,7 @@ fn form(here: &Here, item: &WorkItemRow, refusal: Option<&Refusal>) -> Markup {
             // What it may be stands above, beside the record.
             @if !is_empty(record) && item.content.get("candidates").items().is_empty() {
                 div #record .pad.record {
-                    h2 { (if shown.editable { "The record, to be corrected here" } else if is_conflict { "What each system says" } else { "The record" }) }
+                    h2 { (if shown.editable { "The record, to be corrected here" } else if is_conflict { "What each system says" } else if is_finding { "What differs" } else { "The record" }) }
                     (record_form::form(record, shown))
                 }
             }
@@ -224,6 +225,7 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
         Some("write") => "A system does not take a change",
         Some("conflict") => "Two systems say different things",
         Some("deleted") => "Deleted in one system",
+        Some("finding") => "Two systems differ",
         Some("notice") => "Something to know",
         Some("doubt") => "Not known whether it happened",
         _ => "A workflow asks",
@@ -239,6 +241,7 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
                 div { dt { "Kind" } dd { (kind) } }
                 @if let Some(workflow) = text("workflow") { div { dt { "Workflow" } dd { (label(workflow)) } } }
                 @if let Some(connection) = text("connection") { div { dt { "System" } dd { (system(&here.release, connection)) } } }
+                @if let (Some("finding"), Some(object), Some(key)) = (text("kind"), text("object"), text("key")) { div { dt { "Object" } dd { a.link data-record href=(record_path(object, key)) { (label(object)) " " (key) } } } }
                 @if let Some(id) = text("id") { div { dt { "Record" } dd.mono { (id) } } }
             }
         }

@@ -6,6 +6,7 @@ pub(crate) mod overview;
 pub(crate) mod problem;
 pub(crate) mod queue;
 pub(crate) mod queues;
+pub(crate) mod reconciliation;
 pub(crate) mod record;
 pub(crate) mod records;
 pub(crate) mod sign_in;

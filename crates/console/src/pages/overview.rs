@@ -11,6 +11,7 @@ use crate::format::{amounts, count, counted, duration, milliseconds, rate, time}
 use crate::here::Here;
 use crate::layout;
 use crate::pages::connections::meaning;
+use crate::pages::reconciliation::failed;
 use crate::parts::{connection_state, icon, items, matters, nothing, queue_names, queue_path, system};
 use crate::samples::Rate;
 use crate::stages;
@@ -41,6 +42,15 @@ pub(crate) async fn page(here: Here) -> Response {
                         p { (meaning(one.state)) @if one.waiting > 0 { " " (counted(one.waiting, "call waits", "calls wait")) "." } }
                     }
                     a.button.small href="/connections" { "Look" }
+                }
+            }
+        }
+        div #comparisons .stack.close data-live {
+            @for one in figures.reconciliations.iter().filter(|one| failed(one)) {
+                div.notice.warn role="status" data-comparison-failed=(one.object) {
+                    (icon("alert"))
+                    div.grow { p { "The comparison of " (one.object) " failed" } p { (one.last.get("problem").get("message").as_str().unwrap_or_default()) "." } }
+                    a.button.small href="/reconciliation" { "Look" }
                 }
             }
         }

@@ -11,7 +11,7 @@ use workflow::yaml::Node;
 use super::files::Room;
 use super::matching;
 use super::reader::{Fields, Reader};
-use super::{Document, Known, Loader};
+use super::{Document, Known, Loader, reconcile};
 use crate::agreement::{Synchronised, Writer, Writers};
 use crate::connection::{ConnectionDefinition, Feed, Function};
 use crate::object::ObjectDefinition;
@@ -20,7 +20,7 @@ use crate::object::ObjectDefinition;
 const KEY: &str = "key";
 
 /// The members of an object's file that are about agreement.
-pub(super) const MEMBERS: [&str; 12] = [
+pub(super) const MEMBERS: [&str; 13] = [
     "sides",
     "owners",
     "stages",
@@ -33,6 +33,7 @@ pub(super) const MEMBERS: [&str; 12] = [
     "references",
     "title",
     "queue",
+    "reconcile",
 ];
 const CONFLICTS: [(&str, Conflict); 3] =
     [("queue", Conflict::Queue), ("newest", Conflict::Newest), ("first", Conflict::First)];
@@ -96,6 +97,8 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         let message = format!("there is no queue `{queue}`");
         reader.unknown(node.span, "IL-DEF-006", message, queue, loader.names_of(Room::Queues));
     }
+    let queue = QueueName::new(queue.unwrap_or_else(|| QUEUE.into()));
+    let reconciling = reconcile::read(loader, reader, &fields, &policy, &queue);
     Some(Synchronised {
         object: object.name.clone(),
         writers,
@@ -103,8 +106,9 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         successors: reading.successors(&fields, &policy),
         stage: fields.expression("stage", &[]),
         title: fields.expression("title", &[]),
-        queue: QueueName::new(queue.unwrap_or_else(|| QUEUE.into())),
+        queue,
         references,
+        reconciling,
         policy,
     })
 }

@@ -14,6 +14,7 @@ mod matching;
 mod objects;
 mod queues;
 mod reader;
+mod reconcile;
 pub(crate) mod schemas;
 mod secrets;
 mod settings;

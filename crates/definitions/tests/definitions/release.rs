@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use definitions::{ActionStyle, ApiSource, Effect, FeedSource, Target};
+use definitions::{ActionStyle, ApiSource, Effect, FeedSource, Schedule, Target};
 use model::Value;
 
 use crate::support::{changed, good, load, project};
@@ -169,4 +169,49 @@ fn a_feed_that_could_lose_changes_without_a_sweep_is_warned_of() {
     let told = release.sources.render(&warnings, false);
     assert!(told.contains("what the subscription loses"), "{told}");
     assert!(told.contains("add `sweep: { every: 60s }`") && told.contains("connections/crm.yaml"), "{told}");
+}
+
+/// The swept project, in which orders are compared so.
+fn compared(reconcile: &str) -> tempfile::TempDir {
+    let folder = swept("    record: A_SalesOrder\n");
+    let path = folder.path().join("objects/order.yaml");
+    let text = std::fs::read_to_string(&path).expect("the file") + reconcile;
+    std::fs::write(&path, text).expect("written");
+    folder
+}
+
+#[test]
+fn an_object_is_compared_by_its_schedule_and_told_in_its_queue() {
+    let reconciling = |text: &str| {
+        let folder = compared(text);
+        let (release, _) = load(folder.path()).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        release.synchronised["order"].reconciling.clone().expect("it is compared")
+    };
+    let found = reconciling("reconcile: { schedule: { every: 24h } }\n");
+    assert_eq!(found.schedule, Schedule::Every(Duration::from_secs(86_400)));
+    assert_eq!(found.sides.each_ref().map(|side| side.as_str()), ["erp", "crm"]);
+    assert_eq!((found.queue.as_str(), found.repair), ("data", false));
+    let found = reconciling(
+        "reconcile: { schedule: { cron: '0 3 * * *' }, between: [crm, erp], queue: credit, repair: true }\n",
+    );
+    assert!(matches!(&found.schedule, Schedule::Cron(cron) if &**cron.text() == "0 3 * * *"));
+    assert_eq!(found.sides.each_ref().map(|side| side.as_str()), ["crm", "erp"]);
+    assert_eq!((found.queue.as_str(), found.repair), ("credit", true));
+}
+
+#[test]
+fn what_is_wrong_with_a_comparison_is_told() {
+    for (text, part) in [
+        ("reconcile: { queue: credit }\n", "`reconcile` needs `schedule`"),
+        ("reconcile: { schedule: {} }\n", "`schedule` needs `every` or `cron`"),
+        ("reconcile: { schedule: { every: 0s } }\n", "`every` is a length of time"),
+        ("reconcile: { schedule: { cron: '61 * * * *' } }\n", "`61 * * * *` is no cron expression"),
+        ("reconcile: { schedule: { every: 1h }, between: [crm] }\n", "two sides are compared"),
+        ("reconcile: { schedule: { every: 1h }, between: [crm, wms] }\n", "`wms` is none of the sides"),
+        ("reconcile: { schedule: { every: 1h }, queue: credits }\n", "there is no queue `credits`"),
+    ] {
+        let folder = compared(text);
+        let Err(error) = load(folder.path()) else { panic!("{text} is taken") };
+        assert!(error.to_string().contains(part), "{text}: {error}");
+    }
 }

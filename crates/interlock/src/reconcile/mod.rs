@@ -2,38 +2,31 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `subject.rs` | what is compared: sides, members, amounts |
 //! | `references.rs` | which record is which object, asked of the running Interlock |
-//! | `reading.rs` | reading all records of a side |
-//! | `forms.rs` | differences that are only a system's own form of a value |
 //! | `report.rs` | what was found, for people and programs |
 //! | `repair.rs` | having records read again, so that ownership decides |
 
-mod forms;
-mod reading;
 mod references;
 mod repair;
 mod report;
-mod subject;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use comparison::{Sides, Subject, Wanted};
 use dispatch::{Dispatcher, SystemClock};
 use jiff::Timestamp;
 use model::{ConnectionName, Problem, Value};
-use reconcile::{Export, Finding, Heading, Pair, ReconcileError, Side, Spool, Verdict, compare_while, lines};
+use reconcile::{Export, Heading, Pair, ReconcileError, Side};
 use tokio::sync::{mpsc, oneshot};
 
-use self::reading::{Read, Reader};
-use self::references::References;
+use self::references::{Both, References};
 use self::repair::{Concerned, Patience, Plan};
 use self::report::{Compared, Found};
-use self::subject::{Subject, Wanted};
 use crate::failure::Failure;
 use crate::ops::{Client, Output, ServerArgs, agreed};
 use crate::stop;
@@ -42,6 +35,8 @@ use crate::wiring::Project;
 /// How long a system may take to say that it can be used.
 const CHECK_WITHIN: Duration = Duration::from_secs(20);
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is told how many records are read.
+const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// Compares all records of an object in two systems, by what both of them hold, whatever any feed said.
 #[derive(Debug, Args)]
@@ -240,65 +235,45 @@ impl Comparison<'_> {
             other => Failure::Problem(other.problem()),
         };
         let folder = self.folder.clone().unwrap_or_else(std::env::temp_dir);
-        let spool = || Spool::create(&folder, Arc::clone(&self.subject.shape));
-        let (mut left_spool, mut right_spool) = (spool().map_err(of)?, spool().map_err(of)?);
-        let (left, right) = tokio::try_join!(
-            self.read(Side::Left, references, ids, &mut left_spool),
-            self.read(Side::Right, references, ids, &mut right_spool)
-        )?;
-        let (subject, reads) = (self.subject, Pair { left, right });
+        let subject = self.subject;
+        let last_told = Mutex::new(Instant::now());
+        let progress = |side: Side, records: u64| {
+            let mut last_told = last_told.lock().unwrap_or_else(PoisonError::into_inner);
+            if ids.is_none() && last_told.elapsed() >= TELL_EVERY {
+                eprintln!("{}: {records} records …", subject.sides.of(side));
+                *last_told = Instant::now();
+            }
+        };
+        let dispatchers = Pair { left: &self.systems.0.left, right: &self.systems.0.right };
+        let sides = Sides { subject, dispatchers, keys: &Both(references), progress: &progress };
+        let held = sides.read(ids, &folder).await.map_err(harmless_problem)?;
+        if ids.is_none() {
+            for side in [Side::Left, Side::Right] {
+                eprintln!("{}: {} records", subject.sides.of(side), held.reads.of(side).records);
+            }
+        }
         let compared = tokio::task::block_in_place(|| {
-            let (left_rows, right_rows) = (left_spool.finish()?, right_spool.finish()?);
-            let (mut found, mut plan, mut own_forms) = (Found::default(), Plan::default(), 0);
+            let (mut found, mut plan) = (Found::default(), Plan::default());
             let goes_on = || !self.stopped.load(Ordering::Relaxed);
-            let mut totals = compare_while(&left_rows, &right_rows, goes_on, |finding| {
-                let Some(finding) = self.without_own_forms(finding) else {
-                    own_forms += 1;
-                    return Ok::<(), ReconcileError>(());
-                };
-                let mut lines = lines(&finding, &subject.judge);
-                if let Finding::Missing { key, on, .. } = &finding
-                    && reads.of(*on).may_be_unread(key)
-                {
-                    lines.iter_mut().for_each(|line| line.verdict = Verdict::Unread { on: *on });
-                }
-                plan.add(&finding, &lines, &subject.judge);
+            let (totals, own_forms) = held.compare(subject, goes_on, |finding, lines| {
+                plan.add(finding, &lines, &subject.judge);
                 for line in lines {
                     exports.iter_mut().try_for_each(|export| export.line(&line, &subject.judge))?;
                     found.add(line);
                 }
-                Ok(())
+                Ok::<(), ReconcileError>(())
             })?;
-            totals.different -= own_forms;
-            totals.equal += own_forms;
             for export in exports {
                 export.finish(&totals, &subject.judge)?;
             }
-            let Pair { left, right } = reads;
+            let Pair { left, right } = held.reads;
             Ok((Compared { totals, found, own_forms, left, right }, plan))
         });
         compared.map_err(of)
     }
+}
 
-    fn without_own_forms(&self, finding: &Finding) -> Option<Finding> {
-        match &self.subject.synchronised {
-            Some(synchronised) => forms::without_own_forms(finding, synchronised, &self.subject.judge),
-            None => Some(finding.clone()),
-        }
-    }
-
-    async fn read(
-        &self,
-        side: Side,
-        references: &Pair<References>,
-        ids: Option<&Pair<Vec<Arc<str>>>>,
-        spool: &mut Spool,
-    ) -> Result<Read, Problem> {
-        let (dispatcher, references) = (self.systems.0.of(side), references.of(side));
-        let reader = Reader { subject: self.subject, side, dispatcher, references, tells: ids.is_none() };
-        match ids {
-            Some(ids) => reader.these(ids.of(side), spool).await,
-            None => reader.all(spool).await,
-        }
-    }
+/// What a system says stands in it.
+fn harmless_problem(problem: Problem) -> Problem {
+    Problem { message: crate::ops::harmless(&problem.message), ..problem }
 }

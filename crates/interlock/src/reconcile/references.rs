@@ -1,8 +1,13 @@
 //! Which record is which object, as the running Interlock knows it: many in little memory.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use comparison::Keys;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use model::{ObjectName, Value};
+use reconcile::{Pair, Side};
 
 use crate::ops::{Client, Trouble};
 
@@ -74,6 +79,16 @@ impl References {
     pub(super) fn key(&self, id: &str) -> Option<&str> {
         let found = self.places.binary_search_by(|place| self.text.get(place.0.clone()).cmp(&Some(id))).ok()?;
         self.text.get(self.places.get(found)?.1.clone())
+    }
+}
+
+/// The cross-references of both sides.
+pub(super) struct Both<'a>(pub(super) &'a Pair<References>);
+
+impl Keys for Both<'_> {
+    fn of<'a>(&'a self, side: Side, ids: &'a [Arc<str>]) -> BoxFuture<'a, Vec<Option<Arc<str>>>> {
+        let references = self.0.of(side);
+        std::future::ready(ids.iter().map(|id| references.key(id).map(Arc::from)).collect()).boxed()
     }
 }
 

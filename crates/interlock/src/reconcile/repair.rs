@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use comparison::Subject;
 use model::{Problem, Value};
 use reconcile::{Finding, Judge, Line, Pair, Side, Verdict};
 
 use super::references::References;
-use super::subject::Subject;
 use crate::failure::Failure;
 use crate::ops::Client;
 

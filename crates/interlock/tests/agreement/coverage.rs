@@ -19,7 +19,7 @@ impl Interlock<'_> {
         accounts.expect("the feed")["coverage"].clone()
     }
 
-    fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         let request = self.http.request(Method::GET, &format!("{}/ops/metrics", self.console)).bearer_auth(OPERATOR);
         self.http.done(request).as_str().expect("a text").to_owned()
     }

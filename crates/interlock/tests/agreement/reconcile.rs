@@ -23,7 +23,7 @@ fn reconcile(world: &World, console: &str, arguments: &[&str]) -> (Option<i32>, 
 }
 
 /// Both systems with three customers, of which Interlock hears nothing more from the ERP.
-fn agreed(world: &World) -> (Interlock<'_>, Vec<(String, String)>) {
+pub(crate) fn agreed(world: &World) -> (Interlock<'_>, Vec<(String, String)>) {
     for file in ["connections/crm.yaml", "connections/erp.yaml"] {
         world.edit(file, "every: 20s", "every: 6h");
     }

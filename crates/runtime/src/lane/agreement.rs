@@ -33,7 +33,7 @@ const CONFLICT_PLACE: &str = "/@conflict/";
 /// The member of a stored state that says how the object stands.
 pub(super) const STANDS: &str = "stands";
 /// How an object stands that is not made on a side, as its definition says. The side follows.
-const ONLY_ELSEWHERE: &str = "not for ";
+pub(crate) const ONLY_ELSEWHERE: &str = "not for ";
 
 /// The object and its canonical key.
 pub(super) type Pair = (Arc<str>, Arc<str>);

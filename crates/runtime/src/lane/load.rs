@@ -8,10 +8,12 @@ use store::{Page, RunRow, Store, StoreError, SyncedRow, TransactionRow, WorkItem
 use sync::Agreement;
 
 use super::agreement::{Agreed, STANDS, side_of};
+use super::queues::FINDING;
 use super::round::{Earlier, Round};
 use super::{LaneTask, Run};
 use crate::RunOperation;
 use crate::matter::{RECORD, record_key};
+use crate::reconciliation::{MATTER, Memory, open_items};
 use crate::run_row::{input_of, state_of};
 use crate::work::{Work, parent_of, run_key};
 
@@ -57,6 +59,7 @@ struct Found {
     matters_by_id: HashMap<TransactionId, Result<Option<TransactionRow>, StoreError>>,
     items: HashMap<WorkItemId, Result<Option<WorkItemRow>, StoreError>>,
     open: HashMap<TransactionId, Vec<WorkItemRow>>,
+    memories: HashMap<Arc<str>, Memory>,
     inputs: HashMap<RunId, Value>,
     agreements: HashMap<Pair, Result<Option<SyncedRow>, StoreError>>,
 }
@@ -157,6 +160,9 @@ impl LaneTask {
                         needs.agreements.insert(pair.clone());
                     }
                     needs.matters.insert(pair.clone());
+                }
+                Work::Compared(findings, _) => {
+                    needs.matters.insert((MATTER.into(), Arc::clone(&findings.object)));
                 }
                 Work::Unreadable(record, _) => {
                     needs.matters.insert((RECORD.into(), record_key(record)));
@@ -271,11 +277,17 @@ impl LaneTask {
         }
         round.loaded.inputs.extend(found.inputs);
         round.loaded.open.extend(found.open);
+        round.loaded.memories.extend(found.memories);
         for (id, result) in found.items {
             match result {
                 Ok(item) => {
                     if let Some(item) = &item {
                         needs.agreements.extend(self.pair_of(item.transaction));
+                        if item.content.get("kind").as_str() == Some(FINDING)
+                            && let Some(object) = item.content.get("object").as_str()
+                        {
+                            needs.matters.insert((MATTER.into(), object.into()));
+                        }
                         if !self.matters.contains_key(&item.transaction) {
                             needs.matters_by_id.insert(item.transaction);
                         }
@@ -395,6 +407,16 @@ fn fetch(store: &dyn Store, needs: &Needs) -> Found {
             };
             let open = store.work_items(&filter, Page { offset: 0, limit: 100 }).unwrap_or_default();
             found.open.insert(matter.id, open);
+        }
+        if &*pair.0 == MATTER
+            && let (Ok(Some(matter)), Ok(open)) = (&matter, open_items(store, &pair.1))
+        {
+            found.open.insert(matter.id, open);
+        }
+        if &*pair.0 == MATTER
+            && let Ok(memory) = Memory::read(store, &pair.1)
+        {
+            found.memories.insert(Arc::clone(&pair.1), memory);
         }
         found.matters.insert(pair.clone(), matter);
     }

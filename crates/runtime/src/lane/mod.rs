@@ -9,6 +9,7 @@ mod calls;
 mod commands;
 mod direct;
 mod existing;
+mod findings;
 mod gone;
 mod inbox;
 mod launch;
@@ -47,12 +48,12 @@ use inbox::{Inbox, Taken};
 use obstacles::Obstacle;
 use round::{After, Round};
 
-pub(crate) use agreement::{Changed, side_of};
+pub(crate) use agreement::{Changed, ONLY_ELSEWHERE, side_of};
 pub(crate) use direct::Performed;
 pub(crate) use gone::Lost;
 pub(crate) use launch::LaunchAnswer;
 pub(crate) use load::DAMAGED;
-pub(crate) use queues::{EXISTING, IDENTITY, UNREADABLE};
+pub(crate) use queues::{CONFLICT, DELETED, EXISTING, FINDING, IDENTITY, UNREADABLE, WRITE};
 pub(crate) use unreadable::LINKED;
 
 /// So long a task works without letting others have their turn.
@@ -238,6 +239,10 @@ impl LaneTask {
             }
             Work::Review(pair, answer) => {
                 let result = self.review(round, &pair);
+                round.answer(answer, result);
+            }
+            Work::Compared(findings, answer) => {
+                let result = self.compared(round, *findings);
                 round.answer(answer, result);
             }
             Work::Unreadable(record, answer) => {

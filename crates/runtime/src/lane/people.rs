@@ -8,7 +8,7 @@ use workflow::{Input, Position};
 
 use super::LaneTask;
 use super::direct::DOUBT;
-use super::queues::{CONFLICT, DELETED, EXISTING, FAILED, IDENTITY, NOTICE, UNREADABLE, WRITE};
+use super::queues::{CONFLICT, DELETED, EXISTING, FAILED, FINDING, IDENTITY, NOTICE, UNREADABLE, WRITE};
 use super::round::Round;
 use super::runs::{NewRun, Told};
 use crate::journal::line;
@@ -66,6 +66,7 @@ impl LaneTask {
         match &*kind {
             FAILED => self.decide_failure(round, &item, &decision)?,
             UNREADABLE | IDENTITY => self.decide_record(round, &item, &decision.action)?,
+            FINDING => self.decide_finding(round, &item, &decision.action)?,
             NOTICE => {}
             WRITE | CONFLICT | DELETED | EXISTING => self.decide_agreement(round, &item, &decision)?,
             DOUBT => {
@@ -108,7 +109,9 @@ impl LaneTask {
             (FAILED, "retry" | "cancel") | (UNREADABLE, "retry" | "dismiss") => {
                 Some(Allowed { edit: false, note_required: false })
             }
-            (NOTICE, "dismiss") | (WRITE, "retry" | "dismiss") => Some(Allowed { edit: false, note_required: false }),
+            (NOTICE, "dismiss") | (WRITE | FINDING, "retry" | "dismiss") => {
+                Some(Allowed { edit: false, note_required: false })
+            }
             (CONFLICT, action) if action.starts_with("keep-") => Some(Allowed { edit: false, note_required: false }),
             (DELETED | IDENTITY | EXISTING, _) => Some(Allowed { edit: false, note_required: false }),
             (FAILED, "correct") | (DOUBT, "answer") => Some(Allowed { edit: true, note_required: false }),
@@ -118,7 +121,7 @@ impl LaneTask {
         let allowed = match (known, own) {
             (Some(known), Some(own)) => Some(Allowed { edit: own.edit, note_required: known.note_required }),
             (Some(known), None)
-                if ![FAILED, UNREADABLE, NOTICE, DOUBT, WRITE, CONFLICT, DELETED, IDENTITY, EXISTING]
+                if ![FAILED, UNREADABLE, NOTICE, DOUBT, WRITE, CONFLICT, DELETED, IDENTITY, EXISTING, FINDING]
                     .contains(&kind) =>
             {
                 Some(Allowed { edit: known.edit, note_required: known.note_required })

@@ -40,6 +40,8 @@ pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const EXISTING: &str = "existing";
 /// An object was deleted in one system: what becomes of its record in another?
 pub(crate) const DELETED: &str = "deleted";
+/// Two systems differ, as a comparison of all records found.
+pub(crate) const FINDING: &str = "finding";
 /// Something to know; a person has seen it.
 pub(crate) const NOTICE: &str = "notice";
 

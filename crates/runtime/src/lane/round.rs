@@ -19,6 +19,7 @@ use crate::figures::Counters;
 use crate::identity::IdentityHeld;
 use crate::lane_id::LaneId;
 use crate::matter::RECORD;
+use crate::reconciliation::Memory;
 use crate::routing;
 use crate::run_row::input_part;
 use crate::watching::Happening;
@@ -134,8 +135,10 @@ pub(super) struct Loaded {
     /// By object and key; absent when it could not be read.
     pub(super) matters: HashMap<(Arc<str>, Arc<str>), Option<TransactionRow>>,
     pub(super) items: HashMap<WorkItemId, Option<WorkItemRow>>,
-    /// The open items of matters of records.
+    /// The open items of matters of records and of comparisons.
     pub(super) open: HashMap<TransactionId, Vec<WorkItemRow>>,
+    /// What people did about findings, by the object that is compared; absent when it could not be read.
+    pub(super) memories: HashMap<Arc<str>, Memory>,
     /// What runs that are started anew were started with.
     pub(super) inputs: HashMap<RunId, Value>,
     /// Runs that are not live, or could not be read.

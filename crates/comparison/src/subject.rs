@@ -13,22 +13,31 @@ const OWN: &str = "id";
 const DEPTH_MAX: usize = 4;
 
 /// What is compared.
-pub(super) struct Subject {
-    pub(super) object: ObjectName,
-    pub(super) sides: Pair<ConnectionName>,
+pub struct Subject {
+    /// The object.
+    pub object: ObjectName,
+    /// The two systems.
+    pub sides: Pair<ConnectionName>,
     /// The feeds of the object on each side.
-    pub(super) feeds: Pair<Vec<Arc<Feed>>>,
-    pub(super) synchronised: Option<Arc<Synchronised>>,
-    pub(super) shape: Arc<Shape>,
-    pub(super) judge: Judge,
+    pub feeds: Pair<Vec<Arc<Feed>>>,
+    /// What is declared of keeping it the same, if anything is.
+    pub synchronised: Option<Arc<Synchronised>>,
+    /// The members and amounts that are compared.
+    pub shape: Arc<Shape>,
+    /// What ownership makes of differences.
+    pub judge: Judge,
 }
 
 /// What a person says of it.
-pub(super) struct Wanted<'a> {
-    pub(super) object: &'a str,
-    pub(super) left: Option<&'a str>,
-    pub(super) right: Option<&'a str>,
-    pub(super) month: Option<&'a str>,
+pub struct Wanted<'a> {
+    /// The object.
+    pub object: &'a str,
+    /// One of the connections.
+    pub left: Option<&'a str>,
+    /// The other one.
+    pub right: Option<&'a str>,
+    /// The member by whose month amounts are summed; the first date of the object without one.
+    pub month: Option<&'a str>,
 }
 
 impl Subject {
@@ -36,7 +45,7 @@ impl Subject {
     ///
     /// # Errors
     /// When there is no such object, connection or member, or the sides have to be named.
-    pub(super) fn of(release: &Release, wanted: &Wanted<'_>) -> Result<Self, Problem> {
+    pub fn of(release: &Release, wanted: &Wanted<'_>) -> Result<Self, Problem> {
         let Some((object, definition)) = release.objects.get_key_value(wanted.object) else {
             let names = release.objects.keys().map(ObjectName::as_str);
             let message = format!("there is no object `{}`", wanted.object);
@@ -65,12 +74,14 @@ impl Subject {
     }
 
     /// `customer: crm and erp`
-    pub(super) fn title(&self) -> String {
+    #[must_use]
+    pub fn title(&self) -> String {
         format!("{}: {} and {}", self.object, self.sides.left, self.sides.right)
     }
 
     /// The stage of a record.
-    pub(super) fn stage_of(&self, object: &Value) -> Option<Arc<str>> {
+    #[must_use]
+    pub fn stage_of(&self, object: &Value) -> Option<Arc<str>> {
         self.synchronised.as_ref().filter(|synchronised| synchronised.stage.is_some())?.stage_of(object)
     }
 }

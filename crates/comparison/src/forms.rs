@@ -6,7 +6,7 @@ use reconcile::{Difference, Finding, Judge, Side, Verdict};
 use sync::{Fields, is_same};
 
 /// Takes out of a finding what is one side's own form of the other's value. Gives nothing when nothing is left.
-pub(super) fn without_own_forms(finding: &Finding, synchronised: &Synchronised, judge: &Judge) -> Option<Finding> {
+pub(crate) fn without_own_forms(finding: &Finding, synchronised: &Synchronised, judge: &Judge) -> Option<Finding> {
     let Finding::Different { key, ids, stages, members } = finding else { return Some(finding.clone()) };
     let is_own_form = |difference: &&Difference| {
         let holds = |to: Side| {

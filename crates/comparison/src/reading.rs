@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use connect::{CallError, ErrorClass};
 use definitions::Feed;
@@ -13,9 +12,8 @@ use jiff::Timestamp;
 use model::{Problem, Value};
 use reconcile::{Row, Side, Spool};
 
-use super::references::References;
-use super::subject::Subject;
-use crate::ops::harmless;
+use crate::keys::Keys;
+use crate::subject::Subject;
 
 /// How many records are read in one go, and how many such reads are under way at once; the connection's own limits hold besides.
 const GATHER: usize = 200;
@@ -24,26 +22,30 @@ const AT_ONCE: usize = 8;
 const TOLD_MAX: usize = 20;
 /// Of how many such records the keys are kept.
 const UNREAD_MAX: usize = 100_000;
-const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// One side while it is read.
-pub(super) struct Reader<'a> {
-    pub(super) subject: &'a Subject,
-    pub(super) side: Side,
-    pub(super) dispatcher: &'a Dispatcher,
-    pub(super) references: &'a References,
-    /// Whether it is told how far it is.
-    pub(super) tells: bool,
+pub struct Reader<'a> {
+    /// What is compared.
+    pub subject: &'a Subject,
+    /// Which side it is.
+    pub side: Side,
+    /// The system.
+    pub dispatcher: &'a Dispatcher,
+    /// Which record is which object.
+    pub keys: &'a dyn Keys,
+    /// Told how many records are read, again and again.
+    pub progress: &'a (dyn Fn(Side, u64) + Sync),
 }
 
 /// What came of the records of one side.
 #[derive(Debug, Default)]
-pub(super) struct Read {
-    pub(super) records: u64,
+pub struct Read {
+    /// How many records it has.
+    pub records: u64,
     /// Records that no object can be made of.
-    pub(super) unreadable: u64,
+    pub unreadable: u64,
     /// The first of these, with the reason.
-    pub(super) told: Vec<String>,
+    pub told: Vec<String>,
     /// The keys of these, where they are known.
     unread: HashSet<Arc<str>>,
     /// Whether there are some whose key is not known, or is not kept any more.
@@ -52,7 +54,8 @@ pub(super) struct Read {
 
 impl Read {
     /// Whether a record of this key, of which nothing was read, may be one that cannot be read.
-    pub(super) fn may_be_unread(&self, key: &str) -> bool {
+    #[must_use]
+    pub fn may_be_unread(&self, key: &str) -> bool {
         self.unread_unknown || self.unread.contains(key)
     }
 
@@ -87,10 +90,9 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// When the system refuses, or the disk is full.
-    pub(super) async fn all(&self, spool: &mut Spool) -> Result<Read, Problem> {
+    pub async fn all(&self, spool: &mut Spool) -> Result<Read, Problem> {
         let mut read = Read::default();
         let mut seen = Seen::new();
-        let mut last_told = Instant::now();
         for feed in self.subject.feeds.of(self.side) {
             let mut under_way = FuturesOrdered::new();
             let mut page = None;
@@ -103,24 +105,18 @@ impl Reader<'_> {
                     if under_way.len() >= AT_ONCE
                         && let Some(records) = under_way.next().await
                     {
-                        self.take(feed, records, spool, &mut seen, &mut read)?;
+                        self.take(feed, records, spool, &mut seen, &mut read).await?;
                     }
                 }
-                if self.tells && last_told.elapsed() >= TELL_EVERY {
-                    eprintln!("{}: {} records …", self.name(), read.records);
-                    last_told = Instant::now();
-                }
+                (self.progress)(self.side, read.records);
                 if found.next.is_none() || found.next == page {
                     break;
                 }
                 page = found.next;
             }
             while let Some(records) = under_way.next().await {
-                self.take(feed, records, spool, &mut seen, &mut read)?;
+                self.take(feed, records, spool, &mut seen, &mut read).await?;
             }
-        }
-        if self.tells {
-            eprintln!("{}: {} records", self.name(), read.records);
         }
         Ok(read)
     }
@@ -129,13 +125,13 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// As [`Self::all`].
-    pub(super) async fn these(&self, ids: &[Arc<str>], spool: &mut Spool) -> Result<Read, Problem> {
+    pub async fn these(&self, ids: &[Arc<str>], spool: &mut Spool) -> Result<Read, Problem> {
         let mut read = Read::default();
         let mut seen = Seen::new();
         for feed in self.subject.feeds.of(self.side) {
             for part in ids.chunks(GATHER) {
                 let records = self.read(feed, part.to_vec()).await;
-                self.take(feed, records, spool, &mut seen, &mut read)?;
+                self.take(feed, records, spool, &mut seen, &mut read).await?;
             }
         }
         Ok(read)
@@ -146,7 +142,7 @@ impl Reader<'_> {
         ids.into_iter().zip(records).collect()
     }
 
-    fn take(
+    async fn take(
         &self,
         feed: &Feed,
         records: Vec<(Arc<str>, Result<Value, CallError>)>,
@@ -154,7 +150,10 @@ impl Reader<'_> {
         seen: &mut Seen,
         read: &mut Read,
     ) -> Result<(), Problem> {
-        for (id, record) in records {
+        let ids: Vec<Arc<str>> = records.iter().map(|(id, _)| Arc::clone(id)).collect();
+        let keys = self.keys.of(self.side, &ids).await;
+        for (place, (id, record)) in records.into_iter().enumerate() {
+            let known = keys.get(place).and_then(Option::as_deref);
             // What is refused to this user altogether is no matter of single records.
             if let Err(error) = &record
                 && matches!(error.class, ErrorClass::Misconfigured | ErrorClass::Unauthorized)
@@ -171,9 +170,9 @@ impl Reader<'_> {
                 Ok(None) => continue,
                 Err(reason) => {
                     read.unreadable += 1;
-                    read.note_unread(self.references.key(&id));
+                    read.note_unread(known);
                     if read.told.len() < TOLD_MAX {
-                        read.told.push(harmless(&format!("{} {id}: {reason}", self.name())));
+                        read.told.push(format!("{} {id}: {reason}", self.name()));
                     }
                     continue;
                 }
@@ -184,7 +183,7 @@ impl Reader<'_> {
             }
             let object = &canonical.object;
             let alone = format!("{}/{id}", self.name());
-            let key = self.references.key(&id).or_else(|| object.get("key").as_str().filter(|key| !key.is_empty()));
+            let key = known.or_else(|| object.get("key").as_str().filter(|key| !key.is_empty()));
             // Where nobody keeps the sides the same, their feeds have the business key.
             let key = key.or_else(|| self.subject.synchronised.is_none().then_some(&*canonical.key)).unwrap_or(&alone);
             let stage = self.subject.stage_of(object);
@@ -200,7 +199,7 @@ impl Reader<'_> {
     }
 
     fn failed(&self, what: &str, error: &CallError) -> Problem {
-        let message = format!("the records of {} cannot be {what}: {}", self.name(), harmless(&error.to_string()));
+        let message = format!("the records of {} cannot be {what}: {}", self.name(), error);
         Problem::new("IL-REC-025", message, "Check what its user may read")
     }
 }
