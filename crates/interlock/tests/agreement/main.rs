@@ -1,6 +1,7 @@
 //! Customers that are kept the same in Salesforce and S/4HANA, and products that go from there to here, through the program and
 //! both simulated systems.
 
+mod addresses;
 mod bad_input;
 mod between;
 mod contacts;
