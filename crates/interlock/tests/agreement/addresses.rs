@@ -30,7 +30,13 @@ impl Address {
         Self {
             id: text(&record["AddressID"]),
             usages: usages.map(|usage| text(&usage["AddressUsage"])).collect(),
-            record: record.clone(),
+            record: PARTS
+                .iter()
+                .map(|(_, name)| *name)
+                .chain(["Country"])
+                .map(|name| (name.to_owned(), record[name].clone()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
         }
     }
 
@@ -334,7 +340,12 @@ fn several_addresses_for_deliveries_in_the_erp_stay_and_one_that_it_refuses_hold
     world.update_account(&plain, &json!({"BillingCity": "Ripon"}));
     address(&world, &interlock, &number, &INVOICES, "CityName", "Ripon");
     world.update_account(&plain, &json!({"ShippingCountry": "Ireland"}));
-    address(&world, &interlock, &number, &DELIVERIES, "CityName", "Oz");
+    // What was refused may have been made all the same: it is looked for until it is certain that it was not.
+    until(LATER, || {
+        let has_it =
+            world.addresses(&number).iter().any(|one| one.usages == DELIVERIES && one.record["CityName"] == "Oz");
+        if has_it { Ok(()) } else { Err(format!("{:?} {:?}", world.addresses(&number), interlock.items())) }
+    });
     agreed(&world, &interlock, &plain, &number);
     until(SOON, || match interlock.items() {
         items if items.is_empty() => Ok(()),
@@ -393,7 +404,7 @@ fn edits_of_addresses_on_both_sides_with_faults_and_kills_end_in_agreement() {
     let mut customers = Vec::new();
     for place in 0..CUSTOMERS {
         let fields = if place % 2 == 0 { dock("1 Dock Road", "Hull") } else { json!({}) };
-        customers.push(world.create_account(&with(billing(&format!("Customer {place}")), &fields)));
+        customers.push(world.create_account(&with(billing(&format!("C {place}")), &fields)));
     }
     let customers: Vec<(String, String)> = customers
         .into_iter()
