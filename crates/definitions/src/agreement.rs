@@ -119,14 +119,21 @@ impl Writers {
         }
     }
 
-    /// What a side would read back if these values were written to it. What does not fit its mapping stays as it is, as the
+    /// What a side would read back if these values were written to it, to a new record with `create`. What does not fit its mapping stays as it is, as the
     /// write will be refused for it.
     #[must_use]
     pub fn normal(&self, create: bool, reads: &IndexSet<Arc<str>>, fields: &Fields) -> Fields {
         let mut normal = Fields::default();
-        let writers = if create { self.create.as_slice() } else { &self.update };
-        for writer in writers {
-            let part = writer.part(fields);
+        let made: &[Writer] = if create { self.create.as_slice() } else { &[] };
+        // What a new record is not made with is written to it afterwards.
+        let is_made = |field: &Arc<str>| made.iter().any(|writer| writer.members.contains(field));
+        let made_of = made.iter().map(|writer| (writer, writer.part(fields)));
+        let changed = self.update.iter().map(|writer| {
+            let mut part = writer.part(fields);
+            part.retain(|field, _| !is_made(field));
+            (writer, part)
+        });
+        for (writer, part) in made_of.chain(changed) {
             let mapped: IndexSet<&str> =
                 writer.function.mapping.iter().flat_map(|mapping| mapping.members(false)).collect();
             let mapping = writer.function.mapping.as_ref();
@@ -138,7 +145,11 @@ impl Writers {
                     Some(form) if mapped.contains(&*field) => fields_of(form, [&field]).swap_remove(&field),
                     _ => None,
                 };
-                normal.insert(field, read.unwrap_or(value));
+                // Of several functions one may only take away what another one writes.
+                match read {
+                    Some(read) => drop(normal.insert(field, read)),
+                    None => drop(normal.entry(field).or_insert(value)),
+                }
             }
         }
         normal

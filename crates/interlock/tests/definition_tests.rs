@@ -218,7 +218,9 @@ cases:
       body:
         BusinessPartnerIDByExtSystem: K1
         OrganizationBPName1: ACME
-        to_BusinessPartnerAddress: [{}]
+        to_BusinessPartnerAddress:
+          - to_AddressUsage:
+              - { AddressUsage: XXDEFAULT }
         to_BusinessPartnerRole:
           - { BusinessPartnerRole: FLCU00 }
           - { BusinessPartnerRole: FLCU01 }

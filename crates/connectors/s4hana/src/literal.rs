@@ -185,6 +185,8 @@ mod tests {
         assert_eq!(literal(Edm::Date, "2026-11-23"), "datetime'2026-11-23T00:00:00'");
         assert_eq!(literal(Edm::Date, Value::Null), "null");
         assert_eq!(literal(Edm::DateTimeOffset, "2026-11-23T10:00:00+02:00"), "datetimeoffset'2026-11-23T08:00:00Z'");
+        let end = "9999-12-31T23:59:59Z";
+        assert_eq!(literal(Edm::DateTimeOffset, end), format!("datetimeoffset'{end}'"), "what has no end");
         assert_eq!(literal(Edm::Time, "13:20:05"), "time'PT13H20M05S'");
         assert_eq!(
             literal(Edm::Guid, "005056a5-09b1-1ee1-b9a8-fec11c21578e"),

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,7 +35,10 @@ pub(crate) fn date_from_wire(text: &str) -> Option<String> {
 
 /// The instant in RFC 3339 of a wire instant.
 pub(crate) fn instant_from_wire(text: &str) -> Option<String> {
-    Some(Timestamp::from_millisecond(wire_milliseconds(text)?).ok()?.to_string())
+    // By the calendar: what has no end lasts until the last second of 9999-12-31, which is no instant of every library.
+    let since = SignedDuration::from_millis(wire_milliseconds(text)?);
+    let moment = EPOCH.to_datetime(Time::midnight()).checked_add(since).ok()?;
+    Some(format!("{moment}Z"))
 }
 
 /// `13:20:05` of `PT13H20M05S`.
@@ -70,16 +73,19 @@ pub(crate) fn date(text: &str) -> Option<Date> {
     if text.len() == 10 {
         return text.parse().ok();
     }
-    Some(Offset::UTC.to_datetime(instant(text)?).date())
+    Some(instant(text)?.date())
 }
 
-/// An instant of a neutral text: RFC 3339, or midnight UTC of a date.
-pub(crate) fn instant(text: &str) -> Option<Timestamp> {
+/// An instant of a neutral text, as date and time in UTC: RFC 3339, or midnight UTC of a date.
+pub(crate) fn instant(text: &str) -> Option<DateTime> {
     if text.len() == 10 {
         let date: Date = text.parse().ok()?;
-        return Offset::UTC.to_timestamp(date.to_datetime(Time::midnight())).ok();
+        return Some(date.to_datetime(Time::midnight()));
     }
-    text.parse().ok()
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(Offset::UTC.to_datetime(instant));
+    }
+    text.strip_suffix('Z').filter(|rest| rest.contains('T'))?.parse().ok()
 }
 
 /// Appends `/Date(…)/` of a calendar date, without quotes.
@@ -90,14 +96,13 @@ pub(crate) fn write_date(date: Date, out: &mut String) {
 }
 
 /// Appends `/Date(…+0000)/` of an instant, without quotes.
-pub(crate) fn write_instant(instant: Timestamp, with_offset: bool, out: &mut String) {
-    let milliseconds = instant.as_millisecond();
+pub(crate) fn write_instant(instant: DateTime, with_offset: bool, out: &mut String) {
+    let milliseconds = instant.duration_since(EPOCH.to_datetime(Time::midnight())).as_millis();
     let _ = write!(out, "/Date({milliseconds}{})/", if with_offset { "+0000" } else { "" });
 }
 
 /// Appends an instant for a URL: `2026-11-23T10:00:00.1234567`, with at most seven digits of a second, without a zone.
-pub(crate) fn write_literal_instant(instant: Timestamp, out: &mut String) {
-    let moment = Offset::UTC.to_datetime(instant);
+pub(crate) fn write_literal_instant(moment: DateTime, out: &mut String) {
     let _ = write!(out, "{}T{:02}:{:02}:{:02}", moment.date(), moment.hour(), moment.minute(), moment.second());
     let ticks = moment.subsec_nanosecond() / 100;
     if ticks > 0 {
@@ -133,6 +138,12 @@ mod tests {
         assert_eq!(forever, "/Date(253402214400000)/");
         assert_eq!(instant_from_wire("/Date(1795427999000+0060)/").as_deref(), Some("2026-11-23T09:59:59Z"));
         assert_eq!(instant_from_wire("/Date(1478099423123+0000)/").as_deref(), Some("2016-11-02T15:10:23.123Z"));
+        let end = "9999-12-31T23:59:59Z";
+        assert_eq!(instant_from_wire("/Date(253402300799000+0000)/").as_deref(), Some(end), "what has no end");
+        let (mut forever, mut literal) = (String::new(), String::new());
+        write_instant(instant(end).expect("an instant"), true, &mut forever);
+        write_literal_instant(instant(end).expect("an instant"), &mut literal);
+        assert_eq!((forever.as_str(), literal.as_str()), ("/Date(253402300799000+0000)/", "9999-12-31T23:59:59"));
         assert_eq!(time_from_wire("PT13H20M05S").as_deref(), Some("13:20:05"));
         assert_eq!(time_from_wire("PT0S").as_deref(), Some("00:00:00"));
         for wrong in ["/Date()/", "/Date(1+)/", "/Date(1", "1795392000000", "/Date(1+x)/", "/Date(99999999999999999)/"]
@@ -147,20 +158,21 @@ mod tests {
     #[test]
     fn literals_keep_seven_digits_of_a_second() {
         let mut out = String::new();
-        write_literal_instant("2026-11-23T10:00:00.123456789Z".parse().expect("an instant"), &mut out);
+        write_literal_instant(instant("2026-11-23T10:00:00.123456789Z").expect("an instant"), &mut out);
         assert_eq!(out, "2026-11-23T10:00:00.1234567");
     }
 
     proptest! {
         #[test]
         fn what_is_written_is_read_back(milliseconds in -10_000_000_000_000i64..100_000_000_000_000) {
-            let instant = Timestamp::from_millisecond(milliseconds).expect("in range");
+            let moment = Offset::UTC.to_datetime(Timestamp::from_millisecond(milliseconds).expect("in range"));
             for with_offset in [false, true] {
                 let mut wire = String::new();
-                write_instant(instant, with_offset, &mut wire);
+                write_instant(moment, with_offset, &mut wire);
                 prop_assert_eq!(wire_milliseconds(&wire), Some(milliseconds));
+                prop_assert_eq!(instant_from_wire(&wire).and_then(|text| instant(&text)), Some(moment));
             }
-            let day = Offset::UTC.to_datetime(instant).date();
+            let day = moment.date();
             let mut wire = String::new();
             write_date(day, &mut wire);
             prop_assert_eq!(date_from_wire(&wire), Some(day.to_string()));

@@ -215,3 +215,30 @@ fn what_is_wrong_with_a_comparison_is_told() {
         assert!(error.to_string().contains(part), "{text}: {error}");
     }
 }
+
+#[test]
+fn what_a_side_would_hold_is_in_its_form_also_where_it_is_written_after_the_making_or_taken_away_by_another_function() {
+    let read = |file: &str| std::fs::read_to_string(project("good").join(file)).expect("the file");
+    let functions = "functions:\n  change-order: { version: 1.0.0, action: update, key: { value: .id }, mapping: order.erp }\n  \
+                     drop-order: { version: 1.0.0, action: delete, record: A_SalesOrder, key: { value: .id } }\n";
+    let erp = read("connections/erp.yaml").replacen("functions:\n", functions, 1);
+    let mapping = read("mappings/order.erp.yaml").replace("length: 10", "length: 10, case: upper");
+    let order = read("objects/order.yaml")
+        + "sides:\n  crm: {}\n  erp:\n    create: { function: create-order, members: [customer.country] }\n    update:\n      \
+           - { function: change-order, members: [key, customer.country], when: .key != null }\n      \
+           - { function: drop-order, members: [key], when: .key == null }\n";
+    let folder = changed([
+        ("connections/erp.yaml", erp.as_bytes()),
+        ("mappings/order.erp.yaml", mapping.as_bytes()),
+        ("objects/order.yaml", order.as_bytes()),
+    ]);
+    let (release, _) = load(folder.path()).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let order = &release.synchronised["order"];
+    let (writers, side) = (&order.writers["erp"], &order.policy.sides["erp"]);
+    let fields: sync::Fields =
+        [("key", "q-1")].into_iter().map(|(name, key)| (name.into(), Value::from(key))).collect();
+    for create in [true, false] {
+        let normal = writers.normal(create, &side.reads, &fields);
+        assert_eq!(normal.get("key"), Some(&Value::from("Q-1")), "{create}: {normal:?}");
+    }
+}

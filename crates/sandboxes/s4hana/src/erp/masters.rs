@@ -9,7 +9,7 @@ use crate::odata::value::Value;
 use super::record::Record;
 use super::store::{CATALOG, Store};
 use super::transaction::{Subject, Transaction};
-use super::{conditions, contacts, partners, products};
+use super::{addresses, conditions, contacts, partners, products};
 
 /// Enters a record with its children; answers its key. `inherited` are the key's values that its parent has.
 ///
@@ -28,6 +28,7 @@ pub(crate) fn create(
     children(work, body, &own)?;
     match kind.set {
         "A_BusinessPartner" => partners::complete(work, &key)?,
+        addresses::ADDRESS => addresses::complete(work, key.split('\u{1}').next().unwrap_or_default())?,
         "A_BusinessPartnerContact" => contacts::complete(work, &key)?,
         "A_SlsPrcgConditionRecord" => conditions::complete(work, &key)?,
         _ => {}
@@ -70,6 +71,7 @@ fn insert(
         }
     }
     partners::prepare(work, kind, &mut record, inherited.is_empty())?;
+    addresses::prepare(work, kind, &mut record)?;
     contacts::prepare(work, kind, &mut record)?;
     products::prepare(work, kind, &mut record)?;
     conditions::prepare(work, kind, &mut record)?;
@@ -109,6 +111,7 @@ pub(crate) fn change(work: &mut Transaction<'_>, kind: &EntityType, key: &str, b
         }
     }
     partners::derive(work.now, &work.store.company.user, kind, &mut record);
+    addresses::check(kind, &record)?;
     conditions::derive(work.now, kind, &mut record)?;
     work.put_record(kind.id, key, Some(record));
     changed(work, kind, key, false);
@@ -126,8 +129,10 @@ pub(crate) fn delete(work: &mut Transaction<'_>, kind: &EntityType, key: &str) -
     if work.store.tables[kind.id].get(key).is_none() {
         return Err(Error::not_found(kind.set));
     }
+    addresses::may_go(work, kind, key)?;
     work.put_record(kind.id, key, None);
     match kind.set {
+        addresses::ADDRESS => addresses::forget(work, key),
         "A_SlsPrcgConditionRecord" => conditions::forget_periods(work, key),
         "A_BusinessPartnerContact" => contacts::forget(work, key),
         _ => {}

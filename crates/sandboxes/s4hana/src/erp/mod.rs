@@ -1,5 +1,6 @@
 //! The business of the simulated system, without any protocol in it: master data, orders and what follows them.
 
+mod addresses;
 pub(crate) mod changes;
 pub(crate) mod code;
 pub(crate) mod columns;

@@ -5,14 +5,15 @@ use crate::odata::error::Error;
 use crate::odata::time::midnight;
 use crate::odata::value::Value;
 
+use super::addresses;
 use super::code::Code;
 use super::record::{Record, prefix_of};
 use super::store::{Customer, SalesArea, Store, kind};
 use super::transaction::Transaction;
 
 const SERVICE: &str = "API_BUSINESS_PARTNER";
-/// 9999-12-31, the end of everything that has none.
-const FOREVER: i64 = 253_402_214_400_000;
+/// The last second of 9999-12-31, the end of everything that has none.
+pub(crate) const FOREVER: i64 = 253_402_300_799_000;
 
 /// A type of this service.
 fn of(set: &str) -> &'static EntityType {
@@ -66,17 +67,6 @@ pub(crate) fn prepare(
             let seconds = u32::try_from(work.now.rem_euclid(86_400_000) / 1000).unwrap_or(0);
             record.put(kind, "CreationTime", Value::Time(seconds));
         }
-        "A_BusinessPartnerAddress" => {
-            if record.text(kind, "Country").is_empty() {
-                return Err(Error::business("AM/229", "Enter a country/region in the address").at("Country"));
-            }
-            if record.text(kind, "AddressID").is_empty() {
-                record.put(kind, "AddressID", Value::text(work.store.next_address.to_string()));
-                work.store.next_address += 1;
-            }
-            record.put(kind, "AddressUUID", Value::Guid(uuid::Uuid::now_v7().as_u128()));
-            valid(kind, record, "ValidityStartDate", "ValidityEndDate", work.now);
-        }
         "A_BusinessPartnerRole" => valid(kind, record, "ValidFrom", "ValidTo", work.now),
         "A_Customer" => {
             record.put(kind, "CreatedByUser", Value::text(user.as_str()));
@@ -118,7 +108,8 @@ pub(crate) fn prepare(
     Ok(())
 }
 
-fn valid(kind: &EntityType, record: &mut Record, from: &str, to: &str, now: i64) {
+/// From today on, and without an end.
+pub(crate) fn valid(kind: &EntityType, record: &mut Record, from: &str, to: &str, now: i64) {
     for (name, instant) in [(from, midnight(now)), (to, FOREVER)] {
         if kind.property(name).is_some_and(|place| *record.get(place) == Value::Null) {
             record.put(kind, name, Value::Instant(instant));
@@ -200,7 +191,7 @@ pub(crate) fn complete(work: &mut Transaction<'_>, number: &str) -> Result<(), E
             work.put_record(kind.id, number, Some(record));
         }
     }
-    Ok(())
+    addresses::complete(work, number)
 }
 
 /// Makes the view of a customer anew. Limit, exposure and orders stay.
@@ -216,8 +207,7 @@ pub(crate) fn refresh(store: &mut Store, number: &str) {
     let blocked = !general.text(of("A_Customer"), "OrderIsBlockedForCustomer").is_empty();
     let partner = of("A_BusinessPartner");
     let name = store.tables[partner.id].get(number).map_or("", |record| record.text(partner, "BusinessPartnerName"));
-    let address = of("A_BusinessPartnerAddress");
-    let country = store.tables[address.id].starting(&prefix).next().map(|record| record.text(address, "Country"));
+    let country = addresses::standard(store, number).map(|address| addresses::country(address));
     let area = of("A_CustomerSalesArea");
     let areas = store.tables[area.id].starting(&prefix).map(|record| {
         let code = |name: &str| Code::new(record.text(area, name));

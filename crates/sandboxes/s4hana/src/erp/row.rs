@@ -238,8 +238,9 @@ impl<'a> Row<'a> for ErpRow<'a> {
         };
         match (navigation.name, self.what) {
             (_, What::Record(record)) if navigation.by.is_some() => {
-                let own = self.kind.keys.first().and_then(|place| record.get(*place).as_text()).unwrap_or("");
                 let by = navigation.by.unwrap_or_default();
+                let own = self.kind.property(kind.properties[by].name).or_else(|| self.kind.keys.first().copied());
+                let own = own.and_then(|place| record.get(place).as_text()).unwrap_or("");
                 store.tables[kind.id].with(by, own).for_each(|found| push(What::Record(found)));
             }
             (_, What::Record(record)) => {

@@ -2,7 +2,8 @@
 //!
 //! A table has one line for each thing: `service`, `entity TYPE SET FLAGS | label`, `key`, properties (`NAME TYPE FLAGS …
 //! | label`), navigation (`-> NAME TARGET MULTIPLICITY`, with `via` own
-//! properties that start the key of the related, or `where` a property of the related has the own key), `complex` and `function`. Flags of properties: `n` not nullable,
+//! properties that start the key of the related, or `where` a property of the related has the own key, or the own property of
+//! that name), `complex` and `function`. Flags of properties: `n` not nullable,
 //! `c` not creatable, `u` not updatable, `f` not filterable, `s` not sortable, `U` kept in upper case, `D` a date without
 //! time, `G` without sign, `e` the ETag, `i` looked up by an index; of sets: `c`, `u`, `d`, `p`, `a` for what is refused.
 
@@ -104,7 +105,8 @@ pub(crate) struct Navigation {
     pub(crate) multiplicity: &'static str,
     /// The properties whose values start the keys of the related; empty when the own key does.
     pub(crate) via: Vec<usize>,
-    /// The indexed property of the related that holds the own key, where their key does not start with it.
+    /// The indexed property of the related that holds the own property of this name, or else the own key, where their key does
+    /// not start with it.
     pub(crate) by: Option<usize>,
     /// `"Name":`.
     pub(crate) head: Box<[u8]>,

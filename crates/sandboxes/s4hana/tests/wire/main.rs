@@ -1,5 +1,6 @@
 //! The simulated S/4HANA as its clients meet it: over the socket only.
 
+mod addresses;
 mod batches;
 mod faults;
 mod grammar;
