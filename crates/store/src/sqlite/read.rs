@@ -227,6 +227,10 @@ impl Store for SqliteStore {
         self.shown(|tables| tables.transactions(text, page))
     }
 
+    fn transactions_at(&self, stage: &str, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError> {
+        self.shown(|tables| tables.transactions_at(stage, text, page))
+    }
+
     fn stage_totals(&self) -> Result<Vec<StageTotal>, StoreError> {
         self.shown(|tables| tables.stage_totals())
     }
