@@ -15,9 +15,6 @@ pub(crate) const ROWS: u32 = 50;
 /// How many matters and how many items the overview shows.
 const RECENT: u32 = 8;
 const NEEDS: u32 = 6;
-/// How many matters are looked through for those of one stage.
-const SCAN_MAX: u32 = 20_000;
-const SCAN_STEP: u32 = 1_000;
 
 /// Reads on a thread that may block.
 ///
@@ -154,47 +151,25 @@ pub(crate) struct Matters {
     /// What they wait for.
     pub(crate) items: FirstItems,
     pub(crate) more: bool,
-    /// Whether looking ended before the last matter.
-    pub(crate) cut: bool,
 }
 
 impl Matters {
-    fn new(store: &dyn Store, rows: Vec<TransactionRow>, more: bool, cut: bool) -> Result<Self, StoreError> {
-        let items = first_items(store, rows.iter().map(|row| row.id))?;
-        Ok(Self { rows, items, more, cut })
-    }
-
     /// Of rows of which one more than a page has was asked for.
     fn page(store: &dyn Store, mut rows: Vec<TransactionRow>) -> Result<Self, StoreError> {
         let more = rows.len() > ROWS as usize;
         rows.truncate(ROWS as usize);
-        Self::new(store, rows, more, false)
+        let items = first_items(store, rows.iter().map(|row| row.id))?;
+        Ok(Self { rows, items, more })
     }
 }
 
 pub(crate) fn matters(store: &dyn Store, text: &str, stage: Option<&str>, offset: u32) -> Result<Matters, StoreError> {
-    let Some(stage) = stage else {
-        return Matters::page(store, store.transactions(text, Page { offset, limit: ROWS + 1 })?);
+    let page = Page { offset, limit: ROWS + 1 };
+    let rows = match stage {
+        Some(stage) => store.transactions_at(stage, text, page)?,
+        None => store.transactions(text, page)?,
     };
-    let (mut rows, mut skipped, mut at) = (Vec::new(), 0, 0);
-    while at < SCAN_MAX {
-        let page = store.transactions(text, Page { offset: at, limit: SCAN_STEP })?;
-        let last = page.len() < SCAN_STEP as usize;
-        for row in page.into_iter().filter(|row| &*row.stage == stage) {
-            if skipped < offset {
-                skipped += 1;
-            } else if rows.len() < ROWS as usize {
-                rows.push(row);
-            } else {
-                return Matters::new(store, rows, true, false);
-            }
-        }
-        if last {
-            return Matters::new(store, rows, false, false);
-        }
-        at += SCAN_STEP;
-    }
-    Matters::new(store, rows, false, true)
+    Matters::page(store, rows)
 }
 
 /// Matters that wait for a person, those with the item that is due first in front.

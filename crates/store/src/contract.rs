@@ -169,6 +169,12 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn transactions(&self, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError>;
 
+    /// The same of those that stand at this stage.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn transactions_at(&self, stage: &str, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError>;
+
     /// Numbers and sums per business stage.
     ///
     /// # Errors

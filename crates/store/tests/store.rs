@@ -145,6 +145,9 @@ async fn what_is_durable_is_read_back_by_the_next_process() {
         assert_eq!(store.transactions(text, ALL).map(|found| found.len()), Ok(1), "{text}");
     }
     assert_eq!(store.transactions("nobody", ALL), Ok(vec![]));
+    assert_eq!(store.transactions_at("ordered", "müller", ALL).map(|found| found.len()), Ok(1));
+    assert_eq!(store.transactions_at("ordered", "nobody", ALL), Ok(vec![]));
+    assert_eq!(store.transactions_at("held", "", ALL), Ok(vec![]));
     assert_eq!(store.journal(transaction, ALL), Ok(vec![line("first"), line("second")]));
     assert_eq!((store.journal_len(transaction), store.journal_len(TransactionId::now())), (Ok(2), Ok(0)));
     assert_eq!(store.reference("order", "Q-1-1010", "erp"), Ok(Some(reference.clone())));

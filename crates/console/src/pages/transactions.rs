@@ -59,7 +59,6 @@ pub(crate) async fn page(here: Here, query: Result<Query<Vec<(String, String)>>,
                     @else { (nothing(&format!("Nothing is found for “{text}”"), "Part of the customer's name or of a number is enough.")) }
                 } @else { (matters(&here, &found.rows, &found.items)) }
             }
-            @if found.cut { p.faint { "Only the newest transactions were looked through. Search for a name or a number to find older ones." } }
             (pager(&path, from, ROWS, found.more))
         }
     };

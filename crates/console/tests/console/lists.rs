@@ -116,6 +116,32 @@ async fn a_long_timeline_is_shown_from_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stage_is_listed_to_its_oldest_matter() {
+    let world = World::open().await;
+    let matter = |number: i64, stage: &str| TransactionRow {
+        id: TransactionId::now(),
+        object: "quote".into(),
+        key: format!("K-{number}").into(),
+        title: format!("Matter {number}").into(),
+        stage: stage.into(),
+        closed: false,
+        amount: None,
+        opened_at: at(0),
+        updated_at: at(number),
+    };
+    for part in 0..3 {
+        let newer = (0..7_000).map(|number| matter(100 + part * 7_000 + number, "paid"));
+        world.commit(newer.map(Mutation::PutTransaction).collect()).await;
+    }
+    world.commit((0..60).map(|number| Mutation::PutTransaction(matter(number, "ordered"))).collect()).await;
+    let (_, first) = world.get("/transactions?stage=ordered").await;
+    assert!(first.contains(">Matter 59<") && first.contains(">Matter 10<"), "{first}");
+    assert!(!first.contains(">Matter 9<") && first.contains("from=50"), "{first}");
+    let (_, last) = world.get("/transactions?stage=ordered&from=50").await;
+    assert!(last.contains(">Matter 9<") && last.contains(">Matter 0<") && !last.contains(">Matter 10<"), "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_shows_its_items_however_many_wait_elsewhere() {
     let world = World::open().await;
     let batch = (0..6_000).map(|number| Mutation::PutWorkItem(an_item("data", format!("Data {number}"), number)));

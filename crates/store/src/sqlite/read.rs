@@ -258,6 +258,10 @@ impl Store for SqliteStore {
         self.shown(|layer| !layer.transactions.is_empty(), |tables| tables.transactions(text, page))
     }
 
+    fn transactions_at(&self, stage: &str, text: &str, page: Page) -> Result<Vec<TransactionRow>, StoreError> {
+        self.shown(|layer| !layer.transactions.is_empty(), |tables| tables.transactions_at(stage, text, page))
+    }
+
     fn stage_totals(&self) -> Result<Vec<StageTotal>, StoreError> {
         self.shown(|layer| !layer.transactions.is_empty(), |tables| tables.stage_totals())
     }

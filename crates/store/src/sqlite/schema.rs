@@ -1,8 +1,8 @@
 //! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
 
 /// Each entry brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: [&str; 7] =
-    [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED, FOUND_BY_PEOPLE, LOG_APPLIED, INTENTS_BY_RUN];
+pub(crate) const MIGRATIONS: [&str; 8] =
+    [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED, FOUND_BY_PEOPLE, LOG_APPLIED, INTENTS_BY_RUN, TRANSACTIONS_BY_STAGE];
 
 const FIRST: &str = "
 create table runs (
@@ -139,4 +139,9 @@ insert into log_applied values (randomblob(16), 0);
 /// What a run waits for is asked for by each look at it, and the most intents are open while a system is down.
 const INTENTS_BY_RUN: &str = "
 create index intents_by_run on intents (run_id);
+";
+
+/// The list of one stage, the last changed first.
+const TRANSACTIONS_BY_STAGE: &str = "
+create index transactions_by_stage on transactions (stage, updated_at);
 ";

@@ -180,6 +180,16 @@ impl<'a> Tables<'a> {
         )
     }
 
+    pub(super) fn transactions_at(self, stage: &str, text: &str, page: Page) -> Decoded<Vec<TransactionRow>> {
+        self.list(
+            "select * from transactions where stage = ?4
+                 and (?1 = '' or instr(small(key), ?1) > 0 or instr(small(title), ?1) > 0)
+             order by updated_at desc, id desc limit ?2 offset ?3",
+            params![text.to_lowercase(), page.limit, page.offset, stage],
+            decode::transaction,
+        )
+    }
+
     pub(super) fn stage_totals(self) -> Decoded<Vec<StageTotal>> {
         let sql = "select stage, amount, currency from transactions order by stage";
         let stages = decode::totals(self.list(sql, [], decode::total_part)?)?.into_iter();
