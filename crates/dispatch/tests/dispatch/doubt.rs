@@ -242,7 +242,8 @@ async fn a_withdrawn_create_that_has_only_looked_is_over_at_once() {
         }
         let withdrawn = Instant::now();
         world.dispatcher.withdraw(intent, &link_or_create());
-        assert_eq!(fault(world.outcome().await).status, 410);
+        let outcome = tokio::time::timeout(Duration::from_secs(60), world.outcome()).await.expect("it is over");
+        assert_eq!(fault(outcome).status, 410);
         assert!(withdrawn.elapsed() <= Duration::from_millis(20), "{:?}", withdrawn.elapsed());
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(world.system.log(), ["probe C-1"]);
