@@ -78,7 +78,10 @@ mod tests {
         let mut agreement = Agreement::from_value(&agreement.to_value()).expect("as it was stored");
         assert!(agreement.plan(&policy, &normal).writes.is_empty());
         agreement.take(&policy, &crm, reading("001", "Southern", 2), &mut Vec::new());
-        // The CRM is named first, so that its name counts: the ERP gets it.
+        // The CRM is named first, so that its name counts: the ERP gets it, as soon as it is seen that nothing changed there.
+        let plan = agreement.plan(&policy, &normal);
+        assert_eq!((plan.writes.len(), plan.checks), (0, vec![(side("erp"), "17".into())]));
+        agreement.take(&policy, &side("erp"), reading("17", "Northern", 3), &mut Vec::new());
         let writes = agreement.plan(&policy, &normal).writes;
         assert_eq!((writes.len(), &writes[0].side, writes[0].id.as_deref()), (1, &side("erp"), Some("17")));
         assert!(agreement.sides[&crm].named.is_none() && agreement.sides[&crm].refused.is_none());
