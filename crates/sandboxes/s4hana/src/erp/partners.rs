@@ -207,7 +207,7 @@ pub(crate) fn refresh(store: &mut Store, number: &str) {
     let blocked = !general.text(of("A_Customer"), "OrderIsBlockedForCustomer").is_empty();
     let partner = of("A_BusinessPartner");
     let name = store.tables[partner.id].get(number).map_or("", |record| record.text(partner, "BusinessPartnerName"));
-    let country = addresses::standard(store, number).map(|address| addresses::country(address));
+    let country = addresses::standard(store, number).map(addresses::country);
     let area = of("A_CustomerSalesArea");
     let areas = store.tables[area.id].starting(&prefix).map(|record| {
         let code = |name: &str| Code::new(record.text(area, name));
