@@ -13,7 +13,7 @@ use crate::systems::Interlock;
 use crate::world::World;
 use crate::{LATER, SOON};
 
-const NIGHTLY: &str = "schedule: { cron: '0 3 * * *' }";
+const NIGHTLY: &str = "schedule: { cron: '0 3 29 2 *' }";
 
 const ONLY: &str = "only: .category != \"1\"\n    sweep: { every: 20s, overlap: 2m }";
 
