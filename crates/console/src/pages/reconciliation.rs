@@ -23,7 +23,7 @@ pub(crate) async fn page(here: Here) -> Response {
             }
         }
         div #reconciliations .stack data-live {
-            @if figures.is_empty() { div.card { (nothing("Nothing is compared on a schedule", "Add `reconcile` to a file of objects/ in the project.")) } }
+            @if figures.is_empty() { div.card { (nothing("Nothing is compared on a schedule", "It is once the file of an object, in objects/, says when under reconcile.")) } }
             @for one in &figures { (object(&here, one)) }
         }
     };
