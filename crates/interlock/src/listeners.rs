@@ -39,13 +39,13 @@ pub(crate) async fn bind(purpose: &str, setting: &str, address: SocketAddr) -> R
             }
             _ => {
                 return Problem::new(
-                    "IL-RUN-005",
+                    "IL-START-005",
                     format!("{purpose} cannot listen on {address}: {error}"),
                     format!("Choose another address with {setting}"),
                 );
             }
         };
-        Problem::new("IL-RUN-005", format!("{purpose} cannot listen on {address}: {what}"), remedy)
+        Problem::new("IL-START-005", format!("{purpose} cannot listen on {address}: {what}"), remedy)
     })
 }
 

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(cli.command)),
         Err(error) => Err(Failure::Problem(Problem::new(
-            "IL-RUN-001",
+            "IL-START-001",
             format!("the process cannot start its threads: {error}"),
             "Look at the limits of this machine (ulimit -u)",
         ))),

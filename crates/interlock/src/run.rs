@@ -87,5 +87,5 @@ async fn check_connections(project: &Project) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("{} cannot be used", counted(failed, "connection"));
-    Err(Failure::Problem(Problem::new("IL-RUN-004", message, "Check address, credentials and network of each")))
+    Err(Failure::Problem(Problem::new("IL-START-004", message, "Check address, credentials and network of each")))
 }

@@ -68,11 +68,11 @@ impl Project {
     pub(crate) fn open(&self, name: &ConnectionName) -> Result<OpenConnection, Problem> {
         let remedy = "Run `interlock check`";
         let Some(definition) = self.release.connections.get(name) else {
-            return Err(Problem::new("IL-RUN-002", format!("there is no connection `{name}`"), remedy));
+            return Err(Problem::new("IL-START-002", format!("there is no connection `{name}`"), remedy));
         };
         let Some(connector) = CONNECTORS.iter().find(|connector| connector.name() == &*definition.connector) else {
             let message = format!("connection `{name}`: there is no connector `{}`", definition.connector);
-            return Err(Problem::new("IL-RUN-002", message, remedy));
+            return Err(Problem::new("IL-START-002", message, remedy));
         };
         let settings = Settings { name: name.clone(), settings: &definition.settings, secrets: &self.secrets };
         Ok(OpenConnection { connection: connector.open(settings)?, actions: connector.actions() })
@@ -156,7 +156,7 @@ impl Interlock {
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&file)).await;
         let store = opened
             .map_err(|error| {
-                Problem::new("IL-RUN-003", format!("the store could not be opened: {error}"), "Start it again")
+                Problem::new("IL-START-003", format!("the store could not be opened: {error}"), "Start it again")
             })?
             .map_err(|error| error.problem_at_start())?;
         let nonce = direct::nonce_of(&store).await?;

@@ -92,6 +92,12 @@ impl Agreement {
             }
             let (mut fields, mut expected) = self.missing(policy, name, side, normal);
             if !creates {
+                if fields.is_empty()
+                    && let Some(holding) = self.sides.get_mut(name)
+                {
+                    // What was refused is not wanted any more, or was done there by hand.
+                    holding.refused = None;
+                }
                 fields.retain(|field, _| may_write(name, field));
                 expected.retain(|field, _| fields.contains_key(field));
                 if fields.keys().all(|field| policy.key.as_ref() == Some(field))
@@ -143,6 +149,21 @@ impl Agreement {
                     && !self.is_lost()
                     && holding.is_none_or(|holding| holding.refused.is_none() && holding.retired.is_none()))
         })
+    }
+
+    /// What was agreed when the write that is under way to a side was planned: what it writes, and for the rest what had reached the
+    /// side. What no write brings there is as it is agreed now.
+    #[must_use]
+    pub fn aim(&self, side: &ConnectionName) -> Fields {
+        let mut aim = self.agreed.clone();
+        let Some(holding) = self.sides.get(side) else { return aim };
+        for (field, value) in &mut aim {
+            let written = holding.waiting.as_ref().and_then(|waiting| waiting.fields.get(field));
+            if let Some(planned) = written.or_else(|| holding.reached.get(field)) {
+                *value = planned.clone();
+            }
+        }
+        aim
     }
 
     /// What is agreed and has not reached a side, and what it would hold of it. What it holds already in its own form has

@@ -48,6 +48,7 @@ pub(crate) struct Refusal {
 pub(crate) struct Tally {
     done: usize,
     refused: Vec<Refusal>,
+    settled: usize,
 }
 
 impl Tally {
@@ -78,9 +79,14 @@ impl Tally {
         self.refused.push(refusal);
     }
 
+    /// For one more there was nothing left to do.
+    pub(crate) fn settle(&mut self) {
+        self.settled += 1;
+    }
+
     /// Says on standard error how far it is, when that is not the end.
     pub(crate) fn progress(&self, total: usize) {
-        let tried = self.done + self.refused.len();
+        let tried = self.done + self.settled + self.refused.len();
         if tried < total {
             eprintln!("{tried} of {total} …");
         }
@@ -98,23 +104,27 @@ impl Tally {
         did: &str,
         trouble: Option<Trouble>,
     ) -> Result<(), Failure> {
-        let Self { done, refused } = self;
+        let Self { done, refused, settled } = self;
         let count = refused.len();
-        if let Some(trouble) = trouble.as_ref().filter(|_| done + count == 0) {
+        let tried = done + settled + count;
+        if let Some(trouble) = trouble.as_ref().filter(|_| tried == 0) {
             return Err(trouble.clone().into());
         }
         let result = Value::object([
             ("done", Value::from(done)),
             ("refused", Value::array(refused.iter().map(Refusal::to_value))),
-            ("untouched", Value::from(total.saturating_sub(done + count))),
+            ("settled", Value::from(settled)),
+            ("untouched", Value::from(total.saturating_sub(tried))),
         ]);
         output.print(&result, || {
             let many = |count: usize| format!("{count} {one}{} {did}", if count == 1 { "" } else { "s" });
-            if count == 0 { format!("{}.", many(done)) } else { format!("{}, {count} refused.", many(done)) }
+            let settled = if settled > 0 { format!(", {settled} settled meanwhile") } else { String::new() };
+            let refused = if count > 0 { format!(", {count} refused") } else { String::new() };
+            format!("{}{settled}{refused}.", many(done))
         });
         match trouble {
             Some(trouble) => {
-                let rest = total.saturating_sub(done + count);
+                let rest = total.saturating_sub(tried);
                 Err(Failure::Refused(format!("it ended with {rest} of {total} to go: {trouble}")))
             }
             None if count > 0 => Err(Failure::Ended),

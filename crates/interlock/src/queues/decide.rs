@@ -14,6 +14,8 @@ use crate::ops::{Client, Output, Tally, agreed};
 
 /// After how many it is said how far it is.
 const PROGRESS_EVERY: usize = 500;
+/// What it is refused with when an item was resolved or withdrawn meanwhile.
+const NOT_OPEN: [&str; 2] = ["IL-RUN-003", "IL-CON-011"];
 
 #[derive(Debug, Args)]
 pub(super) struct ActArgs {
@@ -50,7 +52,11 @@ pub(super) async fn act(client: &Client, output: Output, arguments: &ActArgs) ->
     agreed(arguments.yes, ids.len(), &format!("{} {} work items", arguments.action, ids.len()))?;
     let (mut tally, mut ended) = (Tally::default(), None);
     for (place, id) in ids.iter().enumerate() {
-        if let Err(trouble) = tally.note(id, client.tell(&["items", id, &arguments.action], &body).await) {
+        let answer = client.tell(&["items", id, &arguments.action], &body).await;
+        if arguments.queue.is_some() && answer.as_ref().is_err_and(|trouble| NOT_OPEN.contains(&&*trouble.code)) {
+            // What is meant is what is open, and that changes by itself.
+            tally.settle();
+        } else if let Err(trouble) = tally.note(id, answer) {
             ended = Some(trouble);
             break;
         }

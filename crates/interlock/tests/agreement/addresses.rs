@@ -332,7 +332,17 @@ fn several_addresses_for_deliveries_in_the_erp_stay_and_one_that_it_refuses_hold
     assert_eq!((&other.record["StreetName"], &other.record["CityName"]), (&json!("2 Shambles"), &json!("York")));
     ships_to(&world, &interlock, &account, Some("1 Dock Road"), Some("Goole"));
 
-    // The ERP takes no address without a country; everything else goes on.
+    // The ERP takes no address without a country, which needs nobody any more when that address is not wanted.
+    let other = world.create_account(&with(billing("Other"), &json!({"ShippingCity": "Oz"})));
+    interlock.item("erp refuses Other");
+    world.update_account(&other, &empty());
+    until(SOON, || match interlock.items() {
+        items if items.is_empty() => Ok(()),
+        items => Err(format!("{items:?}")),
+    });
+    let number = number_of(&world, &interlock, &other);
+    agreed(&world, &interlock, &other, &number);
+    // Everything else of such a customer goes on.
     let plain = world.create_account(&with(billing("Plain"), &json!({"ShippingCity": "Oz"})));
     let item = interlock.item("erp refuses Plain");
     assert!(item["reason"].as_str().is_some_and(|reason| reason.contains("country")), "{item:#}");
@@ -391,6 +401,49 @@ fn addresses_that_both_had_before_are_brought_into_agreement() {
         Ok(())
     });
     assert_eq!(interlock.items(), Vec::<Value>::new());
+}
+
+#[test]
+fn what_changes_while_the_parts_of_a_write_are_under_way_is_for_the_next_write() {
+    let world = world();
+    let interlock = world.interlock();
+    let account = world.create_account(&with(billing("ACME"), &dock("1 Dock Road", "Hull")));
+    let number = number_of(&world, &interlock, &account);
+    agreed(&world, &interlock, &account, &number);
+    let invoices = address(&world, &interlock, &number, &INVOICES, "CityName", "Leeds").id;
+    // Waits until something is being written after these lines of its timeline.
+    let being_written = |lines: &[&str]| {
+        until(SOON, || {
+            let (_, found) = interlock.ops(Method::GET, "transactions?q=10", None);
+            let id = found["transactions"][0]["id"].as_str().ok_or_else(|| found.to_string())?;
+            let (_, known) = interlock.ops(Method::GET, &format!("transactions/{id}"), None);
+            let told: Vec<&str> =
+                known["timeline"].as_array().expect("lines").iter().filter_map(|line| line["title"].as_str()).collect();
+            let is = lines.iter().all(|line| told.iter().any(|told| told.starts_with(line)))
+                && known["stage"] == "being written";
+            if is { Ok(()) } else { Err(format!("{:?} {told:#?}", known["stage"])) }
+        });
+    };
+    // Somebody in the ERP has the partner open, and then the address for invoices alone: so a write of two parts is planned, and its
+    // first part takes time. The address for deliveries goes with the second one. It is there again before that.
+    let locked = |numbers: &[&str]| world.control(&world.erp, "locks", &json!(numbers));
+    locked(&[&number]);
+    world.update_account(&account, &json!({"Name": "ACME Ltd"}));
+    being_written(&["crm changed name"]);
+    world.update_account(&account, &with(json!({"BillingCity": "Ripon"}), &empty()));
+    let gone = "crm changed billing.city, shipping.street, shipping.city, shipping.postalCode, shipping.country";
+    being_written(&[gone]);
+    locked(&[&invoices]);
+    being_written(&[gone, "erp did update-partner"]);
+    world.update_account(&account, &dock("2 Dock Road", "Hull"));
+    being_written(&["crm changed shipping.street, shipping.city, shipping.postalCode, shipping.country"]);
+    locked(&[]);
+    ships_to(&world, &interlock, &account, Some("2 Dock Road"), Some("Hull"));
+    address(&world, &interlock, &number, &DELIVERIES, "StreetName", "2 Dock Road");
+    address(&world, &interlock, &number, &INVOICES, "CityName", "Ripon");
+    agreed(&world, &interlock, &account, &number);
+    let (_, found) = interlock.ops(Method::GET, "items?status=all", None);
+    assert_eq!(found["items"], json!([]));
 }
 
 #[test]

@@ -16,13 +16,13 @@ fn the_check_says_which_system_refuses_its_credentials() {
     let well = "it answers and takes the credentials";
 
     let ended = check(&[("CRM_CLIENT_SECRET", WRONG)]);
-    ended.refused(1, &["1 connection cannot be used", "credentials", "IL-RUN-004"]);
+    ended.refused(1, &["1 connection cannot be used", "credentials", "IL-START-004"]);
     let crm = line(&ended.output, "crm");
     assert!(crm.contains("invalid client credentials") && crm.contains("invalid_client"), "{crm}");
     assert!(line(&ended.output, "erp").contains(well), "{}", ended.output);
 
     let ended = check(&[("ERP_PASSWORD", WRONG)]);
-    ended.refused(1, &["1 connection cannot be used", "credentials", "IL-RUN-004"]);
+    ended.refused(1, &["1 connection cannot be used", "credentials", "IL-START-004"]);
     assert!(line(&ended.output, "erp").contains("401"), "{}", ended.output);
     assert!(line(&ended.output, "crm").contains(well), "{}", ended.output);
 

@@ -11,6 +11,7 @@
 //! | `ends.rs` | Ctrl-C and power cuts |
 //! | `program.rs`, `systems.rs`, `world.rs`, `http.rs` | the program, the systems it runs between, and the way into them |
 
+mod codes;
 mod credentials;
 mod definitions;
 mod disk;

@@ -189,12 +189,15 @@ impl LaneTask {
         for (side, id) in &plan.checks {
             reread(round, synchronised, &self.core.release, side, id);
         }
+        for (side, held) in &before.sides {
+            let is_settled = agreed.agreement.sides.get(side).is_some_and(|now| now.refused.is_none());
+            if held.refused.is_some() && is_settled {
+                round.mutations.push(withdrawn(agreed.matter, &write_place(side)));
+            }
+        }
         for write in plan.writes {
             // Where a create was refused before, it may have happened all the same.
             let in_doubt = before.sides.get(&write.side).is_some_and(|holding| holding.refused.is_some());
-            if in_doubt {
-                round.mutations.push(withdrawn(agreed.matter, &write_place(&write.side)));
-            }
             self.write(round, pair, agreed, synchronised, &referring, &write, in_doubt);
         }
         self.tell_references(round, agreed, synchronised, before, stood.as_ref(), &referring);

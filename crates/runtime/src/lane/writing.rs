@@ -29,7 +29,8 @@ impl LaneTask {
         write: &Write,
         in_doubt: bool,
     ) {
-        let mut wanted = functions(pair, agreed, synchronised, &self.there(synchronised, referring, write), write);
+        let there = self.there(synchronised, referring, write);
+        let mut wanted = functions(pair, agreed, synchronised, &agreed.agreement.agreed, &there, write);
         if wanted.is_empty() {
             let members: Vec<&Arc<str>> = write.fields.keys().collect();
             let detail = format!(
@@ -105,17 +106,27 @@ impl LaneTask {
         let before = agreed.agreement.clone();
         let referring = self.refer(round, pair, agreed, synchronised, &before);
         let write = Write { side: side.clone(), id: Some(id), fields: waiting.fields };
-        let wanted = functions(pair, agreed, synchronised, &self.there(synchronised, &referring, &write), &write);
+        let there = self.there(synchronised, &referring, &write);
+        // What was agreed meanwhile is for the write after this one.
+        let aim = agreed.agreement.aim(side);
+        let wanted = functions(pair, agreed, synchronised, &aim, &there, &write);
         let next = wanted.into_iter().find(|(place, ..)| *place > after);
         next.is_some_and(|next| self.send_write(round, agreed, synchronised, side, next, false))
     }
 }
 
-/// The functions that make up a write.
-fn functions(pair: &Pair, agreed: &Agreed, synchronised: &Synchronised, there: &Fields, write: &Write) -> Vec<Wanted> {
+/// The functions that make up a write, of what is agreed with it.
+fn functions(
+    pair: &Pair,
+    agreed: &Agreed,
+    synchronised: &Synchronised,
+    aim: &Fields,
+    there: &Fields,
+    write: &Write,
+) -> Vec<Wanted> {
     let Some(writers) = synchronised.writers.get(&write.side) else { return Vec::new() };
     let writers = if write.id.is_none() { writers.create.as_slice() } else { &writers.update };
-    let input = |fields: &Fields| input(pair, agreed, synchronised, there, &write.side, fields);
+    let input = |fields: &Fields| input(pair, agreed, synchronised, aim, there, &write.side, fields);
     let whole = input(&write.fields);
     let part = |(place, writer): (u32, &Writer)| {
         let part = writer.part(&write.fields);
@@ -135,7 +146,7 @@ pub(super) fn not_for(
     let mut sides = IndexMap::new();
     for (name, writers) in &synchronised.writers {
         let there = referring.there(name);
-        let input = |fields: &Fields| input(pair, agreed, synchronised, &there, name, fields);
+        let input = |fields: &Fields| input(pair, agreed, synchronised, &agreed.agreement.agreed, &there, name, fields);
         if agreed.agreement.lacks(name) {
             if writers.create.as_ref().is_some_and(|create| !create.is_for(&input(&Fields::default()))) {
                 sides.insert(name.clone(), Vec::new());
@@ -168,12 +179,13 @@ pub(super) fn reads_back(synchronised: &Synchronised, side: &ConnectionName) -> 
     synchronised.policy.sides.get(side).is_some_and(|side| side.reads_back)
 }
 
-/// What a function is given to write these values to a side. What only functions with conditions look at is not kept with every
+/// What a function is given to write these values to a side, of what is agreed with them. What only functions with conditions look at is not kept with every
 /// intent.
 fn input(
     pair: &Pair,
     agreed: &Agreed,
     synchronised: &Synchronised,
+    aim: &Fields,
     there: &Fields,
     side: &ConnectionName,
     fields: &Fields,
@@ -190,7 +202,7 @@ fn input(
         input.set("there", object_of(there));
     }
     if reads_back(synchronised, side) {
-        input.set("agreed", object_of(&agreed.agreement.agreed));
+        input.set("agreed", object_of(aim));
     }
     input
 }

@@ -272,7 +272,7 @@ impl Driver {
         let subject = Arc::new(Subject::of(&core.release, &wanted)?);
         let dispatcher = |name: &ConnectionName| {
             self.dispatchers.get(name).ok_or_else(|| {
-                Problem::new("IL-REC-021", format!("the connection {name} is not open"), "Run `interlock check`")
+                Problem::new("IL-REC-030", format!("the connection {name} is not open"), "Run `interlock check`")
             })
         };
         let dispatchers = Pair { left: dispatcher(left)?, right: dispatcher(right)? };
@@ -323,7 +323,7 @@ pub(crate) async fn remove(folder: &Path) {
 fn create(folder: &Path) -> Result<(), Problem> {
     std::fs::create_dir_all(folder).map_err(|error| {
         let message = format!("the folder {} cannot be made: {error}", folder.display());
-        Problem::new("IL-REC-001", message, "Let Interlock write beside its store, on a disk with enough space")
+        Problem::new("IL-REC-031", message, "Let Interlock write beside its store, on a disk with enough space")
     })
 }
 

@@ -156,6 +156,37 @@ fn a_refused_write_is_not_repeated_until_something_changes_and_is_no_change_of_t
 }
 
 #[test]
+fn what_was_refused_and_is_not_wanted_any_more_is_nothing_for_people() {
+    let mut world = known(Conflict::Queue);
+    let before = world.value("erp", "city");
+    world.edit("crm", "city", "York");
+    world.tell("crm");
+    world.refuse("erp");
+    world.plan();
+    assert!(world.agreement.sides["erp"].refused.is_some());
+    world.edit("crm", "city", before);
+    world.tell("crm");
+    assert_eq!((world.is_writing("erp"), &world.agreement.sides["erp"].refused), (false, &None));
+    assert_eq!(world.agrees(), Ok(()));
+}
+
+#[test]
+fn what_is_agreed_while_a_write_is_under_way_is_no_part_of_what_it_aims_at() {
+    let mut world = known(Conflict::Queue);
+    world.edit("crm", "city", "York");
+    world.tell("crm");
+    world.edit("crm", "city", "Ripon");
+    world.edit("crm", "note", "later");
+    world.tell("crm");
+    let note = world.value("erp", "note");
+    let aim = world.agreement.aim(&"erp".into());
+    assert_eq!((&aim["city"], &aim["note"]), (&Value::from("York"), &note));
+    assert_eq!((&world.agreement.agreed["city"], &world.agreement.agreed["note"]), (&"Ripon".into(), &"later".into()));
+    world.settle();
+    assert_eq!(world.value("erp", "city"), Value::from("Ripon"));
+}
+
+#[test]
 fn what_is_read_while_a_write_is_under_way_is_read_again() {
     let mut world = known(Conflict::Queue);
     world.edit("crm", "city", "York");
