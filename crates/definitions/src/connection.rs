@@ -198,6 +198,8 @@ pub struct Sweep {
     pub overlap: Duration,
     /// Other records whose changes are changes of this one.
     pub with: Vec<SweptWith>,
+    /// How often these are looked at; with each sweep when it is not said.
+    pub with_every: Option<Duration>,
 }
 
 /// Records beside the feed's own that say something of them.

@@ -9,6 +9,7 @@ use connect::ErrorClass;
 use jiff::{SignedDuration, Timestamp};
 use store::{FeedPositionRow, Mutation, StoreError};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::beside::Beside;
 use crate::coverage::{GapReason, Ledger};
@@ -43,6 +44,7 @@ impl Shared {
         let mut seen: HashMap<Arc<str>, Arc<str>> = HashMap::new();
         let mut soon = UNPROVEN_FIRST;
         let mut told = None;
+        let mut looked_beside: Option<Instant> = None;
         // From the first start on every change is owed.
         self.put_coverage(place).await;
         loop {
@@ -50,16 +52,18 @@ impl Shared {
             let unproven = line.unproven.load(Ordering::Relaxed);
             let wait = if unproven { soon.min(every) } else { every };
             soon = if unproven { soon.saturating_mul(2) } else { UNPROVEN_FIRST };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = line.sweep_now.notified() => {}
-            }
+            let asked = tokio::select! {
+                () = tokio::time::sleep(wait) => false,
+                () = line.sweep_now.notified() => true,
+            };
+            let due = |looked: Instant| sweep.with_every.is_none_or(|every| looked.elapsed() >= every);
+            let looks_beside = asked || unproven || looked_beside.is_none_or(due);
             let begun = self.clock.now();
             let since = line.prove(|ledger| ledger.begin(begun, overlap)).unwrap_or(begun);
             let over = Notify::new();
             let sweeping = async {
                 let mut ended = self.sweep_once(place, since, &mut seen, |work| Work { swept: true, ..work }).await;
-                for (with, beside) in sweep.with.iter().zip(&mut beside) {
+                for (with, beside) in sweep.with.iter().zip(&mut beside).filter(|_| looks_beside) {
                     if ended.is_ok() {
                         ended = self.sweep_beside(place, with, since, beside).await;
                     }
@@ -71,6 +75,9 @@ impl Shared {
             match ended {
                 Ok(()) => {
                     told = None;
+                    if looks_beside {
+                        looked_beside = Some(Instant::now());
+                    }
                     line.count(|counters| counters.swept = true);
                     let missing = line.prove(|ledger| ledger.prove(since, begun));
                     self.put_coverage(place).await;

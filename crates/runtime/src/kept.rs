@@ -50,6 +50,10 @@ impl<K: Eq + Hash, V> Kept<K, V> {
         self.young.remove(key).or_else(|| self.old.remove(key))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
     /// Lets go of what has not been used for longest, so that about so many to twice as many are kept.
     pub(crate) fn age(&mut self, most: usize) {
         if self.young.len() > most {

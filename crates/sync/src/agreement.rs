@@ -10,6 +10,7 @@ use crate::fields::{Fields, is_empty, is_same};
 use crate::lists::ListChange;
 use crate::policy::Policy;
 use crate::retire::Retired;
+use crate::shared::Shared;
 
 /// How often a side may bring the same value of a field while it goes to and fro.
 pub const TURNS_MAX: u32 = 3;
@@ -22,7 +23,7 @@ pub struct Agreement {
     /// The agreed value of each field.
     pub agreed: Fields,
     /// Why it is that value.
-    pub verdicts: IndexMap<Arc<str>, Verdict>,
+    pub verdicts: Shared<IndexMap<Arc<str>, Verdict>>,
     /// The stage of its life.
     pub stage: Option<Arc<str>>,
     /// What each side holds.

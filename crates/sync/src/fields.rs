@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use model::{Object, Path, Value};
+use model::{Object, Value};
+
+use crate::shared::Shared;
 
 /// Values by dotted path. A list is one value.
-pub type Fields = Object;
+pub type Fields = Shared<Object>;
 
 /// Whether two values mean the same in a record: systems do not tell an empty text from none.
 #[must_use]
@@ -27,7 +29,7 @@ pub fn is_empty(value: &Value) -> bool {
 /// These fields of an object; `null` for those that it lacks.
 #[must_use]
 pub fn fields_of<'a>(object: &Value, paths: impl IntoIterator<Item = &'a Arc<str>>) -> Fields {
-    let value = |path: &Arc<str>| path.parse::<Path>().map_or(Value::Null, |path| path.get(object).clone());
+    let value = |path: &Arc<str>| path.split('.').fold(object, |value, name| value.get(name)).clone();
     paths.into_iter().map(|path| (Arc::clone(path), value(path))).collect()
 }
 
@@ -36,10 +38,27 @@ pub fn fields_of<'a>(object: &Value, paths: impl IntoIterator<Item = &'a Arc<str
 pub fn object_of(fields: &Fields) -> Value {
     let mut object = Value::empty_object();
     for (path, value) in fields {
-        // A path that is none was never declared.
-        if let Ok(path) = path.parse::<Path>() {
-            path.set(&mut object, value.clone());
+        if path.contains('.') {
+            put(&mut object, path, value.clone());
+        } else {
+            object.set(Arc::clone(path), value.clone());
         }
     }
     object
+}
+
+/// Puts a value at a path, making the objects on the way. Paths are declared, and so are none that could not be taken apart.
+fn put(object: &mut Value, path: &str, value: Value) {
+    let Some((first, rest)) = path.split_once('.') else {
+        object.set(path, value);
+        return;
+    };
+    if !object.has(first) {
+        object.set(first, Value::empty_object());
+    }
+    if let Value::Object(members) = object
+        && let Some(inner) = Arc::make_mut(members).get_mut(first)
+    {
+        put(inner, rest, value);
+    }
 }

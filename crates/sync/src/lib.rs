@@ -45,6 +45,7 @@ mod plan;
 mod policy;
 mod presence;
 mod retire;
+mod shared;
 mod stored;
 
 pub use agreement::{Agreement, Cause, Finding, Holding, Reading, Rule, TURNS_MAX, Taken, Turns, Verdict, Waiting};
@@ -58,4 +59,5 @@ pub use plan::{Creating, Normal, Plan, Write};
 pub use policy::{Conflict, Policy, Side};
 pub use presence::Presence;
 pub use retire::Retired;
+pub use shared::Shared;
 pub use stored::Damaged;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{ConnectionName, Value};
 
-use crate::agreement::{Agreement, Cause, Finding, Waiting};
+use crate::agreement::{Agreement, Cause, Finding, Holding, Waiting};
 use crate::fields::{Fields, is_empty, is_same};
 use crate::policy::{Policy, Side};
 
@@ -139,16 +139,18 @@ impl Agreement {
         plan
     }
 
-    /// Whether some side gets its record now, or as soon as it is known that it has none.
+    /// Whether some side gets its record now, or as soon as it is known that it has none, or got one that was not read yet.
     fn is_being_made(&self, policy: &Policy, creating: impl Fn(&ConnectionName) -> Creating) -> bool {
-        policy.sides.iter().filter(|(name, _)| self.lacks(name)).any(|(name, side)| {
-            let holding = self.sides.get(name);
-            holding.is_some_and(|holding| holding.waiting.is_some() || holding.named.is_some())
-                || (creating(name) == Creating::Later
-                    && !side.creates.is_empty()
-                    && !self.is_lost()
-                    && holding.is_none_or(|holding| holding.refused.is_none() && holding.retired.is_none()))
-        })
+        let is_new = |holding: &Holding| holding.checking && holding.id.is_some() && holding.read_at.is_none();
+        self.sides.values().any(is_new)
+            || policy.sides.iter().filter(|(name, _)| self.lacks(name)).any(|(name, side)| {
+                let holding = self.sides.get(name);
+                holding.is_some_and(|holding| holding.waiting.is_some() || holding.named.is_some())
+                    || (creating(name) == Creating::Later
+                        && !side.creates.is_empty()
+                        && !self.is_lost()
+                        && holding.is_none_or(|holding| holding.refused.is_none() && holding.retired.is_none()))
+            })
     }
 
     /// What was agreed when the write that is under way to a side was planned: what it writes, and for the rest what had reached the

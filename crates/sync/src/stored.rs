@@ -9,6 +9,7 @@ use model::{ConnectionName, Object, Value};
 use crate::agreement::{Agreement, Cause, Holding, Rule, Turns, Verdict, Waiting};
 use crate::fields::Fields;
 use crate::retire::Retired;
+use crate::shared::Shared;
 
 /// A stored state that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +72,7 @@ impl Agreement {
 }
 
 fn of_fields(fields: &Fields) -> Value {
-    Value::from(fields.clone())
+    Value::Object(fields.share())
 }
 
 fn of_map<T>(entries: &IndexMap<Arc<str>, T>, of: impl Fn(&T) -> Value) -> Value {
@@ -225,10 +226,13 @@ fn sides<T>(
 }
 
 fn fields(value: &Value, place: &'static str) -> Result<Fields, Damaged> {
-    value.as_object().cloned().ok_or(Damaged(place))
+    match value {
+        Value::Object(members) => Ok(Fields::from(Arc::clone(members))),
+        _ => Err(Damaged(place)),
+    }
 }
 
-fn verdicts(value: &Value) -> Result<IndexMap<Arc<str>, Verdict>, Damaged> {
+fn verdicts(value: &Value) -> Result<Shared<IndexMap<Arc<str>, Verdict>>, Damaged> {
     let mut verdicts = IndexMap::new();
     for group in value.as_array().ok_or(Damaged("verdicts"))? {
         let common = Verdict {
@@ -247,7 +251,7 @@ fn verdicts(value: &Value) -> Result<IndexMap<Arc<str>, Verdict>, Damaged> {
             verdicts.insert(field, Verdict { lost, ..common.clone() });
         }
     }
-    Ok(verdicts)
+    Ok(verdicts.into())
 }
 
 fn holding(value: &Value) -> Result<Holding, Damaged> {

@@ -199,7 +199,7 @@ fn resolve_rule<'a>(around: &Around<'a>, node: &'a Node, fields: &Fields<'a>) ->
 
 fn sweep<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> Option<Sweep> {
     let node = fields.get("sweep")?;
-    let inner = reader.fields(node, fields.key_span("sweep"), "`sweep`", &["every", "overlap", "with"])?;
+    let inner = reader.fields(node, fields.key_span("sweep"), "`sweep`", &["every", "overlap", "with", "withEvery"])?;
     let with = inner.get("with").map(|node| reader.entries(node, "`with`")).unwrap_or_default();
     let with = with.iter().filter_map(|(key, node)| {
         let id = reader.expression(node, "the id of the record that it belongs to", &[])?;
@@ -208,5 +208,11 @@ fn sweep<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> Option<Sweep> {
     let with: Vec<SweptWith> = with.collect();
     inner.required("every")?;
     let overlap = if inner.get("overlap").is_some() { inner.duration("overlap") } else { Some(OVERLAP) };
-    Some(Sweep { every: inner.duration("every")?, overlap: overlap?, with })
+    let with_every = inner.duration("withEvery");
+    if with_every.is_some() && with.is_empty() {
+        let message = "`withEvery` says how often other records are looked at, and none are named";
+        let help = "name them in `with`, or leave out `withEvery`";
+        reader.error_with(inner.key_span("withEvery"), "IL-DEF-011", message, help);
+    }
+    Some(Sweep { every: inner.duration("every")?, overlap: overlap?, with, with_every })
 }

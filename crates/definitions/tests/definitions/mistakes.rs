@@ -195,4 +195,8 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
     assert_eq!(feed("sweep: { every: 60s }", "sweep: { every: 60s, with: { A_Partner: .SalesOrder } }"), "");
     let said = feed("sweep: { every: 60s }", "sweep: { every: 60s, with: { A_Partner: .SalesOrder | } }");
     assert!(said.contains("error[IL-DEF-007]: the id of the record that it belongs to is no jq"), "{said}");
+    let swept = "sweep: { every: 60s, withEvery: 5m, with: { A_Partner: .SalesOrder } }";
+    assert_eq!(feed("sweep: { every: 60s }", swept), "");
+    let said = feed("sweep: { every: 60s }", "sweep: { every: 60s, withEvery: 5m }");
+    assert!(said.contains("error[IL-DEF-011]: `withEvery` says how often"), "{said}");
 }

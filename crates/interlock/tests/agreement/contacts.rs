@@ -16,6 +16,7 @@ fn world() -> World {
     for (file, feeds) in [("connections/crm.yaml", 5), ("connections/erp.yaml", 4)] {
         (0..feeds).for_each(|_| world.edit(file, "every: 20s", "every: 2s"));
     }
+    (0..2).for_each(|_| world.edit("connections/erp.yaml", "withEvery: 5m", "withEvery: 2s"));
     world
 }
 

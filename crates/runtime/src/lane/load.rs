@@ -67,7 +67,7 @@ struct Found {
 impl LaneTask {
     /// Reads what the works need and is not in memory. `false` when the process ends.
     pub(super) async fn load(&mut self, round: &mut Round, works: &[Work]) -> bool {
-        let mut needs = self.needs(works);
+        let mut needs = self.needs(round, works);
         while !needs.is_empty() {
             let store = Arc::clone(&self.core.store);
             let Ok(found) = tokio::task::spawn_blocking(move || fetch(&*store, &needs)).await else { return false };
@@ -76,7 +76,7 @@ impl LaneTask {
         true
     }
 
-    fn needs(&self, works: &[Work]) -> Needs {
+    fn needs(&self, round: &mut Round, works: &[Work]) -> Needs {
         let mut needs = Needs::default();
         let run = |needs: &mut Needs, id: RunId| match self.runs.get(&id) {
             None => {
@@ -143,24 +143,13 @@ impl LaneTask {
                 }
                 Work::Changed(changed, _) => {
                     let pair = (Arc::from(changed.event.object.as_str()), Arc::clone(&changed.key));
-                    if !self.agreements.contains_key(&pair) {
-                        needs.agreements.insert(pair.clone());
-                    }
-                    needs.matters.insert(pair);
+                    self.object(round, &mut needs, pair);
                 }
                 Work::Gone(lost, _) => {
                     let pair = (Arc::from(lost.gone.feed.object.as_str()), Arc::clone(&lost.key));
-                    if !self.agreements.contains_key(&pair) {
-                        needs.agreements.insert(pair.clone());
-                    }
-                    needs.matters.insert(pair);
+                    self.object(round, &mut needs, pair);
                 }
-                Work::Review(pair, _) => {
-                    if !self.agreements.contains_key(pair) {
-                        needs.agreements.insert(pair.clone());
-                    }
-                    needs.matters.insert(pair.clone());
-                }
+                Work::Review(pair, _) => self.object(round, &mut needs, pair.clone()),
                 Work::Compared(findings, _) => {
                     needs.matters.insert((MATTER.into(), Arc::clone(&findings.object)));
                 }
@@ -183,6 +172,22 @@ impl LaneTask {
         }
         needs.runs.extend(parents);
         needs
+    }
+
+    /// An object that is kept in agreement, and its matter.
+    fn object(&self, round: &mut Round, needs: &mut Needs, pair: Pair) {
+        match self.agreements.get(&pair) {
+            Some(agreed) => {
+                if let Some(row) = self.matters.get(&agreed.matter) {
+                    round.loaded.matters.insert(pair, Some(row.clone()));
+                    return;
+                }
+            }
+            None => {
+                needs.agreements.insert(pair.clone());
+            }
+        }
+        needs.matters.insert(pair);
     }
 
     fn concerns(&self, work: &Work) -> Option<RunId> {

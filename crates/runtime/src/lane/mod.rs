@@ -58,8 +58,10 @@ pub(crate) use unreadable::LINKED;
 
 /// So long a task works without letting others have their turn.
 const WORKS_FOR: Duration = Duration::from_micros(300);
-/// So many to twice as many runs, matters and objects each a task keeps in memory between rounds: those that were used last.
+/// So many to twice as many runs and matters each a task keeps in memory between rounds: those that were used last.
 const RUNS_KEPT: usize = 320;
+/// The same of objects that are kept in agreement, with their matters: an object is changed, written, and read again within seconds.
+const OBJECTS_KEPT: usize = 1_024;
 
 /// A run in memory.
 pub(crate) struct Run {
@@ -288,7 +290,7 @@ impl LaneTask {
     /// Forgets what has not been used for a while.
     fn evict(&mut self) {
         self.runs.age(RUNS_KEPT);
-        self.matters.age(RUNS_KEPT);
-        self.agreements.age(RUNS_KEPT);
+        self.matters.age(RUNS_KEPT.max(self.agreements.len().min(OBJECTS_KEPT)));
+        self.agreements.age(OBJECTS_KEPT);
     }
 }

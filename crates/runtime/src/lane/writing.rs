@@ -148,7 +148,8 @@ pub(super) fn not_for(
         let there = referring.there(name);
         let input = |fields: &Fields| input(pair, agreed, synchronised, &agreed.agreement.agreed, &there, name, fields);
         if agreed.agreement.lacks(name) {
-            if writers.create.as_ref().is_some_and(|create| !create.is_for(&input(&Fields::default()))) {
+            let asks = writers.create.as_ref().filter(|create| create.when.is_some());
+            if asks.is_some_and(|create| !create.is_for(&input(&Fields::default()))) {
                 sides.insert(name.clone(), Vec::new());
             }
             continue;
@@ -162,6 +163,9 @@ pub(super) fn not_for(
             writers.update.iter().any(|writer| writer.members.contains(*member)) && !is_same(known, value)
         });
         let open: Fields = open.map(|(member, value)| (Arc::clone(member), value.clone())).collect();
+        if open.is_empty() {
+            continue;
+        }
         let whole = input(&open);
         let taken = |member: &Arc<str>| {
             writers.update.iter().any(|writer| writer.members.contains(member) && writer.is_for(&whole))

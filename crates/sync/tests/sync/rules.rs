@@ -324,6 +324,17 @@ fn the_key_alone_is_not_written_while_a_record_is_being_made() {
     let writes = agreement.plan(&policy, &normal).writes;
     assert_eq!(writes.len(), 1);
     assert_eq!(writes[0].fields.keys().map(|field| &**field).collect::<Vec<_>>(), ["city", "credit"]);
+    // Where it is read again, what that brings goes along as well.
+    let mut read = policy.clone();
+    read.sides.get_mut(&erp).expect("a side").reads_back = true;
+    let mut made = refused.clone();
+    assert!(made.written(&read, &erp, Some("E".into()), &cause(2), &mut findings));
+    assert_eq!(made.plan(&read, &normal).writes, []);
+    let fields = [("name".into(), Value::from("ACME")), ("credit".into(), Value::from("10"))].into_iter().collect();
+    made.take(&read, &erp, Reading { id: "E".into(), fields, at: cause(3).at, cause: cause(3) }, &mut findings);
+    let writes = made.plan(&read, &normal).writes;
+    assert_eq!(writes.len(), 1);
+    assert_eq!(writes[0].fields.keys().map(|field| &**field).collect::<Vec<_>>(), ["city", "credit"]);
     // It is refused: the key does not wait for that to be mended.
     refused.refused(&erp);
     assert_eq!(sides(&mut refused, sync::Creating::Now), ["crm"]);
