@@ -25,6 +25,8 @@ pub(crate) struct Line {
     pub(crate) wake: Notify,
     /// Held from the reading of records until what they led to is durable: nothing of one feed overtakes itself.
     pub(crate) turn: tokio::sync::Mutex<Versions>,
+    /// Held while what is known of the coverage is being kept: what is known last is kept last. Within a turn it is taken last.
+    pub(crate) coverage_turn: tokio::sync::Mutex<()>,
     counters: Mutex<Counters>,
     /// Told when a sweep should come at once.
     pub(crate) sweep_now: Notify,
@@ -81,6 +83,7 @@ impl Line {
             waiting: Mutex::default(),
             wake: Notify::new(),
             turn: tokio::sync::Mutex::default(),
+            coverage_turn: tokio::sync::Mutex::default(),
             counters: Mutex::default(),
             sweep_now: Notify::new(),
             unproven: AtomicBool::new(false),

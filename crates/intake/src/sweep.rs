@@ -210,15 +210,16 @@ impl Shared {
         self.put_coverage(place).await;
     }
 
-    /// Keeps what is known of a feed. The turn makes that what is known last is kept last.
+    /// Keeps what is known of a feed. That does not wait for records that are being read: while a system is down that takes long, and
+    /// what is missing has to be known after a crash.
     async fn put_coverage(&self, place: usize) {
-        let turn = self.lines[place].turn.lock().await;
+        let turn = self.lines[place].coverage_turn.lock().await;
         let mutations: Vec<Mutation> = self.coverage_row(place).into_iter().collect();
         self.hand_over(Batch { mutations, ..Batch::default() }).await;
         drop(turn);
     }
 
-    /// The row of what is known of a feed, for a commit within its turn.
+    /// The row of what is known of a feed, for a commit within its coverage's turn.
     pub(crate) fn coverage_row(&self, place: usize) -> Option<Mutation> {
         let line = &self.lines[place];
         let (position, at) = line.prove(|ledger| (ledger.to_bytes(), ledger.complete_until()))?;

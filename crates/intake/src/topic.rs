@@ -241,9 +241,11 @@ impl Shared {
                 turns.push(versions);
             }
             // What is missing is kept in the commit in which the place moves over what told of it.
+            let mut coverage_turns = Vec::new();
             for place in places {
                 let told = |item: &FeedItem| item.changes.iter().any(|change| change.kind == ChangeKind::Overflow);
                 if items.iter().any(told) {
+                    coverage_turns.push(self.lines[*place].coverage_turn.lock().await);
                     batch.mutations.extend(self.coverage_row(*place));
                 }
             }
@@ -257,6 +259,7 @@ impl Shared {
                 }));
             }
             self.hand_over(batch).await;
+            drop(coverage_turns);
             for (place, waiting) in parked {
                 self.park(&self.lines[place], waiting).await;
             }

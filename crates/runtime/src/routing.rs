@@ -9,7 +9,7 @@
 //! run's listener is found by the run, which looks for stored events once its listener is durable; one that becomes durable
 //! later finds the listener. Both may happen: what a run has taken in is remembered in the same commit as its new state.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use definitions::Feed;
@@ -52,7 +52,7 @@ impl Sink for Router {
 async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
     Counters::add(&core.counters.events, batch.events.len());
     let mut answers = Vec::new();
-    let mut still = Vec::new();
+    let (mut still, mut recognised) = (Vec::new(), Vec::new());
     let identities = identify(core, &batch.events).await?;
     for (event, identity) in batch.events.iter_mut().zip(identities) {
         match identity {
@@ -61,6 +61,7 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
                 let (object, record) = (Arc::<str>::from(event.object.as_str()), Arc::clone(&event.record));
                 let connection: Arc<str> = event.feed.connection.as_str().into();
                 core.has_record(&object, &key, &connection);
+                recognised.push(key_of_record(&connection, &event.feed.name, &record));
                 // What waits for it is not left to wait until somebody looks. The intake is gone only when everything stops.
                 let _ = core.to_intake.send(ToIntake::Referenced { connection, object, key: Arc::clone(&key), record });
                 event.envelope.set("subject", Arc::clone(&key));
@@ -104,7 +105,7 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
         core.send(lane, Work::Unreadable(Box::new(unreadable), answer));
         answers.push(answered);
     }
-    readable(core, &batch.mutations, &still);
+    readable(core, &batch.mutations, recognised, &still);
     for event in &batch.events {
         start_runs(core, event, &mut answers);
     }
@@ -152,15 +153,18 @@ fn start_runs(core: &Core, event: &CanonicalEvent, answers: &mut Vec<oneshot::Re
 }
 
 /// Where a record that could not be read has an item in a queue, that item is not needed any more once a version of it is
-/// remembered that can be read.
-fn readable(core: &Core, mutations: &[Mutation], still: &[Arc<str>]) {
+/// remembered that can be read, or it is known whose it is.
+fn readable(core: &Core, mutations: &[Mutation], recognised: Vec<Arc<str>>, still: &[Arc<str>]) {
     if core.unreadable().is_empty() {
         return;
     }
-    for mutation in mutations {
-        // The intake remembers versions by feed, as two feeds may follow the same kind of record.
-        let Mutation::PutRecordVersion(row) = mutation else { continue };
-        let key = key_of_record(&row.connection, &row.record, &row.id);
+    // The intake remembers versions by feed, as two feeds may follow the same kind of record.
+    let remembered = mutations.iter().filter_map(|mutation| match mutation {
+        Mutation::PutRecordVersion(row) => Some(key_of_record(&row.connection, &row.record, &row.id)),
+        _ => None,
+    });
+    let keys: HashSet<Arc<str>> = remembered.chain(recognised).collect();
+    for key in keys {
         if !still.contains(&key) && core.unreadable().contains(&key) {
             core.send(LaneId::of_matter(RECORD, &key), Work::Settled { key, how: Settled::Readable });
         }

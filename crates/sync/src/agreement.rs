@@ -300,9 +300,10 @@ impl Agreement {
                 }
             }
             None => {
-                // A third value ends the to and fro. A system that reformats always brings the same value: a side that brings
-                // another one is in people's hands.
-                if old || turns.taken.len() >= 2 || turns.taken.iter().any(|(from, ..)| from == side) {
+                // A third value ends the to and fro, and so does any new one while the field is left alone. A system that reformats
+                // always brings the same value: a side that brings another one is in people's hands.
+                let is_new = turns.taken.len() >= 2 || turns.taken.iter().any(|(from, ..)| from == side);
+                if old || is_new || turns.rests() {
                     turns.taken.clear();
                     turns.since = Some(at);
                 }

@@ -81,6 +81,17 @@ impl Agreement {
         true
     }
 
+    /// After the object was lost: sides that refused to make a record of it, which nobody wants any more.
+    pub fn unmade(&mut self) -> Vec<ConnectionName> {
+        let mut unmade = Vec::new();
+        for (side, holding) in self.sides.iter_mut().filter(|(_, holding)| holding.id.is_none()) {
+            if holding.refused.take().is_some() {
+                unmade.push(side.clone());
+            }
+        }
+        unmade
+    }
+
     /// The record of a side is there. Gives whether it was gone until now.
     pub fn came_back(&mut self, side: &ConnectionName, id: &str) -> bool {
         let Some(holding) = self.sides.get_mut(side) else { return false };

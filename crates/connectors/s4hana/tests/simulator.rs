@@ -75,7 +75,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap_or_else(|_| panic!("there is no {what}"))
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("there is no {what}"))
     }
 
     async fn one(&self, call: Call) -> Result<Value, connect::CallError> {

@@ -193,7 +193,7 @@ fn position(number: u64) -> Position {
 }
 
 async fn next(items: &mut mpsc::Receiver<FeedItem>) -> FeedItem {
-    tokio::time::timeout(Duration::from_secs(10), items.recv()).await.expect("in time").expect("an item")
+    tokio::time::timeout(Duration::from_secs(60), items.recv()).await.expect("in time").expect("an item")
 }
 
 #[tokio::test]
@@ -353,7 +353,7 @@ async fn that_a_quiet_feed_is_open_is_told() {
     let request = FeedRequest { topic: "/data/QuoteChangeEvent".into(), after: None, opened: opened.clone() };
     let (sender, _items) = mpsc::channel(1);
     let following = tokio::spawn(async move { stage.connection.subscribe(request, sender).await });
-    tokio::time::timeout(Duration::from_secs(10), opened.told()).await.expect("in time");
+    tokio::time::timeout(Duration::from_secs(60), opened.told()).await.expect("in time");
     following.abort();
 }
 

@@ -408,7 +408,7 @@ impl World {
                 let _ = tokio::time::timeout(Duration::from_millis(20), news).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it comes about");
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes about");
     }
 
     pub(crate) async fn events(&self, count: usize) -> Vec<CanonicalEvent> {

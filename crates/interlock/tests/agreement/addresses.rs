@@ -148,6 +148,19 @@ fn agreed(world: &World, interlock: &Interlock<'_>, account: &str, number: &str)
     });
 }
 
+/// Waits until nothing is under way any more.
+fn at_rest(interlock: &Interlock<'_>) {
+    until(SOON, || {
+        let (_, found) = interlock.ops(Method::GET, "transactions?limit=100", None);
+        let rests = |one: &Value| one["stage"] == "in agreement";
+        if found["transactions"].as_array().expect("a list").iter().all(rests) {
+            Ok(())
+        } else {
+            Err(found.to_string())
+        }
+    });
+}
+
 /// The only address with these usages, once there is one that says this.
 fn address(
     world: &World,
@@ -219,6 +232,7 @@ fn an_address_for_deliveries_of_either_side_is_made_on_the_other_and_the_one_for
 
     let cork = address(&world, &interlock, &other, &DELIVERIES, "CityName", "Cork");
     // Different members of both addresses, on both sides, while nobody listens.
+    at_rest(&interlock);
     interlock.program.kill();
     world.update_account(&account, &json!({"BillingCity": "Ripon", "ShippingStreet": "2 Dock Road"}));
     world.change_address(&number, &made.id, &json!({"CityName": "Goole"})).expect("changed");
@@ -235,6 +249,7 @@ fn an_address_for_deliveries_of_either_side_is_made_on_the_other_and_the_one_for
     assert_eq!(interlock.items(), Vec::<Value>::new());
 
     // The same member is for a person.
+    at_rest(&interlock);
     interlock.program.kill();
     world.update_account(&account, &json!({"ShippingStreet": "5 Dock Road"}));
     world.change_address(&number, &made.id, &json!({"StreetName": "6 Dock Road"})).expect("changed");

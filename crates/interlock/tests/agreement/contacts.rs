@@ -67,7 +67,10 @@ fn a_contact_of_either_side_is_made_on_the_other_and_changes_go_both_ways() {
     let made = related(&world, &interlock, "ada@example.com", &number);
     assert_eq!((&*made.phone, &*made.function, &*made.department), ("0113 496 0001", "0002", "0002"));
     let person = world.partner(&made.person);
-    let key = world.contact(&contact)["Interlock_Key__c"].clone();
+    let key = until(SOON, || match world.contact(&contact)["Interlock_Key__c"].clone() {
+        Value::Null => Err(format!("no key: {:?}", interlock.items())),
+        key => Ok(key),
+    });
     assert_eq!((&person["FirstName"], &person["LastName"]), (&json!("Ada"), &json!("Lovelace")));
     assert_eq!((&person["BusinessPartnerCategory"], &person["BusinessPartnerIDByExtSystem"]), (&json!("1"), &key));
 

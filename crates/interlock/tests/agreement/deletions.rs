@@ -232,6 +232,25 @@ fn what_is_deleted_before_its_partner_is_made_does_not_live_on_there_in_silence(
 }
 
 #[test]
+fn what_could_not_be_made_is_nothing_for_people_when_it_is_deleted() {
+    let world = World::new();
+    let interlock = world.interlock();
+    linked(&world, &interlock, "ACME");
+    let fields = json!({"Name": "Long", "BillingPostalCode": "LS1 4AP and more", "BillingCountry": "Ireland"});
+    let account = world.create_account(&fields);
+    interlock.item("erp refuses Long");
+    world.delete_account(&account);
+    until(SOON, || {
+        let items = interlock.items();
+        if items.is_empty() { Ok(()) } else { Err(format!("{items:#?}")) }
+    });
+    // It is wanted again, and refused again.
+    world.does("undelete", &json!({"ids": [account]}));
+    interlock.item("erp refuses Long");
+    assert_eq!(world.partners().len(), 1);
+}
+
+#[test]
 fn what_is_deleted_while_a_first_load_runs_is_made_nowhere() {
     const ACCOUNTS: usize = 400;
     let world = World::new();

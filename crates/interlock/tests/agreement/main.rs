@@ -21,6 +21,7 @@ mod products;
 mod program;
 mod reconcile;
 mod records;
+mod scheduled;
 #[path = "../wrong_input/systems.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod systems;
@@ -35,9 +36,9 @@ use serde_json::{Value, json};
 use crate::program::until;
 use crate::world::World;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 /// With faults, kills and sweeps in between.
-const LATER: Duration = Duration::from_secs(120);
+const LATER: Duration = Duration::from_secs(240);
 
 #[test]
 fn a_customer_of_either_side_is_made_on_the_other_and_changes_go_both_ways() {

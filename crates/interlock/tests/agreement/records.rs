@@ -123,7 +123,7 @@ fn what_goes_to_and_fro_is_one_item_and_no_list_says_that_it_is_in_agreement() {
         world.edit(file, "{ field: PostalCode, case: upper }", "PostalCode");
     }
     let interlock = world.interlock();
-    world.create_account(&json!({
+    let account = world.create_account(&json!({
         "Name": "ACME", "BillingCity": "Leeds", "BillingPostalCode": "ls1 4ap", "BillingCountry": "Ireland"
     }));
     let item = interlock.item("goes to and fro");
@@ -136,4 +136,10 @@ fn what_goes_to_and_fro_is_one_item_and_no_list_says_that_it_is_in_agreement() {
         }
     });
     assert_eq!(interlock.items().len(), 1, "{:?}", interlock.items());
+    // Another value ends it, and what was asked of people.
+    world.update_account(&account, &json!({"BillingPostalCode": "LS2"}));
+    until(SOON, || {
+        let items = interlock.items();
+        if items.is_empty() { Ok(()) } else { Err(format!("{items:#?}")) }
+    });
 }

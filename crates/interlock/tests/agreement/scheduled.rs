@@ -15,14 +15,20 @@ use crate::{LATER, SOON};
 
 const NIGHTLY: &str = "schedule: { cron: '0 3 29 2 *' }";
 
-const ONLY: &str = "only: .category != \"1\"\n    sweep: { every: 20s, overlap: 2m }";
+/// The sweep of partners.
+const SWEEP: &str = "    sweep:
+      every: 20s
+      overlap: 2m
+      with: { API_BUSINESS_PARTNER/A_BusinessPartnerAddress: .BusinessPartner }
+      withEvery: 5m
+";
 
 /// Customers are compared again and again.
 fn world(schedule: &str) -> World {
     let world = World::new();
     world.edit("objects/customer.yaml", NIGHTLY, schedule);
     // Nothing else finds what no event told.
-    world.edit("connections/erp.yaml", ONLY, ONLY.lines().next().expect("a line"));
+    world.edit("connections/erp.yaml", SWEEP, "");
     world
 }
 

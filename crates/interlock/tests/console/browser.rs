@@ -181,7 +181,7 @@ impl Browser {
 
     /// What is at stake, as the page's head says it.
     pub(crate) async fn amount(&self) -> String {
-        let said = self.text_of(Locator::Css("main header .amount")).await.expect("an amount");
+        let said = self.until("an amount", || self.text_of(Locator::Css("main header .amount"))).await;
         let amount = said.lines().next().unwrap_or_default().trim().to_owned();
         let pence = amount.strip_prefix('£').and_then(|amount| amount.replace(',', "").parse::<f64>().ok());
         assert!(pence.is_some_and(|amount| amount > 0.0), "“{said}” is no amount of money");

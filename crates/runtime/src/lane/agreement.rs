@@ -204,6 +204,12 @@ impl LaneTask {
         for finding in findings {
             self.ask(round, agreed, synchronised, &finding);
         }
+        let rest = |turns: &&Turns| turns.rests();
+        for (field, _) in before.turns.iter().filter(|(_, turns)| turns.rests()) {
+            if agreed.agreement.turns.get(field).filter(rest).is_none() {
+                round.mutations.push(withdrawn(agreed.matter, &format!("{WRITE_PLACE}{field}")));
+            }
+        }
         for field in before.conflicts.keys().filter(|field| !agreed.agreement.conflicts.contains_key(*field)) {
             round.mutations.push(withdrawn(agreed.matter, &format!("{CONFLICT_PLACE}{field}")));
         }

@@ -75,6 +75,11 @@ impl LaneTask {
             round.mutations.push(line(agreed.matter, round.now, "gone", Some(side.as_str()), sentence, Value::Null));
             // That something could not be written to it says nothing any more.
             round.mutations.push(withdrawn(agreed.matter, &write_place(&side)));
+            // Nor is it asked any more what becomes of it, and what could not be made elsewhere is not wanted any more.
+            round.mutations.push(withdrawn(agreed.matter, &retire_place(&side)));
+            for side in agreed.agreement.unmade() {
+                round.mutations.push(withdrawn(agreed.matter, &write_place(&side)));
+            }
             let loss = Loss { side: &side, happened: lost.happened.clone(), others: &lost.others };
             self.follow(round, &pair, &mut agreed, &synchronised, &loss, |_| true);
             self.stand(round, &pair, &agreed, &synchronised);

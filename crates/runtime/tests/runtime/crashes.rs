@@ -41,7 +41,7 @@ fn whenever_the_process_ends_every_order_is_there_once_and_every_run_completes()
             // The process ends at another moment in each life; what it was doing is different every time.
             tokio::time::sleep(Duration::from_millis(2 + (life * 11) % 47)).await;
         });
-        tasks.shutdown_timeout(Duration::from_secs(10));
+        tasks.shutdown_timeout(Duration::from_secs(60));
         assert!(gone.upgrade().is_none(), "nothing of the runtime is left");
     }
     let mut keys: Vec<String> = system.all("Order").iter().map(|order| order.get("Key").to_string()).collect();

@@ -41,6 +41,8 @@ struct Inside {
     invoices: bool,
     /// Whether creates wait before they happen.
     holds: bool,
+    /// How many processes there were: what waits of one that ended never happens.
+    process: u64,
     /// Whether the next create is answered with a record that lacks its id.
     mumbles: bool,
     /// How many calls were made, by record and action.
@@ -228,6 +230,7 @@ struct Wire(Arc<System>);
 impl Connection for Wire {
     fn execute<'a>(&'a self, calls: &'a [Call]) -> BoxFuture<'a, Vec<Result<Value, CallError>>> {
         Box::pin(async move {
+            let process = self.0.inside().process;
             tokio::task::yield_now().await;
             loop {
                 let news = self.0.news.notified();
@@ -238,6 +241,9 @@ impl Connection for Wire {
                     break;
                 }
                 news.await;
+            }
+            if self.0.inside().process != process {
+                return std::future::pending().await;
             }
             let results = {
                 let mut inside = self.0.inside();
@@ -383,6 +389,7 @@ impl World {
         let Self { system, runtime, folder } = self;
         runtime.stop(Duration::from_secs(5)).await;
         drop(runtime);
+        system.inside().process += 1;
         let release = project(folder.path(), more);
         let store = loop {
             match SqliteStore::open(&folder.path().join("data/test.db")) {
@@ -414,7 +421,7 @@ pub(crate) async fn until<T>(runtime: &Runtime, what: &str, look: impl Fn(&dyn S
             let _ = tokio::time::timeout(Duration::from_millis(200), changes.changed()).await;
         }
     };
-    match tokio::time::timeout(Duration::from_secs(30), waiting).await {
+    match tokio::time::timeout(Duration::from_secs(60), waiting).await {
         Ok(found) => found,
         Err(_) => {
             let matters = store.transactions("", ALL).expect("matters");
