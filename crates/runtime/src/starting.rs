@@ -119,7 +119,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         tokio::spawn(timers::run(Arc::clone(&core))),
         tokio::spawn(schedules::run(Arc::clone(&core))),
         tokio::spawn(upkeep::tell_changes(Arc::clone(&core), changes)),
-        tokio::spawn(upkeep::remove_old_events(Arc::clone(&core))),
+        tokio::spawn(upkeep::remove_what_is_old(Arc::clone(&core))),
     ];
     let sink: Arc<dyn Sink> = Arc::new(Router(Arc::clone(&core)));
     let intake = Intake::start(release, store, dispatchers.clone(), clock, sink).await?;

@@ -177,6 +177,8 @@ fn of_matters() -> impl Strategy<Value = Mutation> {
         }
     });
     let old = (key(), 0..3_u32).prop_map(|(before, limit)| Mutation::RemoveEventsBefore { before: at(before), limit });
+    let outdated =
+        (key(), 0..3_u32).prop_map(|(before, limit)| Mutation::RemoveAnswersBefore { before: at(before), limit });
     prop_oneof![
         2 => transaction().prop_map(Mutation::PutTransaction),
         2 => line,
@@ -185,6 +187,7 @@ fn of_matters() -> impl Strategy<Value = Mutation> {
         3 => event().prop_map(Mutation::AppendEvent),
         1 => event().prop_map(|row| Mutation::RemoveEvent { correlation: row.correlation, id: row.id }),
         1 => old,
+        1 => outdated,
     ]
 }
 

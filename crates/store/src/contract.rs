@@ -272,6 +272,12 @@ pub trait Store: Send + Sync {
     /// As [`Self::run`].
     fn oldest_event(&self) -> Result<Option<Timestamp>, StoreError>;
 
+    /// When the oldest remembered answer was given.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    fn oldest_answer(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// How far a feed is read.
     ///
     /// # Errors

@@ -406,6 +406,13 @@ pub enum Mutation {
         /// How many at the most.
         limit: u32,
     },
+    /// Removes the oldest remembered answers of those that were given before an instant.
+    RemoveAnswersBefore {
+        /// The instant.
+        before: Timestamp,
+        /// How many at the most.
+        limit: u32,
+    },
     /// A run waits for events.
     PutListener(ListenerRow),
     /// A place in a run waits for no events any more.

@@ -286,7 +286,7 @@ fn a_store_from_before_there_was_a_log_opens_as_it_is() {
     store.commit(batch(1, TransactionId::now())).durable_blocking().expect("durable");
     drop(store);
     let connection = rusqlite::Connection::open(file).expect("the file");
-    let later = "drop table log_applied; drop index intents_by_run; drop index transactions_by_stage";
+    let later = "drop table log_applied; drop index intents_by_run; drop index transactions_by_stage; drop index answers_by_age";
     connection.execute_batch(&format!("{later}; pragma user_version = 5")).expect("a store of before");
     drop(connection);
     let store = SqliteStore::open(file).expect("a store");

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use model::{EventId, IntentId, Money, RunId, TransactionId, Value, WorkItemId};
 use store::{
-    EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation, Page, ReferenceRow,
-    RunFilter, RunPart, RunRow, RunStatus, SqliteStore, Store, StoreError, SyncedRow, TimerRow, TransactionRow,
-    WorkItemFilter, WorkItemOrder, WorkItemRow, WorkItemStatus,
+    CachedAnswer, EventRow, FeedPositionRow, InboxRow, IntentRow, IntentState, JournalRow, ListenerRow, Mutation, Page,
+    ReferenceRow, RunFilter, RunPart, RunRow, RunStatus, SqliteStore, Store, StoreError, SyncedRow, TimerRow,
+    TransactionRow, WorkItemFilter, WorkItemOrder, WorkItemRow, WorkItemStatus,
 };
 
 const ALL: Page = Page { offset: 0, limit: 1_000 };
@@ -366,6 +366,28 @@ async fn old_events_go_the_oldest_first() {
     let gone = Mutation::RemoveEvent { correlation: vec![1], id: left[0].id };
     store.commit(vec![gone]).durable().await.expect("durable");
     assert_eq!(store.oldest_event(), Ok(None));
+}
+
+#[tokio::test]
+async fn old_answers_go_the_oldest_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let answer = |second: i64| {
+        let (api, key) = ("prices".into(), second.to_string().into());
+        Mutation::PutAnswer(CachedAnswer { api, key, answer: Value::from(second), at: at(second) })
+    };
+    store.commit([4, 2, 3, 1].map(answer).to_vec()).durable().await.expect("durable");
+    store.live_runs().expect("a read that waits for the tables");
+    let remove = |limit| vec![Mutation::RemoveAnswersBefore { before: at(4), limit }];
+    store.commit(remove(2)).durable().await.expect("durable");
+    assert_eq!(store.oldest_answer(), Ok(Some(at(3))));
+    assert_eq!(store.answer("prices", "2"), Ok(None));
+    drop(store);
+    let store = open(folder.path());
+    store.commit(remove(9)).durable().await.expect("durable");
+    assert_eq!(store.oldest_answer(), Ok(Some(at(4))));
+    let last = store.answer("prices", "4").expect("a read").expect("the answer");
+    assert_eq!(last.answer, Value::from(4_i64));
 }
 
 #[tokio::test]

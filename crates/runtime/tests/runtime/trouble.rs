@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use model::{EventId, Value};
 use rusqlite::Connection;
-use store::{Mutation, RecordVersionRow, WorkItemStatus};
+use store::{CachedAnswer, EventRow, Mutation, RecordVersionRow, WorkItemStatus};
 
 use crate::world::World;
 
@@ -71,4 +72,28 @@ async fn a_stop_does_not_wait_for_the_store_and_loses_nothing() {
     let world = world.restart(&[]).await;
     world.matter("2", "ordered").await;
     assert_eq!(world.system.all("Order").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_can_want_any_more_is_removed() {
+    let world = World::new().await;
+    let days_ago = |days: i64| jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+    let answer = |key: &str, days: i64| {
+        let (api, key) = ("prices".into(), key.into());
+        Mutation::PutAnswer(CachedAnswer { api, key, answer: Value::Null, at: days_ago(days) })
+    };
+    let event = |correlation: u8, days: i64| {
+        let (id, correlation) = (EventId::now(), vec![correlation]);
+        Mutation::AppendEvent(EventRow { id, correlation, envelope: Value::Null, at: days_ago(days) })
+    };
+    let all = vec![answer("old", 2), answer("new", 0), event(1, 31), event(2, 29)];
+    world.runtime.store().commit(all).durable().await.expect("durable");
+    let world = world.restart(&[]).await;
+    world
+        .until("only what is new", |store| (store.answer("prices", "old").expect("a read").is_none()).then_some(()))
+        .await;
+    let store = world.runtime.store();
+    assert!(store.answer("prices", "new").expect("a read").is_some());
+    assert_eq!(store.events(&[1]), Ok(Vec::new()));
+    assert_eq!(store.events(&[2]).expect("a read").len(), 1);
 }

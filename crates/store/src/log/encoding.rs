@@ -424,6 +424,7 @@ mutations! {
         39 PutMatchKeys { object, key, values },
         40 RemoveTimer { run, position },
         41 PutDefinition { hash, text },
+        42 RemoveAnswersBefore { before, limit },
     }
 }
 

@@ -230,6 +230,12 @@ pub(super) fn write(connection: &Connection, mutation: &Mutation) -> rusqlite::R
                  (select correlation, id from events where at < ?1 order by at limit ?2)",
             params![micros(*before), limit],
         ),
+        Mutation::RemoveAnswersBefore { before, limit } => execute(
+            connection,
+            "delete from answers where (api, key) in
+                 (select api, key from answers where at < ?1 order by at, api, key limit ?2)",
+            params![micros(*before), limit],
+        ),
         Mutation::PutListener(row) => execute(
             connection,
             "insert into listeners values (?1, ?2, ?3) on conflict do nothing",

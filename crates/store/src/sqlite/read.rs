@@ -407,6 +407,22 @@ impl Store for SqliteStore {
         Ok(found.first().copied())
     }
 
+    fn oldest_answer(&self) -> Result<Option<Timestamp>, StoreError> {
+        let found = self.first(
+            1,
+            |tables, asked| tables.answers_before(Timestamp::MAX, asked),
+            |layers, mut rows| {
+                rows.retain(|(_, key)| layers.held(|layer| &layer.answers, key).is_none());
+                let count = rows.len();
+                let in_memory = layers.each().flat_map(|layer| layer.answers.rows());
+                let in_memory = in_memory.filter_map(|(key, _)| layers.there(|layer| &layer.answers, key));
+                let oldest = rows.into_iter().map(|(at, _)| at).chain(in_memory.map(|row| row.at)).min();
+                (oldest.into_iter().collect(), count)
+            },
+        )?;
+        Ok(found.first().copied())
+    }
+
     fn feed_position(&self, connection: &str, feed: &str) -> Result<Option<FeedPositionRow>, StoreError> {
         let key: (Text, Text) = (connection.into(), feed.into());
         let ask = |tables: Tables<'_>| tables.feed_position(connection, feed);

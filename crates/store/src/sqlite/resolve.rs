@@ -95,6 +95,7 @@ impl<'a> Resolver<'a> {
                 self.group.events.set((*id, correlation.clone()), None, bytes);
             }
             Mutation::RemoveEventsBefore { before, limit } => self.remove_events_before(*before, *limit)?,
+            Mutation::RemoveAnswersBefore { before, limit } => self.remove_answers_before(*before, *limit)?,
             Mutation::PutListener(row) => {
                 let key = (row.run, row.position.clone(), row.correlation.clone());
                 self.group.listeners.set(key, Some(Listening), bytes);
@@ -349,6 +350,24 @@ impl<'a> Resolver<'a> {
         old.dedup();
         old.truncate(limit as usize);
         old.into_iter().for_each(|(_, key)| self.group.events.set(key, None, 0));
+        Ok(())
+    }
+
+    fn remove_answers_before(&mut self, before: Timestamp, limit: u32) -> Result<(), StoreError> {
+        let (layers, before) = (self.layers(), to_microseconds(before));
+        let asked = (limit as usize).saturating_add(layers.len(|layer| &layer.answers));
+        let stored = self.tables.answers_before(before, asked)?;
+        let mut old: Vec<(Timestamp, (Text, Text))> =
+            stored.into_iter().filter(|(_, key)| layers.held(|layer| &layer.answers, key).is_none()).collect();
+        for (key, _) in layers.each().flat_map(|layer| layer.answers.rows()) {
+            if let Some(row) = layers.there(|layer| &layer.answers, key).filter(|row| row.at < before) {
+                old.push((row.at, key.clone()));
+            }
+        }
+        old.sort_unstable();
+        old.dedup();
+        old.truncate(limit as usize);
+        old.into_iter().for_each(|(_, key)| self.group.answers.set(key, None, 0));
         Ok(())
     }
 

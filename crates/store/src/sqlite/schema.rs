@@ -1,8 +1,17 @@
 //! The tables. A change of schema is a new entry of [`MIGRATIONS`]; entries that were released are never edited.
 
 /// Each entry brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: [&str; 8] =
-    [FIRST, RUN_PARTS, RUNS_LIVE, SYNCED, FOUND_BY_PEOPLE, LOG_APPLIED, INTENTS_BY_RUN, TRANSACTIONS_BY_STAGE];
+pub(crate) const MIGRATIONS: [&str; 9] = [
+    FIRST,
+    RUN_PARTS,
+    RUNS_LIVE,
+    SYNCED,
+    FOUND_BY_PEOPLE,
+    LOG_APPLIED,
+    INTENTS_BY_RUN,
+    TRANSACTIONS_BY_STAGE,
+    ANSWERS_BY_AGE,
+];
 
 const FIRST: &str = "
 create table runs (
@@ -144,4 +153,9 @@ create index intents_by_run on intents (run_id);
 /// The list of one stage, the last changed first.
 const TRANSACTIONS_BY_STAGE: &str = "
 create index transactions_by_stage on transactions (stage, updated_at);
+";
+
+/// The remembered answers that nobody is told any more.
+const ANSWERS_BY_AGE: &str = "
+create index answers_by_age on answers (at);
 ";

@@ -350,6 +350,18 @@ impl<'a> Tables<'a> {
         )
     }
 
+    /// The oldest answers of those that were given before an instant, without what they say.
+    pub(super) fn answers_before(self, before: Timestamp, limit: usize) -> Decoded<Vec<(Timestamp, (Text, Text))>> {
+        self.list(
+            "select at, api, key from answers where at < ?1 order by at, api, key limit ?2",
+            params![before.as_microsecond(), limit as i64],
+            |row| {
+                let columns = Columns { row, what: "answer" };
+                Ok((columns.instant(0)?, (columns.get(1)?, columns.get(2)?)))
+            },
+        )
+    }
+
     /// Runs and their places that wait under a correlation.
     pub(super) fn listeners(self, correlation: &[u8]) -> Decoded<Vec<(RunId, Bytes)>> {
         self.list("select run_id, position from listeners where correlation = ?1", params![correlation], |row| {

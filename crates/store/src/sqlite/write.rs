@@ -176,7 +176,7 @@ fn write_rows_of_objects(connection: &Connection, layer: &Layer) -> rusqlite::Re
     )?;
     each(
         &layer.answers,
-        |_| Ok(()),
+        |(api, key)| execute(connection, "delete from answers where api = ?1 and key = ?2", params![api, key]),
         |(api, key), row| {
             let sql = "insert into answers values (?1, ?2, ?3, ?4)
                  on conflict (api, key) do update set answer = ?3, at = ?4";

@@ -274,6 +274,8 @@ fn same_rows(store: &SqliteStore, direct: &Direct) -> Result<(), TestCaseError> 
     prop_assert_eq!(store.next_timer(), first);
     let oldest = tables.events_before(Timestamp::MAX, 1).map(|rows| rows.first().map(|(at, _)| *at));
     prop_assert_eq!(store.oldest_event(), oldest);
+    let oldest = tables.answers_before(Timestamp::MAX, 1).map(|rows| rows.first().map(|(at, _)| *at));
+    prop_assert_eq!(store.oldest_answer(), oldest);
     let mut inbox = tables.inbox().expect("a read");
     inbox.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
     prop_assert_eq!(store.inbox(), Ok(inbox));
