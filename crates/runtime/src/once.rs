@@ -23,6 +23,8 @@ pub(crate) fn business_key(row: &IntentRow, function: &Function) -> Option<Busin
 
 struct Holder {
     intent: IntentId,
+    /// The lane task in which it is over, from then on until that is durable: what comes of that task later is stored later.
+    leaves: Option<usize>,
     waiting: VecDeque<IntentId>,
 }
 
@@ -46,19 +48,31 @@ impl Once {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An intent wants a key.
-    pub(crate) fn enter(&self, key: &BusinessKey, intent: IntentId, waits: bool) -> Entered {
+    /// An intent of a lane task wants a key. One whose holder is over waits in any case until that is durable, as the store takes one
+    /// intent for each key.
+    pub(crate) fn enter(&self, key: &BusinessKey, intent: IntentId, waits: bool, task: usize) -> Entered {
         let mut keys = self.keys();
         match keys.get_mut(key) {
             None => {
-                keys.insert(key.clone(), Holder { intent, waiting: VecDeque::new() });
+                keys.insert(key.clone(), Holder { intent, leaves: None, waiting: VecDeque::new() });
                 Entered::Holds
             }
-            Some(holder) if waits => {
+            Some(holder) if holder.leaves == Some(task) && holder.waiting.is_empty() => {
+                (holder.intent, holder.leaves) = (intent, None);
+                Entered::Holds
+            }
+            Some(holder) if waits || holder.leaves.is_some() => {
                 holder.waiting.push_back(intent);
                 Entered::Waits
             }
             Some(_) => Entered::Taken,
+        }
+    }
+
+    /// An intent is over, which is not durable yet.
+    pub(crate) fn leaves(&self, key: &BusinessKey, intent: IntentId, task: usize) {
+        if let Some(holder) = self.keys().get_mut(key).filter(|holder| holder.intent == intent) {
+            holder.leaves = Some(task);
         }
     }
 
@@ -72,7 +86,7 @@ impl Once {
         }
         match holder.waiting.pop_front() {
             Some(next) => {
-                holder.intent = next;
+                (holder.intent, holder.leaves) = (next, None);
                 Some(next)
             }
             None => {
@@ -92,13 +106,30 @@ mod tests {
         let once = Once::default();
         let key: BusinessKey = ("erp".into(), "create".into(), "C-1".into());
         let [first, second, third, fourth] = std::array::from_fn(|_| IntentId::now());
-        assert_eq!(once.enter(&key, first, true), Entered::Holds);
-        assert_eq!(once.enter(&key, second, true), Entered::Waits);
-        assert_eq!(once.enter(&key, third, true), Entered::Waits);
-        assert_eq!(once.enter(&key, fourth, false), Entered::Taken);
+        assert_eq!(once.enter(&key, first, true, 0), Entered::Holds);
+        assert_eq!(once.enter(&key, second, true, 1), Entered::Waits);
+        assert_eq!(once.enter(&key, third, true, 0), Entered::Waits);
+        assert_eq!(once.enter(&key, fourth, false, 0), Entered::Taken);
         assert_eq!(once.leave(&key, second), None, "one that waits may go");
         assert_eq!(once.leave(&key, first), Some(third));
         assert_eq!(once.leave(&key, third), None);
-        assert_eq!(once.enter(&key, fourth, false), Entered::Holds);
+        assert_eq!(once.enter(&key, fourth, false, 0), Entered::Holds);
+    }
+
+    #[test]
+    fn until_it_is_durable_that_one_is_over_only_its_own_lanes_have_the_key() {
+        let once = Once::default();
+        let key: BusinessKey = ("erp".into(), "create".into(), "C-1".into());
+        let [first, second, third, fourth] = std::array::from_fn(|_| IntentId::now());
+        assert_eq!(once.enter(&key, first, false, 0), Entered::Holds);
+        once.leaves(&key, first, 0);
+        assert_eq!(once.enter(&key, second, false, 0), Entered::Holds, "it is stored after the first one went");
+        assert_eq!(once.leave(&key, first), None, "the first one is nobody any more");
+        once.leaves(&key, second, 0);
+        assert_eq!(once.enter(&key, third, false, 1), Entered::Waits);
+        assert_eq!(once.enter(&key, fourth, false, 0), Entered::Waits, "behind the other one");
+        assert_eq!(once.leave(&key, second), Some(third));
+        assert_eq!(once.leave(&key, third), Some(fourth));
+        assert_eq!(once.leave(&key, fourth), None);
     }
 }

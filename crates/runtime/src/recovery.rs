@@ -104,10 +104,9 @@ pub(crate) fn take_up(
     let count = lanes.len();
     for row in intents {
         let lane = LaneId::of(row.run.uuid());
+        let place = lane.task(count);
         let position = std::str::from_utf8(&row.position).ok().and_then(|text| text.parse::<Position>().ok());
-        let (Some(task), Some(position), Some(matter)) =
-            (lanes.get_mut(lane.task(count)), position, matters.get(&row.run))
-        else {
+        let (Some(task), Some(position), Some(matter)) = (lanes.get_mut(place), position, matters.get(&row.run)) else {
             tracing::error!(intent = %row.id, "an intent belongs to no run that is known");
             continue;
         };
@@ -131,7 +130,7 @@ pub(crate) fn take_up(
         };
         let once = business_key(&row, &function);
         // Those that were sent are older than those that waited for them, and intents come in the order of their age.
-        let waits = once.as_ref().is_some_and(|key| core.once.enter(key, intent, true) == Entered::Waits);
+        let waits = once.as_ref().is_some_and(|key| core.once.enter(key, intent, true, place) == Entered::Waits);
         if !waits && let Some(dispatcher) = dispatchers.get(&function.connection) {
             let (function, input) = (Arc::clone(&function), row.request.clone());
             dispatcher.submit(Request { intent, function, input, in_doubt: true });

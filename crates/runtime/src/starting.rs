@@ -106,7 +106,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
         .collect();
     drop(reports);
     let mut tasks: Vec<LaneTask> =
-        (0..LANE_TASKS).map(|_| LaneTask::new(Arc::clone(&core), dispatchers.clone())).collect();
+        (0..LANE_TASKS).map(|place| LaneTask::new(place, Arc::clone(&core), dispatchers.clone())).collect();
     recovery::take_up(&core, &mut tasks, &dispatchers, remembered.intents, &remembered.matters);
     for (task, inbox) in tasks.into_iter().zip(inboxes) {
         tokio::spawn(task.work(inbox));

@@ -13,7 +13,7 @@ use super::round::{After, Round};
 use super::{Held, LaneTask};
 use crate::journal::{line, summary};
 use crate::lane_id::LaneId;
-use crate::once::{Entered, business_key};
+use crate::once::{BusinessKey, Entered, business_key};
 use crate::work::Work;
 use crate::workload::Workload;
 
@@ -97,7 +97,7 @@ impl LaneTask {
         let once_key = business_key(&row, function);
         let mut waits = false;
         if let Some(key) = &once_key {
-            match self.core.once.enter(key, intent, function.look_first) {
+            match self.core.once.enter(key, intent, function.look_first, self.place) {
                 Entered::Holds => {}
                 Entered::Waits => (waits, row.business_key) = (true, None),
                 Entered::Taken => {
@@ -166,8 +166,34 @@ impl LaneTask {
         round.mutations.push(Mutation::RemoveRun(run));
     }
 
-    /// Forgets an intent that is over.
+    /// Forgets an intent that is over, and lets go of its key.
     pub(super) fn release(&mut self, intent: IntentId) -> Option<Held> {
+        let held = self.forget(intent)?;
+        if let Some(key) = &held.once {
+            self.leave(key, intent);
+        }
+        Some(held)
+    }
+
+    /// Whose turn it is goes on.
+    pub(super) fn leave(&self, key: &BusinessKey, intent: IntentId) {
+        if let Some(next) = self.core.once.leave(key, intent) {
+            self.core.send(LaneId::of(next.uuid()), Work::Go(next));
+        }
+    }
+
+    /// Forgets an intent that is over in this round; its key is let go of when that is durable.
+    pub(super) fn conclude(&mut self, round: &mut Round, intent: IntentId) -> Option<Held> {
+        let held = self.forget(intent)?;
+        if let Some(key) = &held.once {
+            self.core.once.leaves(key, intent, self.place);
+            round.after.push(After::Leave { key: key.clone(), intent });
+        }
+        round.mutations.push(Mutation::RemoveIntent(intent));
+        Some(held)
+    }
+
+    fn forget(&mut self, intent: IntentId) -> Option<Held> {
         let held = self.intents.remove(&intent)?;
         self.waiting.remove(&(held.row.run, held.position.attempt));
         if let Some(writes) = self.writes.get_mut(&held.matter) {
@@ -175,11 +201,6 @@ impl LaneTask {
             if writes.is_empty() {
                 self.writes.remove(&held.matter);
             }
-        }
-        if let Some(key) = &held.once
-            && let Some(next) = self.core.once.leave(key, intent)
-        {
-            self.core.send(LaneId::of(next.uuid()), Work::Go(next));
         }
         Some(held)
     }

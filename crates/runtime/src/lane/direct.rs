@@ -95,8 +95,7 @@ impl LaneTask {
     pub(super) fn performed(&mut self, round: &mut Round, performed: Performed) {
         let Performed { intent, sent_at, finished_at, result } = performed;
         self.performing.remove(&intent);
-        let Some(held) = self.release(intent) else { return };
-        round.mutations.push(Mutation::RemoveIntent(intent));
+        let Some(held) = self.conclude(round, intent) else { return };
         let result = match result {
             Err(failure) if failure.may_have_happened && self.is_for_people(&held) => {
                 self.ask_whether_it_happened(round, &held, &failure.fault);

@@ -105,6 +105,8 @@ impl Held {
 
 /// One of the tasks that share the lanes.
 pub(crate) struct LaneTask {
+    /// Its place among the tasks.
+    place: usize,
     core: Arc<Core>,
     dispatchers: HashMap<ConnectionName, Dispatcher>,
     runs: Kept<RunId, Run>,
@@ -123,8 +125,9 @@ pub(crate) struct LaneTask {
 }
 
 impl LaneTask {
-    pub(crate) fn new(core: Arc<Core>, dispatchers: HashMap<ConnectionName, Dispatcher>) -> Self {
+    pub(crate) fn new(place: usize, core: Arc<Core>, dispatchers: HashMap<ConnectionName, Dispatcher>) -> Self {
         Self {
+            place,
             core,
             dispatchers,
             runs: Kept::default(),

@@ -55,8 +55,7 @@ impl LaneTask {
 
     /// It is over: the run gets its answer in the same commit in which the intent goes.
     pub(super) fn done(&mut self, round: &mut Round, outcome: Outcome, there: Option<&There>) {
-        let Some(held) = self.release(outcome.intent) else { return };
-        round.mutations.push(Mutation::RemoveIntent(outcome.intent));
+        let Some(held) = self.conclude(round, outcome.intent) else { return };
         // Of what was given up and did not happen there is nothing to tell.
         if !held.abandoned || outcome.result.is_ok() {
             round.mutations.push(outcome_line(&held, &outcome, round.now));

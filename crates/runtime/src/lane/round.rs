@@ -19,6 +19,7 @@ use crate::figures::Counters;
 use crate::identity::IdentityHeld;
 use crate::lane_id::LaneId;
 use crate::matter::RECORD;
+use crate::once::BusinessKey;
 use crate::reconciliation::Memory;
 use crate::routing;
 use crate::run_row::input_part;
@@ -41,6 +42,11 @@ pub(super) enum After {
     },
     /// A direct call whose answer nobody waits for any more.
     BreakOff {
+        intent: IntentId,
+    },
+    /// The intent is over: its business key is for the next one.
+    Leave {
+        key: BusinessKey,
         intent: IntentId,
     },
     /// The intent waits for another one with the same business key.
@@ -299,6 +305,7 @@ impl LaneTask {
                     After::Wait { intent } | After::Perform { intent } => {
                         self.release(intent);
                     }
+                    After::Leave { key, intent } => self.leave(&key, intent),
                     After::Launched(answer, _) => {
                         let _ = answer.send(Err(problem.clone()));
                     }
@@ -317,6 +324,7 @@ impl LaneTask {
             match after {
                 After::Submit { connection, request, arrived } => self.submit(&connection, request, arrived),
                 After::Wait { .. } => {}
+                After::Leave { key, intent } => self.leave(&key, intent),
                 After::Perform { intent } => self.perform(intent),
                 After::Launched(answer, result) => {
                     let _ = answer.send(result);
