@@ -11,13 +11,13 @@ use std::sync::Arc;
 use definitions::Target;
 use dispatch::{Dispatcher, Request};
 use model::{ConnectionName, Problem, RunId, TransactionId};
-use store::{IntentRow, Page, Store, StoreError, WorkItemFilter, WorkItemStatus};
+use store::{IntentRow, Page, Store, StoreError, WorkItemFilter, WorkItemRow, WorkItemStatus};
 use workflow::{Fault, FaultType, FunctionReference, Position, Protocol};
 
 use crate::asked::Asked;
 use crate::core::Core;
 use crate::direct::{DIRECT, DirectFailure};
-use crate::lane::{Held, IDENTITY, LINKED, LaneTask, Performed, UNREADABLE, side_of};
+use crate::lane::{Held, IDENTITY, LINKED, LaneTask, Performed, UNREADABLE, is_asked, side_of};
 use crate::lane_id::LaneId;
 use crate::once::{Entered, business_key};
 use crate::work::Work;
@@ -32,6 +32,8 @@ pub(crate) struct Remembered {
     pub(crate) unreadable: Vec<Arc<str>>,
     /// The objects that people are asked about.
     pub(crate) asked: Asked,
+    /// The items that workflows are asked to decide.
+    pub(crate) hooks: Vec<WorkItemRow>,
 }
 
 /// Reads it.
@@ -56,10 +58,12 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
     let live = store.live_runs()?.len();
     let mut unreadable = Vec::new();
     let asked = Asked::default();
+    let mut hooks = Vec::new();
     let filter = WorkItemFilter { status: Some(WorkItemStatus::Open), ..WorkItemFilter::default() };
     for offset in (0..).step_by(ITEMS_AT_ONCE as usize) {
         let items = store.work_items(&filter, Page { offset, limit: ITEMS_AT_ONCE })?;
         let last = items.len() < ITEMS_AT_ONCE as usize;
+        hooks.extend(items.iter().filter(|item| is_asked(item)).cloned());
         unreadable.extend(items.iter().filter_map(|item| {
             let text = |name: &str| item.content.get(name).as_str();
             if !text("kind").is_some_and(|kind| [UNREADABLE, IDENTITY].contains(&kind)) {
@@ -84,7 +88,7 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
             unreadable.push(key);
         }
     }
-    Ok(Remembered { intents, matters, live, unreadable, asked })
+    Ok(Remembered { intents, matters, live, unreadable, asked, hooks })
 }
 
 /// Whether an intent keeps systems in agreement, and belongs to no run.
@@ -140,6 +144,16 @@ pub(crate) fn take_up(
         let abandoned = side_of(&position).is_none() && row.run.uuid() == matter.uuid();
         let held = Held::new(row, position, *matter);
         task.hold(Held { function: Some(function), once, submitted: !waits, abandoned, ..held });
+    }
+}
+
+/// Gives each lane task the items that workflows are asked to decide.
+pub(crate) fn take_up_hooks(lanes: &mut [LaneTask], items: &[WorkItemRow]) {
+    let count = lanes.len();
+    for item in items {
+        if let Some(task) = lanes.get_mut(LaneId::of(item.id.uuid()).task(count)) {
+            task.hold_hook(item);
+        }
     }
 }
 

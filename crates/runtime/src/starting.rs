@@ -108,6 +108,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     let mut tasks: Vec<LaneTask> =
         (0..LANE_TASKS).map(|_| LaneTask::new(Arc::clone(&core), dispatchers.clone())).collect();
     recovery::take_up(&core, &mut tasks, &dispatchers, remembered.intents, &remembered.matters);
+    recovery::take_up_hooks(&mut tasks, &remembered.hooks);
     for (task, inbox) in tasks.into_iter().zip(inboxes) {
         tokio::spawn(task.work(inbox));
     }
