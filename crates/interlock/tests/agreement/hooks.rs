@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::SOON;
+use crate::pages::Visitor;
 use crate::program::until;
 use crate::systems::Interlock;
 use crate::world::World;
@@ -101,6 +102,11 @@ fn now(interlock: &Interlock<'_>, item: &Value) -> Value {
     found
 }
 
+/// The page of an item.
+fn page(interlock: &Interlock<'_>, item: &Value) -> String {
+    Visitor::of(interlock).sees(&format!("/items/{}", item["id"].as_str().expect("an id")))
+}
+
 #[test]
 fn a_conflict_is_decided_once_by_a_workflow_also_over_kills() {
     let world = world("conflict", &after("PT2S", LONGER));
@@ -130,6 +136,8 @@ fn a_conflict_is_decided_once_by_a_workflow_also_over_kills() {
     assert_eq!(said(&matter, "master-data/decide: keep-erp"), 1, "{matter:#}");
     assert_eq!((runs(&interlock), interlock.items()), (vec!["completed".to_owned()], vec![]));
     assert_eq!(matter["stage"], "in agreement");
+    assert_eq!(item["hook"]["workflow"], "master-data/decide:1.0.0");
+    assert!(page(&interlock, &item).contains("master-data/decide:1.0.0: it decided"));
 }
 
 #[test]
@@ -216,6 +224,7 @@ do:
         let matter = matter(&interlock, &item);
         assert_eq!(said(&matter, "master-data/decide is asked first"), 1, "{matter:#}");
         assert_eq!(matter["stage"], "in conflict");
+        assert!(page(&interlock, &item).contains("master-data/decide:1.0.0: it did not decide"));
     }
     assert_eq!(interlock.items().len(), 4, "a run that failed is not for a person as well: {:#?}", interlock.items());
     let (status, answer) = decide(&interlock, &interlock.item("FAIL"), "keep-erp");
