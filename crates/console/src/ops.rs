@@ -444,9 +444,8 @@ pub(crate) fn item_value(release: &Release, item: &WorkItemRow) -> Value {
         ("actions", Value::from(actions.collect::<Vec<_>>())),
         ("resolution", item.resolution.clone()),
     ]);
-    let unmapped = item.content.get("unmapped");
-    if !unmapped.is_null() {
-        value.set("unmapped", unmapped.clone());
+    for name in ["hook", "unmapped"].into_iter().filter(|name| !item.content.get(name).is_null()) {
+        value.set(name, item.content.get(name).clone());
     }
     value
 }

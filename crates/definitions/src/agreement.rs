@@ -1,5 +1,6 @@
 //! Objects that systems are kept in agreement about.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,36 @@ pub struct Synchronised {
     pub references: IndexMap<Arc<str>, ObjectName>,
     /// When all records of two sides are compared, whatever feeds say.
     pub reconciling: Option<Reconciling>,
+    /// The workflows that are asked before a person is.
+    pub hooks: IndexMap<Question, Hook>,
+}
+
+/// What a workflow can be asked before a person is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Question {
+    /// Sides differ about a member that nobody owns.
+    Conflict,
+    /// A record was deleted: what becomes of the others?
+    Deleted,
+    /// A side refuses a write.
+    Refused,
+}
+
+/// A workflow that decides, as the task that runs another workflow would name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its version, or `latest`.
+    pub version: Arc<str>,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}:{}", self.namespace, self.name, self.version)
+    }
 }
 
 /// Comparing all records of two sides again and again.

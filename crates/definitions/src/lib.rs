@@ -15,7 +15,7 @@ mod settings;
 mod sources;
 mod standalone;
 
-pub use agreement::{Reconciling, Schedule, Synchronised, Writer, Writers};
+pub use agreement::{Hook, Question, Reconciling, Schedule, Synchronised, Writer, Writers};
 pub use api::{Api, ApiSource, CachePolicy};
 pub use call::{FunctionError, FunctionSide, LearntReference};
 pub use connection::{

@@ -22,7 +22,7 @@
 //!
 //! # What a matter is
 //! All that belongs to one object and key. Runs that runs start, and runs that emitted events start, belong to the matter of
-//! the run they come from.
+//! the run they come from, and runs that decide work items to the matter of the item.
 
 mod asked;
 mod core;
@@ -149,7 +149,7 @@ struct Shared {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What a person does with a work item.
+/// What a person, or a workflow that is asked first, does with a work item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     /// The action's name in the queue's definition: `release`, `correct`, `reject`.

@@ -4,23 +4,25 @@
 //! task that fires them, listeners by [`crate::routing::resume`]; work items wait in the store. Runs themselves are loaded
 //! when something happens to them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use definitions::Target;
+use definitions::{Release, Target};
 use dispatch::{Dispatcher, Request};
 use model::{ConnectionName, Problem, RunId, TransactionId};
-use store::{IntentRow, Page, Store, StoreError, WorkItemFilter, WorkItemStatus};
+use store::{IntentRow, Page, Store, StoreError, WorkItemFilter, WorkItemRow, WorkItemStatus};
 use workflow::{Fault, FaultType, FunctionReference, Position, Protocol};
 
+use crate::RunOperation;
 use crate::asked::Asked;
 use crate::core::Core;
 use crate::direct::{DIRECT, DirectFailure};
-use crate::lane::{Held, IDENTITY, LINKED, LaneTask, Performed, UNREADABLE, side_of};
+use crate::lane::{Held, IDENTITY, LINKED, LaneTask, Performed, UNREADABLE, is_asked, side_of};
 use crate::lane_id::LaneId;
 use crate::once::{Entered, business_key};
-use crate::work::Work;
+use crate::work::{Work, item_of};
+use crate::workload::Workload;
 
 /// What is read at start.
 pub(crate) struct Remembered {
@@ -32,10 +34,14 @@ pub(crate) struct Remembered {
     pub(crate) unreadable: Vec<Arc<str>>,
     /// The objects that people are asked about.
     pub(crate) asked: Asked,
+    /// The items that workflows are asked to decide.
+    pub(crate) hooks: Vec<WorkItemRow>,
+    /// Runs whose items are not open any more: the process ended before they were cancelled.
+    pub(crate) not_needed: Vec<RunId>,
 }
 
 /// Reads it.
-pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
+pub(crate) fn read(release: &Release, store: &dyn Store) -> Result<Remembered, StoreError> {
     const ITEMS_AT_ONCE: u32 = 1_000;
     let intents = store.intents()?;
     let mut matters = HashMap::new();
@@ -53,13 +59,16 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
             }
         }
     }
-    let live = store.live_runs()?.len();
+    let live = store.live_runs()?;
+    let not_needed = not_needed(release, store, &live)?;
     let mut unreadable = Vec::new();
     let asked = Asked::default();
+    let mut hooks = Vec::new();
     let filter = WorkItemFilter { status: Some(WorkItemStatus::Open), ..WorkItemFilter::default() };
     for offset in (0..).step_by(ITEMS_AT_ONCE as usize) {
         let items = store.work_items(&filter, Page { offset, limit: ITEMS_AT_ONCE })?;
         let last = items.len() < ITEMS_AT_ONCE as usize;
+        hooks.extend(items.iter().filter(|item| is_asked(item)).cloned());
         unreadable.extend(items.iter().filter_map(|item| {
             let text = |name: &str| item.content.get(name).as_str();
             if !text("kind").is_some_and(|kind| [UNREADABLE, IDENTITY].contains(&kind)) {
@@ -84,7 +93,23 @@ pub(crate) fn read(store: &dyn Store) -> Result<Remembered, StoreError> {
             unreadable.push(key);
         }
     }
-    Ok(Remembered { intents, matters, live, unreadable, asked })
+    Ok(Remembered { intents, matters, live: live.len(), unreadable, asked, hooks, not_needed })
+}
+
+/// The runs that decide work items which are not open any more.
+fn not_needed(release: &Release, store: &dyn Store, live: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+    let hooks = release.synchronised.values().flat_map(|synchronised| synchronised.hooks.values());
+    let workloads: HashSet<Workload> = hooks.map(|hook| Workload::named(&hook.name)).collect();
+    let mut found = Vec::new();
+    for run in live.iter().filter(|run| workloads.contains(&Workload::of(run.uuid()))) {
+        let item = store.run(*run)?.and_then(|row| item_of(&row.key));
+        if let Some(item) = item
+            && store.work_item(item)?.is_none_or(|item| item.status != WorkItemStatus::Open)
+        {
+            found.push(*run);
+        }
+    }
+    Ok(found)
 }
 
 /// Whether an intent keeps systems in agreement, and belongs to no run.
@@ -139,6 +164,20 @@ pub(crate) fn take_up(
         let abandoned = side_of(&position).is_none() && row.run.uuid() == matter.uuid();
         let held = Held::new(row, position, *matter);
         task.hold(Held { function: Some(function), once, submitted: !waits, abandoned, ..held });
+    }
+}
+
+/// Gives each lane task the items that workflows are asked to decide, and ends the runs whose items are not open any more.
+pub(crate) fn take_up_hooks(core: &Core, lanes: &mut [LaneTask], items: &[WorkItemRow], not_needed: &[RunId]) {
+    let count = lanes.len();
+    for run in not_needed {
+        let operation = RunOperation::Cancel { reason: "what it was asked was settled before".into() };
+        core.send_to_run(*run, Work::Operate { run: *run, operation, by: "its work item".into(), answer: None });
+    }
+    for item in items {
+        if let Some(task) = lanes.get_mut(LaneId::of(item.id.uuid()).task(count)) {
+            task.hold_hook(item);
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     let begun = clock.now();
     let (pinned, remembered, loading) = tokio::task::spawn_blocking(move || {
         let pinned = compile(&opened, &*reading)?;
-        let remembered = recovery::read(&*reading).map_err(|error| error.problem())?;
+        let remembered = recovery::read(&opened, &*reading).map_err(|error| error.problem())?;
         match_keys::renew(&opened, &*reading, begun)?;
         let loading = intake::loading(&opened, &*reading).map_err(|error| error.problem())?;
         first_records::begin_anew(&loading, &*reading, begun).map_err(|error| error.problem())?;
@@ -108,6 +108,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     let mut tasks: Vec<LaneTask> =
         (0..LANE_TASKS).map(|place| LaneTask::new(place, Arc::clone(&core), dispatchers.clone())).collect();
     recovery::take_up(&core, &mut tasks, &dispatchers, remembered.intents, &remembered.matters);
+    recovery::take_up_hooks(&core, &mut tasks, &remembered.hooks, &remembered.not_needed);
     for (task, inbox) in tasks.into_iter().zip(inboxes) {
         tokio::spawn(task.work(inbox));
     }

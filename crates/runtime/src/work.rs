@@ -178,6 +178,19 @@ pub(crate) fn parent_of(key: &str) -> Option<(RunId, Position)> {
     Some((run.parse().ok()?, position.parse().ok()?))
 }
 
+/// Marks the key of a run that decides a work item; no object may have such a name.
+const ITEM: &str = "@item:";
+
+/// The key of the run that decides a work item: there is one for each.
+pub(crate) fn item_key(item: WorkItemId) -> Arc<str> {
+    format!("{ITEM}{item}").into()
+}
+
+/// The work item that such a run decides; `None` for any other run.
+pub(crate) fn item_of(key: &str) -> Option<WorkItemId> {
+    key.strip_prefix(ITEM)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,5 +201,12 @@ mod tests {
         let position = Position { pointer: "/do/0/a".into(), iterations: vec![2], attempt: 7 };
         assert_eq!(parent_of(&child_key(parent, &position)), Some((parent, position)));
         assert_eq!(parent_of(&run_key("quote", "1")), None);
+    }
+
+    #[test]
+    fn the_key_of_a_run_that_decides_an_item_names_it() {
+        let item = WorkItemId::now();
+        assert_eq!(item_of(&item_key(item)), Some(item));
+        assert_eq!((item_of(&run_key("quote", "1")), parent_of(&item_key(item))), (None, None));
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 pub(crate) const PLACE: usize = 13;
 
 /// One of 256 workloads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Workload(pub(crate) u8);
 
 impl Workload {

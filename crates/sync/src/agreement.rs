@@ -120,7 +120,7 @@ pub enum Rule {
     FirstNamed,
     /// Both say the same.
     Same,
-    /// A person decided.
+    /// A person decided, or a workflow in a person's place.
     Person,
 }
 

@@ -78,7 +78,7 @@ impl fmt::Display for Rule {
             Self::Newest => "more than one side changed it, and this change is the newest",
             Self::FirstNamed => "more than one side changed it, and this side is named first",
             Self::Same => "more than one side says the same",
-            Self::Person => "a person decided",
+            Self::Person => "it was decided in a work item",
         })
     }
 }

@@ -214,6 +214,17 @@ fn over(here: &Here, item: &WorkItemRow) -> Markup {
     }
 }
 
+/// What came of the workflow that is asked first.
+fn answered(item: &WorkItemRow, asked: &str) -> &'static str {
+    let by = item.resolution.get("by").as_str();
+    match item.status {
+        _ if !item.content.get("hook").get("undecided").is_null() => "it did not decide",
+        WorkItemStatus::Open => "it has not answered yet",
+        _ if asked.rsplit_once(':').map(|(name, _)| name) == by => "it decided",
+        WorkItemStatus::Resolved | WorkItemStatus::Withdrawn => "its answer was not needed any more",
+    }
+}
+
 fn facts(here: &Here, item: &WorkItemRow) -> Markup {
     let text = |name: &str| item.content.get(name).as_str().filter(|text| !text.is_empty());
     let kind = match text("kind") {
@@ -239,6 +250,7 @@ fn facts(here: &Here, item: &WorkItemRow) -> Markup {
                 @if item.status == WorkItemStatus::Open { div { dt { "Due" } dd { (due(item.due_at, here.now)) } } }
                 div { dt { "Opened" } dd { (time(item.opened_at, here.now)) } }
                 div { dt { "Kind" } dd { (kind) } }
+                @if let Some(asked) = item.content.get("hook").get("workflow").as_str() { div { dt { "Asked first" } dd { (asked) ": " (answered(item, asked)) } } }
                 @if let Some(workflow) = text("workflow") { div { dt { "Workflow" } dd { (label(workflow)) } } }
                 @if let Some(connection) = text("connection") { div { dt { "System" } dd { (system(&here.release, connection)) } } }
                 @if let (Some("finding"), Some(object), Some(key)) = (text("kind"), text("object"), text("key")) { div { dt { "Object" } dd { a.link data-record href=(record_path(object, key)) { (label(object)) " " (key) } } } }

@@ -11,7 +11,7 @@ use workflow::yaml::Node;
 use super::files::Room;
 use super::matching;
 use super::reader::{Fields, Reader};
-use super::{Document, Known, Loader, reconcile};
+use super::{Document, Known, Loader, hooks, reconcile};
 use crate::agreement::{Synchronised, Writer, Writers};
 use crate::connection::{ConnectionDefinition, Feed, Function};
 use crate::object::ObjectDefinition;
@@ -20,7 +20,7 @@ use crate::object::ObjectDefinition;
 const KEY: &str = "key";
 
 /// The members of an object's file that are about agreement.
-pub(super) const MEMBERS: [&str; 13] = [
+pub(super) const MEMBERS: [&str; 14] = [
     "sides",
     "owners",
     "stages",
@@ -34,6 +34,7 @@ pub(super) const MEMBERS: [&str; 13] = [
     "title",
     "queue",
     "reconcile",
+    "hooks",
 ];
 const CONFLICTS: [(&str, Conflict); 3] =
     [("queue", Conflict::Queue), ("newest", Conflict::Newest), ("first", Conflict::First)];
@@ -109,6 +110,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         queue,
         references,
         reconciling,
+        hooks: hooks::read(loader, reader, &fields, &policy),
         policy,
     })
 }

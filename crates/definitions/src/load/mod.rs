@@ -9,6 +9,7 @@ mod environment;
 mod feeds;
 mod files;
 mod functions;
+mod hooks;
 mod mappings;
 mod matching;
 mod objects;

@@ -20,19 +20,14 @@ pub(super) fn read(
     release: &Release,
     functions: &[String],
 ) -> IndexMap<WorkflowName, Arc<WorkflowDefinition>> {
-    let names: Vec<[Arc<str>; 3]> = loader.documents_of(Room::Workflows).filter_map(name).collect();
-    let unreadable = |room| {
-        let read = loader.documents_of(room).map(|document| Arc::clone(document.stem)).collect::<Vec<_>>();
-        let gone = loader.names_of(room).filter(move |name| !read.iter().any(|known| &**known == *name));
-        gone.map(str::to_owned).collect::<Vec<_>>()
-    };
+    let names = names(loader);
     let catalog = ReleaseCatalog {
         release,
         workflows: Some(&names),
         workflows_may_come: false,
         functions_are_elsewhere: false,
         functions,
-        unreadable: [unreadable(Room::Connections), unreadable(Room::Workflows)].concat(),
+        unreadable: [unreadable(loader, Room::Connections), unreadable(loader, Room::Workflows)].concat(),
         queues: loader.names_of(Room::Queues).map(str::to_owned).collect(),
     };
     let mut workflows: IndexMap<WorkflowName, Arc<WorkflowDefinition>> = IndexMap::new();
@@ -61,6 +56,18 @@ pub(super) fn read(
         workflows.insert(name, Arc::new(WorkflowDefinition { workflow, text, file }));
     }
     workflows
+}
+
+/// Namespace, name and version of all workflows, even those with mistakes of their own.
+pub(super) fn names(loader: &Loader<'_>) -> Vec<[Arc<str>; 3]> {
+    loader.documents_of(Room::Workflows).filter_map(name).collect()
+}
+
+/// The names of the files that are no YAML: what they define is not known.
+pub(super) fn unreadable(loader: &Loader<'_>, room: Room) -> Vec<String> {
+    let read: Vec<&Arc<str>> = loader.documents_of(room).map(|document| document.stem).collect();
+    let gone = loader.names_of(room).filter(|name| !read.iter().any(|known| &***known == *name));
+    gone.map(str::to_owned).collect()
 }
 
 fn name(document: &Document<'_>) -> Option<[Arc<str>; 3]> {

@@ -200,3 +200,55 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
     let said = feed("sweep: { every: 60s }", "sweep: { every: 60s, withEvery: 5m }");
     assert!(said.contains("error[IL-DEF-011]: `withEvery` says how often"), "{said}");
 }
+
+#[test]
+fn a_hook_names_a_workflow_that_there_is() {
+    let order = fs::read_to_string(project("good").join("objects/order.yaml")).expect("the file");
+    let told = |rest: &str| told("objects/order.yaml", &format!("{order}{rest}"), &Paper);
+    let sides = "sides: { crm: {}, erp: {} }\n";
+    let with = |hooks: &str| told(&format!("{sides}hooks:\n  {hooks}\n"));
+    let right = "{ workflow: sales/order, version: 1.0.0 }";
+    assert_eq!(with(&format!("conflict: {right}\n  deleted: {right}\n  refused: {right}")), "");
+    assert_eq!(with("refused: { workflow: sales/order, version: latest }"), "");
+    let line = order.lines().count() + 3;
+    for (hooks, column, parts) in [
+        ("conflcit: {}", 3, ["IL-DEF-003]: `hooks` has no member `conflcit`", "did you mean `conflict`?"]),
+        ("conflict: sales/order", 13, ["IL-DEF-002]: the hook `conflict` is a mapping", "order.yaml"]),
+        ("conflict: { workflow: sales/order }", 3, ["IL-DEF-004]: the hook `conflict` needs `version`", "order.yaml"]),
+        ("conflict: { workflow: sales/order, versoin: 1.0.0 }", 38, ["IL-DEF-003]", "did you mean `version`?"]),
+        (
+            "conflict: { workflow: sales/ordre, version: 1.0.0 }",
+            25,
+            ["IL-DEF-006]: there is no workflow `sales/ordre`", "did you mean `sales/order`?"],
+        ),
+        (
+            "conflict: { workflow: sales/order, version: 1.0.1 }",
+            47,
+            ["IL-DEF-006]: there is no version `1.0.1` of `sales/order`", "did you mean `1.0.0`?"],
+        ),
+        (
+            "conflict: { workflow: order, version: 1.0.0 }",
+            25,
+            ["IL-DEF-005]: `order` does not say which namespace", "as in `sales/order`"],
+        ),
+    ] {
+        let said = with(hooks);
+        assert!(said.contains(&format!("objects/order.yaml:{line}:{column}")), "{hooks}: {said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}: {said}");
+    }
+    let said = told(&format!("{sides}conflict: newest\nhooks:\n  conflict: {right}\n"));
+    assert!(said.contains("warning[IL-DEF-020]: this is never asked") && said.contains("`conflict: queue`"), "{said}");
+    let said = told(&format!("hooks: {{ conflict: {right} }}\n"));
+    assert!(said.contains("IL-DEF-011]: `hooks` is for an object that systems are kept in agreement about"), "{said}");
+    // A file that is no YAML is told once, not where it is named.
+    let files = [
+        ("objects/order.yaml", format!("{order}{sides}hooks:\n  conflict: {right}\n")),
+        ("workflows/order.yaml", "document: {".to_owned()),
+    ];
+    let folder = changed([(files[0].0, files[0].1.as_bytes()), (files[1].0, files[1].1.as_bytes())]);
+    let Err(error) = definitions::load(folder.path(), &[&Paper as &dyn Connector], &environment) else {
+        panic!("the workflow is no YAML")
+    };
+    let said = error.render(false);
+    assert!(said.contains("workflows/order.yaml") && !said.contains("objects/order.yaml"), "{said}");
+}

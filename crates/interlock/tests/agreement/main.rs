@@ -10,6 +10,7 @@ mod damaged;
 mod deletions;
 mod duplicate_rules;
 mod first_load;
+mod hooks;
 #[path = "../wrong_input/http.rs"]
 mod http;
 mod matching;

@@ -15,6 +15,7 @@ use workflow::Position;
 
 use super::LaneTask;
 use super::gone::RETIRE_PLACE;
+use super::hooks::Tried;
 use super::queues::{CONFLICT, NewItem, WRITE, add_unmapped};
 use super::round::{After, Round};
 use super::writing::not_for;
@@ -50,6 +51,8 @@ pub(super) struct Agreed {
     pub(super) agreement: Agreement,
     /// How it stands to the objects that it names, and to sides that have no record of it, where there is something to say.
     pub(super) stands: Option<Arc<str>>,
+    /// How often workflows had writes tried again that are still not taken.
+    pub(super) tried: Tried,
 }
 
 /// The side that an intent keeps in agreement; `None` for one of a run.
@@ -386,13 +389,15 @@ impl LaneTask {
     }
 
     /// The rows of objects that changed in the round.
-    pub(super) fn close_agreements(&self, round: &mut Round) {
+    pub(super) fn close_agreements(&mut self, round: &mut Round) {
         for pair in &round.touched_agreements {
-            let Some(agreed) = self.agreements.get(pair) else { continue };
+            let Some(agreed) = self.agreements.get_mut(pair) else { continue };
+            agreed.tried.settle(&agreed.agreement);
             let mut state = agreed.agreement.to_value();
             if let Some(stands) = &agreed.stands {
                 state.set(STANDS, Arc::clone(stands));
             }
+            agreed.tried.put_into(&mut state);
             round.mutations.push(Mutation::PutSynced(SyncedRow {
                 object: Arc::clone(&pair.0),
                 key: Arc::clone(&pair.1),

@@ -170,13 +170,13 @@ impl LaneTask {
     pub(super) fn release(&mut self, intent: IntentId) -> Option<Held> {
         let held = self.forget(intent)?;
         if let Some(key) = &held.once {
-            self.leave(key, intent);
+            self.pass_on(key, intent);
         }
         Some(held)
     }
 
-    /// Whose turn it is goes on.
-    pub(super) fn leave(&self, key: &BusinessKey, intent: IntentId) {
+    /// A business key goes on to the one whose turn it is now.
+    pub(super) fn pass_on(&self, key: &BusinessKey, intent: IntentId) {
         if let Some(next) = self.core.once.leave(key, intent) {
             self.core.send(LaneId::of(next.uuid()), Work::Go(next));
         }
@@ -187,7 +187,7 @@ impl LaneTask {
         let held = self.forget(intent)?;
         if let Some(key) = &held.once {
             self.core.once.leaves(key, intent, self.place);
-            round.after.push(After::Leave { key: key.clone(), intent });
+            round.after.push(After::PassOn { key: key.clone(), intent });
         }
         round.mutations.push(Mutation::RemoveIntent(intent));
         Some(held)

@@ -88,7 +88,11 @@ impl LaneTask {
             resolution: Value::object([("reason", "nobody waits for it any more")]),
         });
         let child = self.lane_of(id).child(id, position.attempt);
-        round.after.push(After::CancelChild { run: child, reason: "the run that started it gave up".into() });
+        round.after.push(After::CancelRun {
+            run: child,
+            reason: "the run that started it gave up".into(),
+            by: "its parent",
+        });
     }
 
     fn listen(&mut self, round: &mut Round, id: RunId, position: &Position, filters: &[EventFilter]) {

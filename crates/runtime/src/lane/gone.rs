@@ -271,6 +271,7 @@ impl LaneTask {
         }
         match outcome.result {
             Ok(_) => {
+                agreed.tried.over(&retire_place(side));
                 let next = match now {
                     Some(Retired::Doing(act)) => Some(Retired::Done(act)),
                     Some(Retired::Undoing(_)) | None => None,
@@ -464,6 +465,6 @@ fn reference_removed(pair: &Pair, side: &ConnectionName) -> Mutation {
     }
 }
 
-fn retire_place(side: &ConnectionName) -> String {
+pub(super) fn retire_place(side: &ConnectionName) -> String {
     format!("{RETIRE_PLACE}{side}")
 }

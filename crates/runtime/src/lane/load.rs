@@ -8,6 +8,7 @@ use store::{Page, RunRow, Store, StoreError, SyncedRow, TransactionRow, WorkItem
 use sync::Agreement;
 
 use super::agreement::{Agreed, STANDS, side_of};
+use super::hooks::Tried;
 use super::queues::FINDING;
 use super::round::{Earlier, Round};
 use super::{LaneTask, Run};
@@ -15,7 +16,7 @@ use crate::RunOperation;
 use crate::matter::{RECORD, record_key};
 use crate::reconciliation::{MATTER, Memory, open_items};
 use crate::run_row::{input_of, state_of};
-use crate::work::{Work, parent_of, run_key};
+use crate::work::{Work, item_of, parent_of, run_key};
 
 /// The code of an object whose stored state cannot be read.
 pub(crate) const DAMAGED: &str = "IL-RUN-019";
@@ -161,16 +162,14 @@ impl LaneTask {
                 }
             }
         }
-        // The answer of a run in memory may go to one that is not.
-        let mut parents = HashSet::new();
+        // The answer of a run in memory may go to one that is not, or to an item.
         for work in works {
             if let Some(id) = self.concerns(work)
                 && let Some(known) = self.runs.get(&id)
             {
-                self.parents(&known.key, &mut parents);
+                self.asking(&known.key, &mut needs);
             }
         }
-        needs.runs.extend(parents);
         needs
     }
 
@@ -201,16 +200,17 @@ impl LaneTask {
         }
     }
 
-    /// The runs that wait for this one's end, as far as they are not in memory.
-    fn parents(&self, key: &str, found: &mut HashSet<RunId>) {
-        let mut next = parent_of(key).map(|(parent, _)| parent);
-        while let Some(parent) = next {
+    /// The runs that wait for this one's end, as far as they are not in memory, and the item that waits for theirs.
+    fn asking(&self, key: &str, needs: &mut Needs) {
+        let mut key = key;
+        while let Some((parent, _)) = parent_of(key) {
             let Some(run) = self.runs.get(&parent) else {
-                found.insert(parent);
+                needs.runs.insert(parent);
                 return;
             };
-            next = parent_of(&run.key).map(|(parent, _)| parent);
+            key = &run.key;
         }
+        needs.items.extend(item_of(key));
     }
 
     /// Takes over what was found and tells what is needed because of it.
@@ -226,7 +226,7 @@ impl LaneTask {
                 }
                 Ok(Some((row, matter))) => match self.revive(row) {
                     Ok(Some(run)) => {
-                        self.parents(&run.key, &mut needs.runs);
+                        self.asking(&run.key, &mut needs);
                         if let Some(matter) = matter {
                             self.matters.insert_read(matter.id, matter);
                         }
@@ -298,7 +298,7 @@ impl LaneTask {
                         }
                         if let Some((run, _)) = &item.run {
                             match self.runs.get(run) {
-                                Some(known) => self.parents(&known.key, &mut needs.runs),
+                                Some(known) => self.asking(&known.key, &mut needs),
                                 None => {
                                     needs.runs.insert(*run);
                                 }
@@ -307,7 +307,10 @@ impl LaneTask {
                     }
                     round.loaded.items.insert(id, item);
                 }
-                Err(error) => tracing::error!(%error, "a work item cannot be read"),
+                Err(error) => {
+                    round.loaded.incomplete = true;
+                    tracing::error!(%error, "a work item cannot be read");
+                }
             }
         }
         needs
@@ -328,11 +331,13 @@ impl LaneTask {
                 matter: TransactionId::new(uuid::Uuid::nil()),
                 agreement: Agreement::default(),
                 stands: None,
+                tried: Tried::default(),
             }),
             Ok(Some(row)) => match Agreement::from_value(&row.state) {
                 Ok(agreement) => {
                     let stands = row.state.get(STANDS).as_str().map(Arc::from);
-                    Ok(Agreed { matter: row.transaction, agreement, stands })
+                    let tried = Tried::of_state(&row.state);
+                    Ok(Agreed { matter: row.transaction, agreement, stands, tried })
                 }
                 Err(damaged) => {
                     let message = format!("What is agreed about {} {} cannot be read: {damaged}", pair.0, pair.1);

@@ -11,6 +11,7 @@ mod direct;
 mod existing;
 mod findings;
 mod gone;
+mod hooks;
 mod inbox;
 mod launch;
 mod load;
@@ -51,6 +52,7 @@ use round::{After, Round};
 pub(crate) use agreement::{Changed, ONLY_ELSEWHERE, side_of};
 pub(crate) use direct::Performed;
 pub(crate) use gone::Lost;
+pub(crate) use hooks::is_asked;
 pub(crate) use launch::LaunchAnswer;
 pub(crate) use load::DAMAGED;
 pub(crate) use queues::{CONFLICT, DELETED, EXISTING, FINDING, IDENTITY, UNREADABLE, WRITE};
@@ -122,6 +124,8 @@ pub(crate) struct LaneTask {
     performing: HashMap<IntentId, AbortHandle, foldhash::fast::RandomState>,
     /// Runs that are being told of stored events, and whether another event came meanwhile.
     replaying: HashMap<RunId, bool, foldhash::fast::RandomState>,
+    /// The workflows that are asked before a person is, by where their items stand.
+    hooks: HashMap<hooks::Place, hooks::Deciding, foldhash::fast::RandomState>,
 }
 
 impl LaneTask {
@@ -138,6 +142,7 @@ impl LaneTask {
             writes: HashMap::default(),
             performing: HashMap::default(),
             replaying: HashMap::default(),
+            hooks: HashMap::default(),
         }
     }
 
@@ -220,6 +225,9 @@ impl LaneTask {
             Work::Lost { intent, fault } => self.lost(round, intent, fault),
             Work::Decide(item, decision, held, answer) => {
                 let result = self.decide(round, item, decision);
+                if result.is_ok() {
+                    self.give_up_hook(round, item);
+                }
                 round.after.extend(held.map(After::Found));
                 round.answer(answer, result);
             }

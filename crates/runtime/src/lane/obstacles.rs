@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use model::{Problem, RunId, Value};
+use model::{Problem, RunId, TransactionId, Value, WorkItemId};
 use store::TransactionRow;
 
 use super::agreement::{side_of, unread, withdrawn};
@@ -12,7 +12,7 @@ use super::round::Round;
 use super::{Held, LaneTask};
 use crate::lane_id::LaneId;
 use crate::matter::RECORD;
-use crate::work::{Work, parent_of};
+use crate::work::{Work, item_of, parent_of};
 
 /// Where the item about a damaged object belongs, in place of a task's pointer.
 const DAMAGED_PLACE: &str = "/@damaged/";
@@ -130,6 +130,17 @@ impl LaneTask {
         problem.map(|problem| Obstacle { lane: LaneId::of(held.row.run.uuid()), problem })
     }
 
+    /// Why it cannot be read now what the answer of a run decides.
+    fn answer_unread(&self, round: &Round, item: WorkItemId, matter: TransactionId) -> Option<Problem> {
+        if !round.loaded.items.contains_key(&item) {
+            return Some(unread());
+        }
+        let row = self.matters.get(&matter)?;
+        let problem = round.loaded.damaged.get(&(row.object.clone(), row.key.clone()))?;
+        // One that stays so is told to people with the item.
+        (!LASTING.contains(&problem.code)).then(|| problem.clone())
+    }
+
     /// Why a run, or one that waits for its end, cannot be read.
     fn run_unread(&self, round: &Round, run: RunId) -> Option<Problem> {
         let mut next = Some(run);
@@ -140,6 +151,9 @@ impl LaneTask {
             let run = self.runs.get(&id)?;
             if let Some(problem) = round.loaded.unread.get(&run.matter) {
                 return Some(problem.clone());
+            }
+            if let Some(item) = item_of(&run.key) {
+                return self.answer_unread(round, item, run.matter);
             }
             next = parent_of(&run.key).map(|(parent, _)| parent);
         }

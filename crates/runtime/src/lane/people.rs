@@ -12,7 +12,7 @@ use super::queues::{CONFLICT, DELETED, EXISTING, FAILED, FINDING, IDENTITY, NOTI
 use super::round::Round;
 use super::runs::{NewRun, Told};
 use crate::journal::line;
-use crate::work::{Pinned, parent_of};
+use crate::work::{Pinned, item_of, parent_of};
 use crate::workload::Workload;
 use crate::{Decision, RunOperation};
 
@@ -32,7 +32,7 @@ impl LaneTask {
             Problem::new("IL-RUN-002", message, "Go back to the queue: it shows what is open")
         };
         let item = round.loaded.items.get(&id).cloned().flatten().ok_or_else(missing)?;
-        if item.status != WorkItemStatus::Open || round.resolved.contains(&id) {
+        if item.status != WorkItemStatus::Open || round.resolved.contains(&id) || round.has_withdrawn(&item) {
             return Err(not_open(&item));
         }
         if let Some((run, _)) = &item.run
@@ -263,6 +263,10 @@ impl LaneTask {
                 message,
                 "Restart the run that started it, or retry the failed task",
             ));
+        }
+        if item_of(&run.key).is_some() {
+            let message = "This run decides a work item, which is put to it once";
+            return Err(Problem::new("IL-RUN-017", message, "Cancel it, and decide the work item"));
         }
         let document = &run.pinned.definition.workflow;
         let live = self.core.release.workflow(document.namespace(), document.name(), document.version());

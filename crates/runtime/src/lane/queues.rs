@@ -24,7 +24,7 @@ const CLOCK: Duration = Duration::from_secs(4 * 3600);
 
 /// Longest title and reason of an item, in characters.
 const TITLE_MAX: usize = 200;
-const REASON_MAX: usize = 2_000;
+pub(super) const REASON_MAX: usize = 2_000;
 
 /// What a work item is about: the member `kind` of its content.
 pub(crate) const TASK: &str = "task";
@@ -144,7 +144,7 @@ impl LaneTask {
         ]);
         let sentence = format!("Waits for a person: {label}");
         round.mutations.push(line(item.matter, round.now, "work-item", None, sentence, detail));
-        round.mutations.push(Mutation::PutWorkItem(WorkItemRow {
+        let mut row = WorkItemRow {
             id: WorkItemId::new(LaneId::of(item.matter.uuid()).id(Workload::of(item.matter.uuid()))),
             queue: item.queue.into(),
             transaction: item.matter,
@@ -157,7 +157,9 @@ impl LaneTask {
             opened_at: round.now,
             due_at: due(round.now, queue.map_or(CLOCK, |queue| queue.clock)),
             resolution: Value::Null,
-        }));
+        };
+        self.prepare_hook(round, &mut row);
+        round.mutations.push(Mutation::PutWorkItem(row));
     }
 }
 

@@ -9,9 +9,10 @@ use dispatch::Request;
 use indexmap::IndexSet;
 use jiff::Timestamp;
 use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value, WorkItemId};
-use store::{Mutation, RunPart, RunRow, RunStatus, TransactionRow, WorkItemRow};
+use store::{Mutation, RunPart, RunRow, RunStatus, TransactionRow, WorkItemRow, WorkItemStatus};
 use workflow::{Fault, Input, Status, StoredState};
 
+use super::hooks::Said;
 use super::{LaneTask, LaunchAnswer};
 use crate::core::ToIntake;
 use crate::correlation::Correlation;
@@ -45,7 +46,7 @@ pub(super) enum After {
         intent: IntentId,
     },
     /// The intent is over: its business key is for the next one.
-    Leave {
+    PassOn {
         key: BusinessKey,
         intent: IntentId,
     },
@@ -107,9 +108,11 @@ pub(super) enum After {
         result: Result<Value, Fault>,
     },
     Happened(Happening),
-    CancelChild {
+    /// Nobody waits for the end of a run any more.
+    CancelRun {
         run: RunId,
         reason: Arc<str>,
+        by: &'static str,
     },
 }
 
@@ -123,7 +126,16 @@ pub(super) struct Linked {
 /// Something for a run besides the one in hand.
 pub(super) enum Other {
     Input(RunId, Input),
-    Child { parent: RunId, position: workflow::Position, workflow: Pinned, input: Value },
+    Child {
+        parent: RunId,
+        position: workflow::Position,
+        workflow: Pinned,
+        input: Value,
+    },
+    /// A workflow is asked what an open work item asks.
+    Ask(WorkItemId),
+    /// What came of that.
+    Said(Said),
 }
 
 /// The run that a workflow has for a key.
@@ -204,6 +216,24 @@ impl Round {
         (self.asked && !takes_back).then_some(PATIENCE)
     }
 
+    /// Whether an item is withdrawn in this round, as something else settled it.
+    pub(super) fn has_withdrawn(&self, item: &WorkItemRow) -> bool {
+        item.run.as_ref().is_some_and(|(run, place)| self.withdraws(item.id, item.transaction, *run, place))
+    }
+
+    /// The same of an item of which only this is known.
+    pub(super) fn withdraws(&self, item: WorkItemId, matter: TransactionId, run: RunId, place: &[u8]) -> bool {
+        let says = |mutation: &Mutation| match mutation {
+            Mutation::PutWorkItem(row) if row.id == item => Some(row.status != WorkItemStatus::Open),
+            Mutation::WithdrawWorkItems { transaction, run: of, position, .. } => {
+                ((*transaction, *of, &**position) == (matter, run, place)).then_some(true)
+            }
+            _ => None,
+        };
+        // What stands last counts.
+        self.mutations.iter().rev().find_map(says).unwrap_or(false)
+    }
+
     pub(super) fn answer(&mut self, answer: Answer, result: Result<(), Problem>) {
         self.after.push(After::Answer(answer, result));
     }
@@ -224,6 +254,7 @@ impl LaneTask {
             }
         }
         round.touched = all;
+        self.give_up_hooks(round);
         for id in &round.marked {
             if let Some(matter) = self.matters.get(id) {
                 round.mutations.push(Mutation::PutTransaction(matter.clone()));
@@ -305,7 +336,7 @@ impl LaneTask {
                     After::Wait { intent } | After::Perform { intent } => {
                         self.release(intent);
                     }
-                    After::Leave { key, intent } => self.leave(&key, intent),
+                    After::PassOn { key, intent } => self.pass_on(&key, intent),
                     After::Launched(answer, _) => {
                         let _ = answer.send(Err(problem.clone()));
                     }
@@ -324,7 +355,7 @@ impl LaneTask {
             match after {
                 After::Submit { connection, request, arrived } => self.submit(&connection, request, arrived),
                 After::Wait { .. } => {}
-                After::Leave { key, intent } => self.leave(&key, intent),
+                After::PassOn { key, intent } => self.pass_on(&key, intent),
                 After::Perform { intent } => self.perform(intent),
                 After::Launched(answer, result) => {
                     let _ = answer.send(result);
@@ -382,9 +413,9 @@ impl LaneTask {
                 After::Answer(answer, result) => {
                     let _ = answer.send(result);
                 }
-                After::CancelChild { run, reason } => {
+                After::CancelRun { run, reason, by } => {
                     let operation = crate::RunOperation::Cancel { reason };
-                    let work = Work::Operate { run, operation, by: "its parent".into(), answer: None };
+                    let work = Work::Operate { run, operation, by: by.into(), answer: None };
                     self.core.send(LaneId::of(run.uuid()), work);
                 }
             }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use model::{Problem, RunId, Value};
 use store::{Mutation, RunStatus};
-use workflow::{Fault, FaultType, Input, Parts, Position, RunContext, Status, Stepped, TraceEntry, TraceEvent};
+use workflow::{
+    Fault, FaultType, Input, Parts, Position, RunContext, RunState, Status, Stepped, TraceEntry, TraceEvent,
+};
 
+use super::hooks::{Said, name_of};
 use super::queues::{INTEGRATION, NOTICE, NewItem};
 use super::round::{After, Earlier, Other, Round};
 use super::{LaneTask, Run};
@@ -15,7 +18,7 @@ use crate::journal::line;
 use crate::matter;
 use crate::routing::{connection_of, started_it};
 use crate::watching::{Happening, hears_life_cycle};
-use crate::work::{Event, Pinned, Start, child_key, parent_of, run_key};
+use crate::work::{Event, Pinned, Start, child_key, item_of, parent_of, run_key};
 
 /// How often one input may be followed by others in the same round, such as milestones in a loop that never waits.
 pub(super) const FOLLOWED_MAX: usize = 10_000;
@@ -189,9 +192,16 @@ impl LaneTask {
         self.watched(round, id, vec![TraceEntry { pointer: "".into(), iterations: Vec::new(), event }]);
         self.told_waiters(round, id, &Err(fault.clone()));
         let parent = self.runs.get(&id).and_then(|run| parent_of(&run.key));
-        let nobody = self.core.direct.as_ref().is_some_and(|access| access.in_doubt == InDoubt::Fail);
+        // Whoever is asked where a workflow does not decide has an item already.
+        let waits =
+            |(parent, position): &(RunId, Position)| self.taken_by(*parent, position, &fault, round.now).is_some();
+        let nobody = self.core.direct.as_ref().is_some_and(|access| access.in_doubt == InDoubt::Fail)
+            || self.item_above(id).is_some() && parent.as_ref().is_some_and(waits);
         let Some((parent, position)) = parent.filter(|_| nobody || self.is_caught_above(id, &fault, round.now)) else {
-            self.failed(round, id, &fault);
+            match self.runs.get(&id).and_then(|run| item_of(&run.key)) {
+                Some(item) => self.hook_failed(round, id, item, fault),
+                None => self.failed(round, id, &fault),
+            }
             return;
         };
         if let Some(run) = self.runs.get(&id) {
@@ -238,19 +248,23 @@ impl LaneTask {
         self.settle_others(round);
     }
 
+    /// The state in which a run would be that is told what went wrong in one that it waits for; `None` when it does not wait for it.
+    fn taken_by(&self, run: RunId, position: &Position, fault: &Fault, now: jiff::Timestamp) -> Option<RunState> {
+        let run = self.runs.get(&run)?;
+        let mut copy = run.state.clone();
+        let input = Input::Returned { position: position.clone(), result: Err(fault.clone()) };
+        let stepped = workflow::step(&run.pinned.definition.workflow, &mut copy, input, now);
+        stepped.is_ok_and(|stepped| stepped.ignored.is_none()).then_some(copy)
+    }
+
     /// Whether one of the runs above catches what went wrong in this one. They are stepped on copies to know.
     fn is_caught_above(&self, id: RunId, fault: &Fault, now: jiff::Timestamp) -> bool {
         let (mut below, mut fault) = (id, fault.clone());
         while let Some((parent, position)) = self.runs.get(&below).and_then(|run| parent_of(&run.key)) {
-            let Some(run) = self.runs.get(&parent) else { return false };
-            let mut copy = run.state.clone();
-            let input = Input::Returned { position, result: Err(fault) };
-            let stepped = workflow::step(&run.pinned.definition.workflow, &mut copy, input, now);
             // Who does not wait for it, as it did not ask for an answer or is halted, catches nothing.
-            if !stepped.is_ok_and(|stepped| stepped.ignored.is_none()) || copy.status() == Status::Suspended {
-                return false;
-            }
-            match copy.fault() {
+            let taken = self.taken_by(parent, &position, &fault, now);
+            let Some(state) = taken.filter(|state| state.status() != Status::Suspended) else { return false };
+            match state.fault() {
                 None => return true,
                 Some(own) => fault = own.clone(),
             }
@@ -291,6 +305,8 @@ impl LaneTask {
                     let fault = Fault::new(FaultType::Runtime, "workflows run each other without an end");
                     self.tell(round, parent, Input::Returned { position, result: Err(fault) });
                 }
+                Other::Ask(item) => self.ask_hook(round, item),
+                Other::Said(said) => self.hook_said(round, said),
                 Other::Child { parent, position, workflow, input } => {
                     let Some(run) = self.runs.get(&parent) else { continue };
                     let (matter, in_doubt) = (run.matter, run.in_doubt);
@@ -353,6 +369,10 @@ impl LaneTask {
         }
         if let Some((parent, position)) = parent_of(&run.key) {
             round.others.push_back(Other::Input(parent, Input::Returned { position, result }));
+            return;
+        }
+        if let Some(item) = item_of(&run.key) {
+            round.others.push_back(Other::Said(Said { item, by: name_of(&run.pinned), result }));
             return;
         }
         if let Some(matter) = self.matters.get_mut(&run.matter) {

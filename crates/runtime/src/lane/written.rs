@@ -8,7 +8,7 @@ use model::{ConnectionName, Problem, Value};
 use store::WorkItemRow;
 use sync::Cause;
 
-use super::agreement::{Agreed, Pair, reread};
+use super::agreement::{Agreed, Pair, reread, write_place};
 use super::existing::There;
 use super::gone::RETIRE_PLACE;
 use super::queues::{CONFLICT, DELETED, EXISTING};
@@ -48,6 +48,7 @@ impl LaneTask {
                     at: outcome.finished_at,
                     release: Arc::clone(&self.core.release.hash),
                 };
+                agreed.tried.over(&write_place(side));
                 let id = id_of(&success);
                 let is_new = before.sides.get(side).is_none_or(|holding| holding.id.is_none());
                 let again = agreed.agreement.written(&synchronised.policy, side, id, &cause, &mut findings);
@@ -85,6 +86,10 @@ impl LaneTask {
         let (pair, mut agreed, synchronised) = self.agreed_of(item.transaction).ok_or_else(missing)?;
         let kind = item.content.get("kind").as_str().unwrap_or_default();
         let at_retirement = item.run.as_ref().is_some_and(|(_, place)| place.starts_with(RETIRE_PLACE.as_bytes()));
+        if let Some(place) = item.run.as_ref().and_then(|(_, place)| std::str::from_utf8(place).ok()) {
+            agreed.tried.over(place);
+            round.touched_agreements.insert(pair.clone());
+        }
         let before = agreed.agreement.clone();
         if &*decision.action == "dismiss" {
             if at_retirement && let Some(side) = item.content.get("side").as_str() {
