@@ -8,7 +8,7 @@ use definitions::{Release, WorkflowDefinition};
 use dispatch::Clock;
 use model::{Problem, RunId, TransactionId};
 use store::{InboxRow, Mutation, Store, StoreError};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::asked::Asked;
 use crate::correlation::{Correlations, Recent};
@@ -111,6 +111,21 @@ impl Core {
         if let Some(lane) = self.lanes.get(lane.task(self.lanes.len())) {
             let _ = lane.send(work);
         }
+    }
+
+    /// Waits until what all lanes have begun is durable. `None` when the process ends.
+    pub(crate) async fn pass_lanes(&self) -> Option<()> {
+        let mut passed = Vec::with_capacity(self.lanes.len());
+        for lane in &self.lanes {
+            let (answer, answered) = oneshot::channel();
+            lane.send(Work::Pass(answer)).ok()?;
+            passed.push(answered);
+        }
+        for answered in passed {
+            // That another thing of the same round was refused is told to who asked for that.
+            let _ = answered.await.ok()?;
+        }
+        Some(())
     }
 
     /// Reads from the store on a thread that may block, again and again until that works. `None` when the process ends.

@@ -118,6 +118,8 @@ async fn make_all(
     }
     let mut after: Arc<str> =
         stored.strip_prefix(AFTER).and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default().into();
+    // What was taken in while it was loading is made by nobody else: it has to be seen here.
+    core.pass_lanes().await?;
     let sides = synchronised.policy.sides.keys().filter_map(|side| dispatchers.get(side).cloned());
     let sides: Vec<Dispatcher> = sides.collect();
     let what = format!("making what systems lack of {name}");

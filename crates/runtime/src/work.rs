@@ -73,6 +73,8 @@ pub(crate) enum Work {
     PerformAgain(model::IntentId),
     /// What came of a direct call.
     Performed(Box<Performed>),
+    /// Nothing but an answer, when what was begun before is durable.
+    Pass(Answer),
     /// Stop, after everything before.
     Stop(oneshot::Sender<()>),
 }
@@ -108,7 +110,7 @@ impl Work {
             Self::Compared(findings, _) => Workload::named(&findings.object),
             Self::Unreadable(..) | Self::Settled { .. } => Workload::named(RECORD),
             Self::Decide(item, ..) => Workload::of(item.uuid()),
-            Self::Stop(_) => Workload(0),
+            Self::Pass(_) | Self::Stop(_) => Workload(0),
         }
     }
 

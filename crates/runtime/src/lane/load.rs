@@ -138,6 +138,7 @@ impl LaneTask {
                 | Work::Replayed { .. }
                 | Work::Go(_)
                 | Work::PerformAgain(_)
+                | Work::Pass(_)
                 | Work::Stop(_) => {}
                 Work::Decide(item, ..) => {
                     needs.items.insert(*item);

@@ -266,6 +266,7 @@ impl LaneTask {
             Work::Launch(launch, answer) => self.launch(round, *launch, answer),
             Work::PerformAgain(intent) => round.after.push(After::Perform { intent }),
             Work::Performed(performed) => self.performed(round, *performed),
+            Work::Pass(answer) => round.answer(answer, Ok(())),
             // The inbox keeps it to the end.
             Work::Stop(_) => {}
         }
