@@ -215,7 +215,10 @@ fn products_prices_and_stock_of_the_erp_are_the_same_in_salesforce_after_faults_
         match erp.iter().find(|(number, product)| crm.get(*number) != Some(product)) {
             None => Ok(()),
             Some((number, product)) => {
-                Err(format!("{number} is {product:?} and {:?}; {:?}", crm.get(number), interlock.items()))
+                let (_, stands) = interlock.ops(Method::GET, &format!("transactions?q={number}"), None);
+                let (_, overview) = interlock.ops(Method::GET, "overview", None);
+                let others = crm.len();
+                Err(format!("{number} is {product:?} and {:?} of {others}; {stands:#} {overview:#}", crm.get(number)))
             }
         }
     });
