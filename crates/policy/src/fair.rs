@@ -53,6 +53,15 @@ impl<T> Fair<T> {
         self.lines.push_front((workload, line));
     }
 
+    /// Puts something before what waits of its workload, whose turn comes when it would have come.
+    pub fn put_back(&mut self, workload: u8, item: T) {
+        self.len += 1;
+        match self.lines.iter_mut().find(|(known, _)| *known == workload) {
+            Some((_, line)) => line.push_front(item),
+            None => self.lines.push_back((workload, VecDeque::from([item]))),
+        }
+    }
+
     /// What is next.
     #[must_use]
     pub fn front(&self) -> Option<&T> {
@@ -61,7 +70,13 @@ impl<T> Fair<T> {
 
     /// Takes what is next; its workload's next turn comes after those of all others.
     pub fn pop_front(&mut self) -> Option<T> {
-        let (workload, mut line) = self.lines.pop_front()?;
+        self.pop_front_of(|_| true)
+    }
+
+    /// Takes what is next of the workloads whose turn may come.
+    pub fn pop_front_of(&mut self, may_come: impl Fn(u8) -> bool) -> Option<T> {
+        let place = self.lines.iter().position(|(workload, _)| may_come(*workload))?;
+        let (workload, mut line) = self.lines.remove(place)?;
         let item = line.pop_front();
         if !line.is_empty() {
             self.lines.push_back((workload, line));
@@ -113,8 +128,15 @@ mod tests {
         assert_eq!(queue.pop_front_if(|item| item.0 == 3), None);
         assert_eq!(queue.pop_front_if(|item| item.0 == 1), Some((1, 9)));
         assert_eq!(queue.pop_front(), Some((3, 9)));
-        assert_eq!(queue.len(), 997);
-        assert_eq!(queue.into_iter().count(), 997);
+        queue.put_back(1, (1, 8));
+        queue.put_back(4, (4, 8));
+        let next: Vec<_> = std::iter::from_fn(|| queue.pop_front()).take(3).collect();
+        assert_eq!(next, [(1, 8), (4, 8), (1, 3)]);
+        queue.push_back(5, (5, 0));
+        assert_eq!(queue.pop_front_of(|workload| workload != 1), Some((5, 0)));
+        assert_eq!(queue.pop_front_of(|workload| workload != 1), None);
+        assert_eq!(queue.len(), 996);
+        assert_eq!(queue.into_iter().count(), 996);
     }
 
     proptest! {

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use definitions::{Release, WorkflowDefinition};
 use dispatch::Clock;
+use futures::future::BoxFuture;
 use model::{Problem, RunId, TransactionId};
-use store::{InboxRow, Mutation, Store, StoreError};
+use store::{Committed, InboxRow, Mutation, Store, StoreError};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::asked::Asked;
@@ -31,6 +32,15 @@ use crate::work::{Pinned, Work};
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How often a batch is tried that the database refuses for a reason that time may not heal.
 const REFUSED_MAX: u32 = 3;
+
+/// A batch that is with the store: whether it is durable, or why not.
+pub(crate) type Committing = BoxFuture<'static, Result<(), Problem>>;
+
+struct Handed {
+    batch: Arc<Vec<Mutation>>,
+    committed: Committed,
+    began: Instant,
+}
 
 /// What lanes tell the intake.
 #[derive(Debug)]
@@ -69,7 +79,7 @@ pub(crate) struct Core {
     pub(crate) loading: Loading,
     /// How comparisons stand.
     pub(crate) reconciliations: Reconciliations,
-    pub(crate) lanes: Vec<mpsc::UnboundedSender<Work>>,
+    pub(crate) lanes: Vec<mpsc::UnboundedSender<(LaneId, Work)>>,
     pub(crate) to_intake: mpsc::UnboundedSender<ToIntake>,
     pub(crate) trouble: StoreTrouble,
     pub(crate) changed: Notify,
@@ -108,21 +118,21 @@ impl Core {
 
     /// Gives work to a lane. One that has stopped does not take it: it is found again at the next start.
     pub(crate) fn send(&self, lane: LaneId, work: Work) {
-        if let Some(lane) = self.lanes.get(lane.task(self.lanes.len())) {
-            let _ = lane.send(work);
+        if let Some(task) = self.lanes.get(lane.task(self.lanes.len())) {
+            let _ = task.send((lane, work));
         }
     }
 
-    /// Waits until what all lanes have begun is durable. `None` when the process ends.
+    /// Waits until what all lanes were given before is durable. `None` when the process ends.
     pub(crate) async fn pass_lanes(&self) -> Option<()> {
         let mut passed = Vec::with_capacity(self.lanes.len());
-        for lane in &self.lanes {
+        for task in &self.lanes {
             let (answer, answered) = oneshot::channel();
-            lane.send(Work::Pass(answer)).ok()?;
+            task.send((LaneId::default(), Work::Pass(answer))).ok()?;
             passed.push(answered);
         }
         for answered in passed {
-            // That another thing of the same round was refused is told to who asked for that.
+            // It is never refused.
             let _ = answered.await.ok()?;
         }
         Some(())
@@ -159,16 +169,29 @@ impl Core {
     /// # Errors
     /// When the database refuses the batch for good, or it is given up: nothing of it is in the store.
     pub(crate) async fn commit(&self, batch: Vec<Mutation>, patience: Option<Duration>) -> Result<(), Problem> {
-        if batch.is_empty() {
-            return Ok(());
-        }
+        let handed = self.hand_over(batch);
+        self.durable(handed, patience).await
+    }
+
+    /// The same for who does not wait at once: the batch is with the store when this returns, before any that is handed over later.
+    pub(crate) fn committing(self: &Arc<Self>, batch: Vec<Mutation>, patience: Option<Duration>) -> Committing {
+        let (core, handed) = (Arc::clone(self), self.hand_over(batch));
+        Box::pin(async move { core.durable(handed, patience).await })
+    }
+
+    fn hand_over(&self, batch: Vec<Mutation>) -> Option<Handed> {
         let batch = Arc::new(batch);
-        let begun = Instant::now();
+        let committed = (!batch.is_empty()).then(|| self.store.commit_shared(Arc::clone(&batch)))?;
+        Some(Handed { batch, committed, began: Instant::now() })
+    }
+
+    async fn durable(&self, handed: Option<Handed>, patience: Option<Duration>) -> Result<(), Problem> {
+        let Some(Handed { batch, mut committed, mut began }) = handed else { return Ok(()) };
+        let begun = began;
         let mut refused = 0;
         let mut waits = None;
         loop {
-            let began = Instant::now();
-            let error = match self.store.commit_shared(Arc::clone(&batch)).durable().await {
+            let error = match committed.durable().await {
                 Ok(()) => {
                     self.counters.committed(began.elapsed());
                     self.changed.notify_one();
@@ -190,6 +213,7 @@ impl Core {
             }
             waits.get_or_insert_with(|| self.trouble.wait(error.problem_of_wish()));
             self.pause().await;
+            (committed, began) = (self.store.commit_shared(Arc::clone(&batch)), Instant::now());
         }
     }
 

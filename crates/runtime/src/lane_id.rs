@@ -14,7 +14,7 @@ use crate::workload::{self, Workload};
 const PLACE: usize = 14;
 
 /// One of 65,536 lanes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct LaneId([u8; 2]);
 
 impl LaneId {

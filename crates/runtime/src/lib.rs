@@ -213,9 +213,9 @@ impl Runtime {
             let _ = done.await;
         }
         let mut stopped = Vec::new();
-        for lane in &shared.core.lanes {
+        for task in &shared.core.lanes {
             let (answer, answered) = oneshot::channel();
-            if lane.send(Work::Stop(answer)).is_ok() {
+            if task.send((LaneId::default(), Work::Stop(answer))).is_ok() {
                 stopped.push(answered);
             }
         }

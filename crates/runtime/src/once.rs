@@ -21,10 +21,18 @@ pub(crate) fn business_key(row: &IntentRow, function: &Function) -> Option<Busin
     Some((Arc::clone(&row.connection), Arc::clone(&row.function), key))
 }
 
+/// A round of a lane task.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RoundId {
+    /// The place of the task.
+    pub(crate) task: usize,
+    pub(crate) number: u64,
+}
+
 struct Holder {
     intent: IntentId,
-    /// The lane task in which it is over, from then on until that is durable: what comes of that task later is stored later.
-    leaves: Option<usize>,
+    /// The round in which it is over, from then on until that is durable: what the same round stores is stored with it.
+    leaves: Option<RoundId>,
     waiting: VecDeque<IntentId>,
 }
 
@@ -48,16 +56,16 @@ impl Once {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An intent of a lane task wants a key. One whose holder is over waits in any case until that is durable, as the store takes one
+    /// An intent wants a key in a round. One whose holder is over waits in any case until that is durable, as the store takes one
     /// intent for each key.
-    pub(crate) fn enter(&self, key: &BusinessKey, intent: IntentId, waits: bool, task: usize) -> Entered {
+    pub(crate) fn enter(&self, key: &BusinessKey, intent: IntentId, waits: bool, round: RoundId) -> Entered {
         let mut keys = self.keys();
         match keys.get_mut(key) {
             None => {
                 keys.insert(key.clone(), Holder { intent, leaves: None, waiting: VecDeque::new() });
                 Entered::Holds
             }
-            Some(holder) if holder.leaves == Some(task) && holder.waiting.is_empty() => {
+            Some(holder) if holder.leaves == Some(round) && holder.waiting.is_empty() => {
                 (holder.intent, holder.leaves) = (intent, None);
                 Entered::Holds
             }
@@ -70,9 +78,9 @@ impl Once {
     }
 
     /// An intent is over, which is not durable yet.
-    pub(crate) fn leaves(&self, key: &BusinessKey, intent: IntentId, task: usize) {
+    pub(crate) fn leaves(&self, key: &BusinessKey, intent: IntentId, round: RoundId) {
         if let Some(holder) = self.keys().get_mut(key).filter(|holder| holder.intent == intent) {
-            holder.leaves = Some(task);
+            holder.leaves = Some(round);
         }
     }
 
@@ -101,33 +109,41 @@ impl Once {
 mod tests {
     use super::*;
 
+    const ROUND: RoundId = RoundId { task: 0, number: 7 };
+    const NEXT: RoundId = RoundId { task: 0, number: 8 };
+    const OTHER: RoundId = RoundId { task: 1, number: 7 };
+
     #[test]
     fn a_key_goes_from_one_to_the_next() {
         let once = Once::default();
         let key: BusinessKey = ("erp".into(), "create".into(), "C-1".into());
         let [first, second, third, fourth] = std::array::from_fn(|_| IntentId::now());
-        assert_eq!(once.enter(&key, first, true, 0), Entered::Holds);
-        assert_eq!(once.enter(&key, second, true, 1), Entered::Waits);
-        assert_eq!(once.enter(&key, third, true, 0), Entered::Waits);
-        assert_eq!(once.enter(&key, fourth, false, 0), Entered::Taken);
+        assert_eq!(once.enter(&key, first, true, ROUND), Entered::Holds);
+        assert_eq!(once.enter(&key, second, true, OTHER), Entered::Waits);
+        assert_eq!(once.enter(&key, third, true, ROUND), Entered::Waits);
+        assert_eq!(once.enter(&key, fourth, false, ROUND), Entered::Taken);
         assert_eq!(once.leave(&key, second), None, "one that waits may go");
         assert_eq!(once.leave(&key, first), Some(third));
         assert_eq!(once.leave(&key, third), None);
-        assert_eq!(once.enter(&key, fourth, false, 0), Entered::Holds);
+        assert_eq!(once.enter(&key, fourth, false, ROUND), Entered::Holds);
     }
 
     #[test]
-    fn until_it_is_durable_that_one_is_over_only_its_own_lanes_have_the_key() {
+    fn until_it_is_durable_that_one_is_over_only_its_own_round_has_the_key() {
         let once = Once::default();
         let key: BusinessKey = ("erp".into(), "create".into(), "C-1".into());
         let [first, second, third, fourth] = std::array::from_fn(|_| IntentId::now());
-        assert_eq!(once.enter(&key, first, false, 0), Entered::Holds);
-        once.leaves(&key, first, 0);
-        assert_eq!(once.enter(&key, second, false, 0), Entered::Holds, "it is stored after the first one went");
+        assert_eq!(once.enter(&key, first, false, ROUND), Entered::Holds);
+        once.leaves(&key, first, ROUND);
+        assert_eq!(
+            once.enter(&key, second, false, ROUND),
+            Entered::Holds,
+            "it is stored with the end of the first one"
+        );
         assert_eq!(once.leave(&key, first), None, "the first one is nobody any more");
-        once.leaves(&key, second, 0);
-        assert_eq!(once.enter(&key, third, false, 1), Entered::Waits);
-        assert_eq!(once.enter(&key, fourth, false, 0), Entered::Waits, "behind the other one");
+        once.leaves(&key, second, ROUND);
+        assert_eq!(once.enter(&key, third, false, OTHER), Entered::Waits);
+        assert_eq!(once.enter(&key, fourth, false, NEXT), Entered::Waits, "behind the other one");
         assert_eq!(once.leave(&key, second), Some(third));
         assert_eq!(once.leave(&key, third), Some(fourth));
         assert_eq!(once.leave(&key, fourth), None);

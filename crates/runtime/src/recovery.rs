@@ -20,7 +20,7 @@ use crate::core::Core;
 use crate::direct::{DIRECT, DirectFailure};
 use crate::lane::{Held, IDENTITY, LINKED, LaneTask, Performed, UNREADABLE, is_asked, side_of};
 use crate::lane_id::LaneId;
-use crate::once::{Entered, business_key};
+use crate::once::{Entered, RoundId, business_key};
 use crate::work::{Work, item_of};
 use crate::workload::Workload;
 
@@ -155,7 +155,8 @@ pub(crate) fn take_up(
         };
         let once = business_key(&row, &function);
         // Those that were sent are older than those that waited for them, and intents come in the order of their age.
-        let waits = once.as_ref().is_some_and(|key| core.once.enter(key, intent, true, place) == Entered::Waits);
+        let waits =
+            once.as_ref().is_some_and(|key| core.once.enter(key, intent, true, RoundId::default()) == Entered::Waits);
         if !waits && let Some(dispatcher) = dispatchers.get(&function.connection) {
             let (function, input) = (Arc::clone(&function), row.request.clone());
             dispatcher.submit(Request { intent, function, input, in_doubt: true });

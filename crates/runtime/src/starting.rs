@@ -63,7 +63,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Shared, Problem> {
     let life_cycle_is_heard = documents().any(watching::hears_life_cycle);
     let correlations = Correlations::new(interests);
     let starts = Starts::new(release.workflows.values().map(|one| Pinned::new(Arc::clone(one))));
-    let (lanes, inboxes): (Vec<_>, Vec<_>) = (0..LANE_TASKS).map(|_| mpsc::unbounded_channel::<Work>()).unzip();
+    let (lanes, inboxes): (Vec<_>, Vec<_>) =
+        (0..LANE_TASKS).map(|_| mpsc::unbounded_channel::<(LaneId, Work)>()).unzip();
     let (to_intake, for_intake) = mpsc::unbounded_channel();
     let counters = Counters::default();
     Counters::add(&counters.live, remembered.live);

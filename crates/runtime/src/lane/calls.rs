@@ -97,7 +97,7 @@ impl LaneTask {
         let once_key = business_key(&row, function);
         let mut waits = false;
         if let Some(key) = &once_key {
-            match self.core.once.enter(key, intent, function.look_first, self.place) {
+            match self.core.once.enter(key, intent, function.look_first, round.id) {
                 Entered::Holds => {}
                 Entered::Waits => (waits, row.business_key) = (true, None),
                 Entered::Taken => {
@@ -186,7 +186,7 @@ impl LaneTask {
     pub(super) fn conclude(&mut self, round: &mut Round, intent: IntentId) -> Option<Held> {
         let held = self.forget(intent)?;
         if let Some(key) = &held.once {
-            self.core.once.leaves(key, intent, self.place);
+            self.core.once.leaves(key, intent, round.id);
             round.after.push(After::PassOn { key: key.clone(), intent });
         }
         round.mutations.push(Mutation::RemoveIntent(intent));

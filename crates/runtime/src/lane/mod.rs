@@ -3,6 +3,8 @@
 //! A round takes what waits, loads the runs concerned, steps them, and commits everything as one batch. Only when that is
 //! durable are intents submitted, timers set, events told and people answered. So nothing outside ever happens that the
 //! store does not know of, and what the store knows of happens again after a crash.
+//!
+//! While a round is being written the next one is worked on, of other lanes: so one that is refused takes nothing with it.
 
 mod agreement;
 mod calls;
@@ -27,25 +29,26 @@ mod unreadable;
 mod writing;
 mod written;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use definitions::Function;
 use dispatch::Dispatcher;
+use futures::FutureExt as _;
 use jiff::Timestamp;
-use model::{ConnectionName, IntentId, RunId, TransactionId, Value};
+use model::{ConnectionName, IntentId, Problem, RunId, TransactionId, Value};
 use store::{IntentRow, TransactionRow};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use workflow::{Parts, Position, RunState};
 
-use crate::core::Core;
+use crate::core::{Committing, Core};
 use crate::kept::Kept;
 use crate::lane_id::LaneId;
-use crate::once::BusinessKey;
+use crate::once::{BusinessKey, RoundId};
 use crate::work::{Pinned, Work};
-use inbox::{Inbox, Taken};
+use inbox::{Concerns, Inbox, Taken};
 use obstacles::Obstacle;
 use round::{After, Round};
 
@@ -126,6 +129,23 @@ pub(crate) struct LaneTask {
     replaying: HashMap<RunId, bool, foldhash::fast::RandomState>,
     /// The workflows that are asked before a person is, by where their items stand.
     hooks: HashMap<hooks::Place, hooks::Deciding, foldhash::fast::RandomState>,
+    /// How many rounds were begun.
+    rounds: u64,
+}
+
+/// A round that is with the store.
+struct Writing {
+    round: Round,
+    concerns: Concerns,
+    committed: Committing,
+}
+
+/// Whether the first of these rounds is durable, once that is known.
+async fn first(writing: &mut VecDeque<Writing>) -> Result<(), Problem> {
+    match writing.front_mut() {
+        Some(writing) => (&mut writing.committed).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl LaneTask {
@@ -143,6 +163,7 @@ impl LaneTask {
             performing: HashMap::default(),
             replaying: HashMap::default(),
             hooks: HashMap::default(),
+            rounds: 0,
         }
     }
 
@@ -162,24 +183,60 @@ impl LaneTask {
     }
 
     /// Works until it is told to stop or everybody who could give it work is gone.
-    pub(crate) async fn work(mut self, comes: mpsc::UnboundedReceiver<Work>) {
+    pub(crate) async fn work(mut self, comes: mpsc::UnboundedReceiver<(LaneId, Work)>) {
         let mut inbox = Inbox::new(comes);
-        while let Some(Taken { works, asked }) = inbox.next().await {
-            let mut round = Round::new(self.core.clock.now());
-            round.asked = asked;
-            if !self.load(&mut round, &works).await {
-                return;
-            }
-            let mut begun = Instant::now();
-            for work in works {
-                self.take(&mut round, work);
-                if begun.elapsed() >= WORKS_FOR {
-                    tokio::task::yield_now().await;
-                    begun = Instant::now();
+        let mut writing: VecDeque<Writing> = VecDeque::new();
+        loop {
+            tokio::select! {
+                biased;
+                committed = first(&mut writing), if !writing.is_empty() => {
+                    self.finish_first(&mut inbox, &mut writing, committed);
+                }
+                taken = inbox.next() => {
+                    let Some(taken) = taken else { return };
+                    let Some(stepped) = self.step_round(taken, &mut inbox, &mut writing).await else { return };
+                    writing.push_back(stepped);
                 }
             }
-            self.close(&mut round);
-            self.finish(round).await;
+        }
+    }
+
+    /// Works a round through and hands it to the store. What is durable meanwhile is acted on. `None` when the process ends.
+    async fn step_round(
+        &mut self,
+        taken: Taken,
+        inbox: &mut Inbox,
+        writing: &mut VecDeque<Writing>,
+    ) -> Option<Writing> {
+        let Taken { works, concerns, asked } = taken;
+        self.evict();
+        self.rounds += 1;
+        let id = RoundId { task: self.place, number: self.rounds };
+        let mut round = Round::new(id, self.core.clock.now());
+        round.asked = asked;
+        if !self.load(&mut round, &works).await {
+            return None;
+        }
+        let mut begun = Instant::now();
+        for work in works {
+            self.take(&mut round, work);
+            if begun.elapsed() >= WORKS_FOR {
+                while let Some(committed) = first(writing).now_or_never() {
+                    self.finish_first(inbox, writing, committed);
+                }
+                tokio::task::yield_now().await;
+                begun = Instant::now();
+            }
+        }
+        self.close(&mut round);
+        let committed = self.core.committing(std::mem::take(&mut round.mutations), round.patience());
+        Some(Writing { round, concerns, committed })
+    }
+
+    fn finish_first(&mut self, inbox: &mut Inbox, writing: &mut VecDeque<Writing>, committed: Result<(), Problem>) {
+        if let Some(Writing { round, concerns, .. }) = writing.pop_front() {
+            self.finish(round, committed);
+            inbox.give_back(concerns);
         }
     }
 
@@ -266,9 +323,8 @@ impl LaneTask {
             Work::Launch(launch, answer) => self.launch(round, *launch, answer),
             Work::PerformAgain(intent) => round.after.push(After::Perform { intent }),
             Work::Performed(performed) => self.performed(round, *performed),
-            Work::Pass(answer) => round.answer(answer, Ok(())),
-            // The inbox keeps it to the end.
-            Work::Stop(_) => {}
+            // The inbox keeps them.
+            Work::Pass(_) | Work::Stop(_) => {}
         }
         self.settle_others(round);
     }

@@ -20,7 +20,7 @@ use crate::figures::Counters;
 use crate::identity::IdentityHeld;
 use crate::lane_id::LaneId;
 use crate::matter::RECORD;
-use crate::once::BusinessKey;
+use crate::once::{BusinessKey, RoundId};
 use crate::reconciliation::Memory;
 use crate::routing;
 use crate::run_row::input_part;
@@ -171,6 +171,7 @@ pub(super) struct Loaded {
 
 /// One round.
 pub(super) struct Round {
+    pub(super) id: RoundId,
     pub(super) now: Timestamp,
     pub(super) loaded: Loaded,
     pub(super) mutations: Vec<Mutation>,
@@ -191,8 +192,9 @@ pub(super) struct Round {
 }
 
 impl Round {
-    pub(super) fn new(now: Timestamp) -> Self {
+    pub(super) fn new(id: RoundId, now: Timestamp) -> Self {
         Self {
+            id,
             now,
             loaded: Loaded::default(),
             mutations: Vec::new(),
@@ -210,7 +212,7 @@ impl Round {
 
     /// How long it may wait for the store: for ever with what happened in systems. What a person asks for is better refused
     /// soon; a round that takes back calls is not, as they would have to be taken up again.
-    fn patience(&self) -> Option<Duration> {
+    pub(super) fn patience(&self) -> Option<Duration> {
         let takes_back =
             self.after.iter().any(|after| matches!(after, After::Withdraw { .. } | After::BreakOff { .. }));
         (self.asked && !takes_back).then_some(PATIENCE)
@@ -304,13 +306,11 @@ impl LaneTask {
         true
     }
 
-    /// Makes the round durable, then acts.
-    pub(super) async fn finish(&mut self, mut round: Round) {
-        let patience = round.patience();
-        let committed = self.core.commit(std::mem::take(&mut round.mutations), patience).await;
+    /// Acts, as the round is durable; or takes it back, as it was refused.
+    pub(super) fn finish(&mut self, round: Round, committed: Result<(), Problem>) {
         if let Err(problem) = committed {
             // Nothing of it happened. What was to be done is still in the store as it was, and is found at the next start.
-            if patience.is_none() && !self.core.trouble.is_given_up() {
+            if round.patience().is_none() && !self.core.trouble.is_given_up() {
                 tracing::error!(code = problem.code, %problem, "a round was refused by the store");
             }
             for id in &round.touched {
@@ -427,7 +427,6 @@ impl LaneTask {
                 self.runs.remove(id);
             }
         }
-        self.evict();
     }
 
     /// Nobody is asked any more which object the record is: what had to wait for that is looked at again. The one that it is said to
