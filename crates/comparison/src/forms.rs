@@ -35,5 +35,5 @@ fn form(synchronised: &Synchronised, side: &ConnectionName, member: &str, value:
     let (writers, policy) = (synchronised.writers.get(side)?, synchronised.policy.sides.get(side)?);
     let mut fields = Fields::default();
     fields.insert(member.into(), value.clone());
-    writers.normal(false, &policy.reads, &fields).swap_remove(member)
+    writers.normal(false, &policy.reads, &fields).shift_remove(member)
 }

@@ -69,7 +69,7 @@ pub(crate) async fn reread(caller: Caller, Path(object): Path<String>, request: 
     let body = members(request, &sides).await?;
     let mut records = Vec::new();
     for (connection, ids) in body.as_object().into_iter().flatten() {
-        records.push((ConnectionName::new(Arc::clone(connection)), ids_of(ids).map_err(bad)?));
+        records.push((ConnectionName::new(connection.clone()), ids_of(ids).map_err(bad)?));
     }
     let count: usize = records.iter().map(|(_, ids)| ids.len()).sum();
     if !(1..=RECORDS_MAX).contains(&count) {
@@ -83,7 +83,7 @@ pub(crate) async fn reread(caller: Caller, Path(object): Path<String>, request: 
 fn ids_of(ids: &Value) -> Result<Vec<Arc<str>>, String> {
     let wrong = || "Each connection has a list of ids of records".to_owned();
     let id = |id: &Value| match id {
-        Value::String(text) if !text.is_empty() && text.len() <= ID_MAX => Ok(Arc::clone(text)),
+        Value::String(text) if !text.is_empty() && text.len() <= ID_MAX => Ok(text.clone().into()),
         _ => Err(wrong()),
     };
     ids.as_array().ok_or_else(wrong)?.iter().map(id).collect()

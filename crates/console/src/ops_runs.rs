@@ -124,7 +124,7 @@ pub(crate) async fn start(
     let body = members(request, &["key", "input"]).await?;
     let key = match body.get("key") {
         Value::Null => None,
-        Value::String(key) if !key.is_empty() => Some(Arc::clone(key)),
+        Value::String(key) if !key.is_empty() => Some(key.clone().into()),
         _ => return Err(bad("`key` is a text that is not empty".to_owned())),
     };
     let input = match body.get("input") {

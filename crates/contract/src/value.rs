@@ -112,7 +112,7 @@ impl<'a> Object<'a, Exact> for &'a model::Object {
 }
 
 /// The members of an object, in their order.
-pub(crate) struct Members<'a>(indexmap::map::Iter<'a, Arc<str>, Value>);
+pub(crate) struct Members<'a>(model::Members<'a>);
 
 impl<'a> Iterator for Members<'a> {
     type Item = (&'a str, &'a Value);

@@ -118,8 +118,8 @@ impl Writer {
     /// These values, as far as this function writes them.
     #[must_use]
     pub fn part(&self, fields: &Fields) -> Fields {
-        let own = fields.iter().filter(|(field, _)| self.members.contains(*field));
-        own.map(|(field, value)| (Arc::clone(field), value.clone())).collect()
+        let own = fields.iter().filter(|(field, _)| self.members.contains(field.as_str()));
+        own.map(|(field, value)| (field.clone(), value.clone())).collect()
     }
 }
 
@@ -157,7 +157,7 @@ impl Writers {
         let mut normal = Fields::default();
         let made: &[Writer] = if create { self.create.as_slice() } else { &[] };
         // What a new record is not made with is written to it afterwards.
-        let is_made = |field: &Arc<str>| made.iter().any(|writer| writer.members.contains(field));
+        let is_made = |field: &str| made.iter().any(|writer| writer.members.contains(field));
         let made_of = made.iter().map(|writer| (writer, writer.part(fields)));
         let changed = self.update.iter().map(|writer| {
             let mut part = writer.part(fields);
@@ -171,15 +171,17 @@ impl Writers {
             let form = mapping.and_then(|mapping| {
                 mapping.write_partial(&sync::object_of(&part)).and_then(|record| mapping.read_partial(&record)).ok()
             });
-            for (field, value) in part.into_iter().filter(|(field, _)| reads.contains(field)) {
+            for (field, value) in part.into_iter().filter(|(field, _)| reads.contains(field.as_str())) {
                 let read = match &form {
-                    Some(form) if mapped.contains(&*field) => fields_of(form, [&field]).swap_remove(&field),
+                    Some(form) if mapped.contains(&*field) => fields_of(form, [&field]).shift_remove(&field),
                     _ => None,
                 };
                 // Of several functions one may only take away what another one writes.
                 match read {
                     Some(read) => drop(normal.insert(field, read)),
-                    None => drop(normal.entry(field).or_insert(value)),
+                    None => {
+                        normal.get_or_insert_with(&field, || value);
+                    }
                 }
             }
         }

@@ -208,7 +208,7 @@ fn is_empty(value: &Value) -> bool {
 /// A key or id as text; `None` for what is none.
 pub(crate) fn key_text(value: &Value) -> Option<Arc<str>> {
     match value {
-        Value::String(text) if !text.is_empty() => Some(Arc::clone(text)),
+        Value::String(text) if !text.is_empty() => Some(text.clone().into()),
         Value::Number(number) => Some(number.to_string().into()),
         _ => None,
     }

@@ -32,7 +32,7 @@ fn without_nulls(value: &Value) -> Value {
         Value::Array(items) => Value::from(items.iter().map(without_nulls).collect::<Vec<_>>()),
         Value::Object(members) => {
             let kept = members.iter().filter(|(_, member)| !member.is_null());
-            Value::from(kept.map(|(name, member)| (Arc::clone(name), without_nulls(member))).collect::<Object>())
+            Value::from(kept.map(|(name, member)| (name.clone(), without_nulls(member))).collect::<Object>())
         }
         other => other.clone(),
     }

@@ -109,7 +109,7 @@ impl Release {
         for rule in self.parents_of(object) {
             let Some(Value::String(said)) = agreed.get(&rule.member) else { continue };
             if !links.iter().any(|(member, _)| *member == rule.member) {
-                links.push((Arc::clone(&rule.member), Arc::clone(said)));
+                links.push((Arc::clone(&rule.member), said.clone().into()));
             }
         }
         links

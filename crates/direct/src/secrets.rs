@@ -92,7 +92,7 @@ impl SecretStandIns {
             },
             Value::Array(items) => Value::array(items.iter().map(|item| self.fill(item))),
             Value::Object(members) => {
-                Value::object(members.iter().map(|(name, member)| (Arc::clone(name), self.fill(member))))
+                Value::object(members.iter().map(|(name, member)| (name.clone(), self.fill(member))))
             }
             _ => value.clone(),
         }
@@ -202,7 +202,7 @@ impl Held {
                 Value::array(items.map(|(index, item)| self.shape(name, &below(&index.to_string()), item)))
             }
             Value::Object(members) => Value::object(
-                members.iter().map(|(member, value)| (Arc::clone(member), self.shape(name, &below(member), value))),
+                members.iter().map(|(member, value)| (member.clone(), self.shape(name, &below(member), value))),
             ),
         }
     }

@@ -1,12 +1,10 @@
 //! Functions beside the engine's own: those every jq has, and a few exact ones for business numbers. What would make an
 //! answer depend on when or where it is computed refuses to work.
 
-use std::sync::Arc;
-
 use jaq_core::data::HasLut as _;
 use jaq_core::native::{Fun, bome, run, unary, v};
 use jaq_core::{Error, ValR, ValT as _};
-use model::{Decimal, Rounding, Value, json};
+use model::{Decimal, Rounding, Text, Value, json};
 
 use crate::evaluate::Engine;
 use crate::growth;
@@ -202,7 +200,7 @@ pub(crate) fn sum(value: &Jq) -> ValR<Jq> {
 /// Only the digits of a text.
 pub(crate) fn digits(value: &Jq) -> ValR<Jq> {
     let text = value.0.as_str().ok_or_else(|| Error::typ(value.clone(), "string"))?;
-    let digits: Arc<str> = text.chars().filter(char::is_ascii_digit).collect::<String>().into();
+    let digits: Text = text.chars().filter(char::is_ascii_digit).collect();
     Ok(Jq(Value::String(digits)))
 }
 

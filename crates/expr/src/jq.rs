@@ -178,7 +178,7 @@ impl std::ops::Add for Jq {
             (Value::Object(mut left), Value::Object(right)) => {
                 growth::put(right.values())?;
                 growth::work(copied(&left, left.len()) + right.len())?;
-                let members = right.iter().map(|(name, value)| (Arc::clone(name), value.clone()));
+                let members = right.iter().map(|(name, value)| (name.clone(), value.clone()));
                 Arc::make_mut(&mut left).extend(members);
                 Ok(Self(Value::Object(left)))
             }
@@ -289,7 +289,7 @@ fn merged(left: &Object, right: &Object) -> Object {
             (Some(Value::Object(left)), Value::Object(right)) => Value::from(merged(left, right)),
             _ => value.clone(),
         };
-        result.insert(Arc::clone(name), both);
+        result.insert(name.clone(), both);
     }
     result
 }
@@ -414,7 +414,7 @@ impl ValT for Jq {
                     Some(new) => {
                         let new = new?.0;
                         growth::put([&new])?;
-                        value.set(Arc::clone(name), new);
+                        value.set(name.clone(), new);
                     }
                     None => {
                         value.remove(name);

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use jaq_core::ops::{Cmp, Math};
 use jaq_core::path::Opt;
 use jaq_core::{Error, Filter, ValR};
-use model::Value;
+use model::{Text, Value};
 
 use crate::evaluate::{Engine, EvaluationError, Limits};
 use crate::growth;
@@ -120,7 +120,7 @@ struct Steps {
 
 enum Step {
     /// `.name`
-    Name(Arc<str>),
+    Name(Text),
     /// `[f]`
     Index(Code),
     /// `[f:g]`

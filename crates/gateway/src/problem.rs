@@ -34,7 +34,7 @@ pub(crate) fn details(status: u16, code: &str, title: &str, remedy: &str, more: 
     ]);
     if let Some(members) = more.as_object() {
         for (name, member) in members.iter() {
-            value.set(std::sync::Arc::clone(name), member.clone());
+            value.set(name.clone(), member.clone());
         }
     }
     body(status, "application/problem+json", json::to_string(&value))

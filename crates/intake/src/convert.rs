@@ -255,7 +255,7 @@ impl Shared {
         for rule in &line.feed.resolve {
             let id = rule.id.evaluate(object, &[], expr::Limits::default()).map_err(|error| error.to_string())?;
             let id: Option<Arc<str>> = match &id {
-                Value::String(text) if !text.is_empty() => Some(Arc::clone(text)),
+                Value::String(text) if !text.is_empty() => Some(text.clone().into()),
                 Value::Number(_) => Some(id.to_string().into()),
                 _ => None,
             };

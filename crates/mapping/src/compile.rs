@@ -210,14 +210,14 @@ const ONE_PLACE: &str = "each canonical member is read from one place; the other
 fn place<L>(shape: &mut Shape<L>, names: &[Arc<str>], leaf: L) -> Result<(), ()> {
     let Some((name, rest)) = names.split_first() else { return Err(()) };
     let known = shape.branches.iter_mut().find(|branch| match branch {
-        Branch::Leaf(known, _) | Branch::Inner(known, _) => known == name,
+        Branch::Leaf(known, _) | Branch::Inner(known, _) => **known == **name,
     });
     match (known, rest.is_empty()) {
-        (None, true) => shape.push(Branch::Leaf(Arc::clone(name), leaf)),
+        (None, true) => shape.push(Branch::Leaf(Arc::clone(name).into(), leaf)),
         (None, false) => {
             let mut inner = Shape::default();
             place(&mut inner, rest, leaf)?;
-            shape.push(Branch::Inner(Arc::clone(name), inner));
+            shape.push(Branch::Inner(Arc::clone(name).into(), inner));
         }
         (Some(Branch::Inner(_, inner)), false) => return place(inner, rest, leaf),
         (Some(_), _) => return Err(()),
@@ -228,8 +228,8 @@ fn place<L>(shape: &mut Shape<L>, names: &[Arc<str>], leaf: L) -> Result<(), ()>
 fn leaf<'a, L>(shape: &'a mut Shape<L>, names: &[Arc<str>]) -> Option<&'a mut L> {
     let (name, rest) = names.split_first()?;
     shape.branches.iter_mut().find_map(|branch| match branch {
-        Branch::Leaf(known, leaf) if known == name && rest.is_empty() => Some(leaf),
-        Branch::Inner(known, inner) if known == name => self::leaf(inner, rest),
+        Branch::Leaf(known, leaf) if **known == **name && rest.is_empty() => Some(leaf),
+        Branch::Inner(known, inner) if **known == **name => self::leaf(inner, rest),
         _ => None,
     })
 }

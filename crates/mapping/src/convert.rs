@@ -1,11 +1,10 @@
 //! Types: what a value has to be, and which spellings of it are understood.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use model::{Decimal, Number, Value};
+use model::{Decimal, Number, Text, Value};
 
 use crate::definition::{Case, Kind, TooLong};
 
@@ -56,7 +55,7 @@ pub(crate) fn amount(value: &Value) -> Result<Decimal, String> {
     number(value).map(Number::to_decimal).map_err(|_| "an amount is wanted".to_owned())
 }
 
-fn date(text: &Arc<str>) -> Result<Value, String> {
+fn date(text: &Text) -> Result<Value, String> {
     let wrong = || "a date such as 2026-11-23 is wanted".to_owned();
     let trimmed = text.trim();
     let (day, rest) = trimmed.split_at_checked(10).ok_or_else(wrong)?;
@@ -64,17 +63,17 @@ fn date(text: &Arc<str>) -> Result<Value, String> {
     // Systems without a type for dates send midnight; any other time of day would be lost.
     let midnight = rest.strip_prefix("T00:00:00").map(|rest| rest.trim_start_matches(['.', '0', ':', 'Z', '+']));
     match (rest, midnight) {
-        ("", _) if trimmed.len() == text.len() => Ok(Value::String(Arc::clone(text))),
+        ("", _) if trimmed.len() == text.len() => Ok(Value::String(text.clone())),
         ("", _) | (_, Some("")) => Ok(Value::from(day)),
         _ => Err("a date without a time of day is wanted; `type: instant` holds both".to_owned()),
     }
 }
 
-fn instant(text: &Arc<str>) -> Result<Value, String> {
+fn instant(text: &Text) -> Result<Value, String> {
     match Timestamp::from_str(text.trim()) {
         Ok(instant) => {
             let utc = instant.to_string();
-            Ok(if utc == **text { Value::String(Arc::clone(text)) } else { Value::from(utc) })
+            Ok(if *text == utc { Value::String(text.clone()) } else { Value::from(utc) })
         }
         Err(_) => Err("an instant with its offset, such as 2026-11-23T09:30:00Z, is wanted".to_owned()),
     }

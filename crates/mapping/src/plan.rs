@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expr::Expression;
-use model::{ConnectionName, Object, ObjectName, Path, Value};
+use model::{ConnectionName, Object, ObjectName, Path, Text, Value};
 
 use crate::definition::{Case, Direction, Kind, TooLong};
 use crate::uses::Uses;
@@ -59,7 +59,7 @@ impl<L> Shape<L> {
     /// Adds a member; there is none of this name.
     pub(crate) fn push(&mut self, branch: Branch<L>) {
         let (Branch::Leaf(name, _) | Branch::Inner(name, _)) = &branch;
-        self.empty.insert(Arc::clone(name), Value::Null);
+        self.empty.insert(name.clone(), Value::Null);
         self.branches.push(branch);
     }
 
@@ -76,8 +76,8 @@ impl<L> Shape<L> {
 /// A member that is built: a leaf, or an object of members.
 #[derive(Debug)]
 pub(crate) enum Branch<L> {
-    Leaf(Arc<str>, L),
-    Inner(Arc<str>, Shape<L>),
+    Leaf(Text, L),
+    Inner(Text, Shape<L>),
 }
 
 /// Where a canonical member comes from: places in the table.

@@ -1,7 +1,5 @@
 //! From a record to the canonical object.
 
-use std::sync::Arc;
-
 use expr::Limits;
 use model::{Currency, Value};
 
@@ -166,7 +164,7 @@ fn money(source: &CurrencySource, value: &Value, record: &Value) -> Result<Value
             let missing = || format!("its currency in `{path}` is no ISO 4217 code such as `GBP`");
             let currency = text.parse::<Currency>().map_err(|_| missing())?;
             if let Value::String(shared) = field {
-                return Ok(model::Money { amount, currency }.to_value_with(Arc::clone(shared)));
+                return Ok(model::Money { amount, currency }.to_value_with(shared.clone()));
             }
             currency
         }

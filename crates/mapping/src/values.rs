@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Object, Value, nearest};
+use model::{Object, Text, Value, nearest};
 
 use crate::error::{Misfit, Unmapped};
 
@@ -38,9 +38,9 @@ impl ValueMap {
         let (mut to_canonical, mut to_record) = (Object::default(), Object::default());
         for (record, canonical) in pairs {
             if let Some(text) = text_of(&canonical) {
-                to_record.entry(text).or_insert_with(|| Value::String(Arc::clone(&record)));
+                to_record.get_or_insert_with(&text, || Value::String(Arc::clone(&record).into()));
             }
-            to_canonical.insert(record, canonical);
+            to_canonical.insert(record.into(), canonical);
         }
         Self { name: name.into(), to_canonical, to_record, otherwise }
     }
@@ -83,7 +83,7 @@ impl ValueMap {
         }
     }
 
-    fn unknown<'a>(&self, value: &Value, known: impl Iterator<Item = &'a Arc<str>>) -> Misfit {
+    fn unknown<'a>(&self, value: &Value, known: impl Iterator<Item = &'a Text>) -> Misfit {
         let near = value.as_str().and_then(|text| nearest(text, known.map(|known| &**known)));
         let hint = near.map(|near| format!(" (is `{near}` meant?)")).unwrap_or_default();
         let rule = format!("the value map `{}` does not know it{hint}", self.name);
@@ -95,9 +95,9 @@ impl ValueMap {
 }
 
 /// The text under which a scalar is looked up.
-fn text_of(value: &Value) -> Option<Arc<str>> {
+fn text_of(value: &Value) -> Option<Text> {
     match value {
-        Value::String(text) => Some(Arc::clone(text)),
+        Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string().into()),
         Value::Bool(truth) => Some(if *truth { "true".into() } else { "false".into() }),
         Value::Null | Value::Array(_) | Value::Object(_) => None,

@@ -1,7 +1,6 @@
 //! From the canonical object to a record.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use model::{Currency, Object, Value};
 
@@ -83,10 +82,10 @@ impl Writing {
         if there == values.len() {
             return shape.filled(values.into_iter().flatten());
         }
-        let mut object = Object::with_capacity_and_hasher(there, Default::default());
+        let mut object = Object::with_capacity(there);
         for ((name, _), value) in shape.empty.iter().zip(values) {
             if let Some(value) = value {
-                object.insert(Arc::clone(name), value);
+                object.insert(name.clone(), value);
             }
         }
         object

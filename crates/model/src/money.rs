@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use crate::{Decimal, DecimalError, Object, Value};
+use crate::{Decimal, DecimalError, Object, Text, Value};
 
 /// An ISO 4217 alphabetic currency code: three capital letters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +94,7 @@ impl Money {
 
     /// The same, where the text of the currency is at hand already.
     #[must_use]
-    pub fn to_value_with(self, currency: Arc<str>) -> Value {
+    pub fn to_value_with(self, currency: Text) -> Value {
         static EMPTY: LazyLock<Object> =
             LazyLock::new(|| ["amount", "currency"].into_iter().map(|name| (name.into(), Value::Null)).collect());
         let currency = if *currency == *self.currency.as_str() { currency } else { self.currency.as_str().into() };

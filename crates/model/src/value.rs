@@ -3,14 +3,12 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use crate::{Decimal, Number, Object};
 
-use crate::{Decimal, Number};
+/// A text of a value. Up to 23 bytes of it stand in the value itself; what is longer is shared.
+pub type Text = smol_str::SmolStr;
 
-/// The members of an object, in the order they came.
-pub type Object = IndexMap<Arc<str>, Value, foldhash::fast::RandomState>;
-
-/// A JSON value with exact numbers. Cloning is cheap: strings, arrays and objects are shared.
+/// A JSON value with exact numbers. Cloning is cheap: long strings, arrays and objects are shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Value {
     /// `null`
@@ -21,7 +19,7 @@ pub enum Value {
     /// A number, exact.
     Number(Number),
     /// A text.
-    String(Arc<str>),
+    String(Text),
     /// A list.
     Array(Arc<Vec<Value>>),
     /// Named members.
@@ -32,7 +30,7 @@ static NULL: Value = Value::Null;
 
 impl Value {
     /// An object with these members; a later one replaces an earlier one of the same name.
-    pub fn object<K: Into<Arc<str>>, V: Into<Self>>(members: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn object<K: Into<Text>, V: Into<Self>>(members: impl IntoIterator<Item = (K, V)>) -> Self {
         Self::Object(Arc::new(members.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
     }
 
@@ -72,7 +70,7 @@ impl Value {
     }
 
     /// Sets a member; anything that is not an object becomes one first.
-    pub fn set(&mut self, name: impl Into<Arc<str>>, value: impl Into<Self>) {
+    pub fn set(&mut self, name: impl Into<Text>, value: impl Into<Self>) {
         if !matches!(self, Self::Object(_)) {
             *self = Self::empty_object();
         }
@@ -192,16 +190,16 @@ impl Ord for Value {
             (Self::String(left), Self::String(right)) => left.cmp(right),
             (Self::Array(left), Self::Array(right)) => left.cmp(right),
             (Self::Object(left), Self::Object(right)) => {
-                let sorted = |members: &Object| {
-                    let mut keys: Vec<Arc<str>> = members.keys().cloned().collect();
+                fn sorted(members: &Object) -> Vec<&Text> {
+                    let mut keys: Vec<&Text> = members.keys().collect();
                     keys.sort();
                     keys
-                };
+                }
                 let (left_keys, right_keys) = (sorted(left), sorted(right));
                 left_keys.cmp(&right_keys).then_with(|| {
                     left_keys
                         .iter()
-                        .map(|key| left[key].cmp(&right[key]))
+                        .map(|key| left[key.as_str()].cmp(&right[key.as_str()]))
                         .find(|order| order.is_ne())
                         .unwrap_or(Ordering::Equal)
                 })
@@ -270,6 +268,11 @@ impl From<String> for Value {
 }
 impl From<Arc<str>> for Value {
     fn from(value: Arc<str>) -> Self {
+        Self::String(value.into())
+    }
+}
+impl From<Text> for Value {
+    fn from(value: Text) -> Self {
         Self::String(value)
     }
 }

@@ -77,7 +77,7 @@ impl Systems {
         let names = names();
         let record = |customer: usize| {
             let value = |place: usize| Value::from(format!("{} of customer {customer}", FIELDS[place]));
-            names.iter().enumerate().map(|(place, name)| (Arc::clone(name), value(place))).collect::<Fields>()
+            names.iter().enumerate().map(|(place, name)| (Arc::clone(name).into(), value(place))).collect::<Fields>()
         };
         let records = (0..customers).map(record).collect();
         Self { policy: policy(), names, agreements: vec![Agreement::default(); customers], records, clock: 0 }
@@ -109,7 +109,7 @@ impl Systems {
 
     fn edit(&mut self, customer: usize, field: usize, turn: usize) {
         let name = Arc::clone(&self.names[field]);
-        self.records[customer].insert(name, Value::from(format!("changed in turn {turn}")));
+        self.records[customer].insert(name.into(), Value::from(format!("changed in turn {turn}")));
     }
 }
 

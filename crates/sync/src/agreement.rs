@@ -219,12 +219,12 @@ impl Agreement {
             changed = true;
             let known = self.sides.get(side).and_then(|holding| holding.reached.get(&field)).cloned();
             if let Some(holding) = self.sides.get_mut(side) {
-                holding.reached.insert(Arc::clone(&field), value.clone());
+                holding.reached.insert(field.clone(), value.clone());
             }
             if known.is_some() {
                 self.turn(side, &field, &value, reading.cause.at, findings);
             }
-            if let Some(key) = policy.lists.get(&field) {
+            if let Some(key) = policy.lists.get(field.as_str()) {
                 let held = before.get(&field).unwrap_or(&Value::Null);
                 let reached = known.as_ref().unwrap_or(&Value::Null);
                 let change = ListChange { side, field: &field, held, now: &value, reached, cause: &reading.cause };
@@ -256,18 +256,18 @@ impl Agreement {
             if holding.held.get(&field).is_some_and(|held| !is_empty(held)) {
                 continue;
             }
-            holding.held.insert(Arc::clone(&field), value.clone());
-            holding.reached.insert(Arc::clone(&field), value.clone());
+            holding.held.insert(field.clone(), value.clone());
+            holding.reached.insert(field.clone(), value.clone());
             self.first(policy, side, &field, value, cause, findings);
         }
     }
 
     /// A person decided which value is right.
-    pub fn decide(&mut self, field: &Arc<str>, side: &ConnectionName, value: Value, cause: Cause) {
+    pub fn decide(&mut self, field: &str, side: &ConnectionName, value: Value, cause: Cause) {
         let lost = self.conflicts.shift_remove(field).unwrap_or_default();
         let lost = lost.into_iter().filter(|(_, other)| !is_same(other, &value)).collect();
-        self.agreed.insert(Arc::clone(field), value);
-        self.verdicts.insert(Arc::clone(field), Verdict { from: side.clone(), rule: Rule::Person, cause, lost });
+        self.agreed.insert(field.into(), value);
+        self.verdicts.insert(Arc::from(field), Verdict { from: side.clone(), rule: Rule::Person, cause, lost });
         self.turns.shift_remove(field);
     }
 
@@ -280,15 +280,8 @@ impl Agreement {
     }
 
     /// Counts how often a field goes to and fro.
-    fn turn(
-        &mut self,
-        side: &ConnectionName,
-        field: &Arc<str>,
-        value: &Value,
-        at: Timestamp,
-        findings: &mut Vec<Finding>,
-    ) {
-        let turns = self.turns.entry(Arc::clone(field)).or_default();
+    fn turn(&mut self, side: &ConnectionName, field: &str, value: &Value, at: Timestamp, findings: &mut Vec<Finding>) {
+        let turns = self.turns.entry(Arc::from(field)).or_default();
         let old = turns.since.is_none_or(|since| at.duration_since(since) > TURNS_WITHIN);
         let known = turns.taken.iter().position(|(from, other, _)| from == side && is_same(other, value));
         match known.filter(|_| !old) {
@@ -296,7 +289,7 @@ impl Agreement {
                 let rested = turns.rests();
                 turns.taken[place].2 += 1;
                 if !rested && turns.rests() {
-                    findings.push(Finding::Turns(Arc::clone(field)));
+                    findings.push(Finding::Turns(Arc::from(field)));
                 }
             }
             None => {

@@ -104,7 +104,7 @@ impl Agreement {
     pub fn fields(&self, policy: &Policy) -> IndexSet<Arc<str>> {
         let sides = policy.sides.values();
         let mapped = sides.flat_map(|side| side.reads.iter().chain(&side.writes).chain(&side.creates));
-        mapped.chain(self.agreed.keys()).cloned().collect()
+        mapped.cloned().chain(self.agreed.keys().cloned().map(Into::into)).collect()
     }
 
     /// Why a field has its value. A field that nobody holds is explained as well: as nothing that nobody said.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Object, Value};
+use model::{Object, Text, Value};
 
 use crate::shared::Shared;
 
@@ -28,9 +28,12 @@ pub fn is_empty(value: &Value) -> bool {
 
 /// These fields of an object; `null` for those that it lacks.
 #[must_use]
-pub fn fields_of<'a>(object: &Value, paths: impl IntoIterator<Item = &'a Arc<str>>) -> Fields {
-    let value = |path: &Arc<str>| path.split('.').fold(object, |value, name| value.get(name)).clone();
-    paths.into_iter().map(|path| (Arc::clone(path), value(path))).collect()
+pub fn fields_of<'a, P>(object: &Value, paths: impl IntoIterator<Item = &'a P>) -> Fields
+where
+    P: Clone + Into<Text> + std::ops::Deref<Target = str> + 'a,
+{
+    let value = |path: &str| path.split('.').fold(object, |value, name| value.get(name)).clone();
+    paths.into_iter().map(|path| (path.clone().into(), value(path))).collect()
 }
 
 /// The object with these fields.
@@ -41,7 +44,7 @@ pub fn object_of(fields: &Fields) -> Value {
         if path.contains('.') {
             put(&mut object, path, value.clone());
         } else {
-            object.set(Arc::clone(path), value.clone());
+            object.set(path.clone(), value.clone());
         }
     }
     object

@@ -27,7 +27,7 @@ impl Agreement {
             return;
         }
         let agreed: Fields =
-            fields.keys().filter_map(|field| Some((Arc::clone(field), self.agreed.get(field)?.clone()))).collect();
+            fields.keys().filter_map(|field| Some((field.clone(), self.agreed.get(field)?.clone()))).collect();
         let own = formed(policy, side, &agreed, normal);
         let (less, others): (Fields, Fields) = fields.into_iter().partition(|(field, value)| is(&own, field, value));
         for (field, value) in less {
@@ -36,7 +36,7 @@ impl Agreement {
         for (field, value, behind) in self.fuller(policy, side, others, normal) {
             for other in behind {
                 if let Some(holding) = self.sides.get_mut(&other) {
-                    holding.reached.insert(Arc::clone(&field), value.clone());
+                    holding.reached.insert(field.clone().into(), value.clone());
                 }
             }
             self.stands(side, &field, &value, &value);
@@ -52,7 +52,7 @@ impl Agreement {
         mut values: Fields,
         normal: &Normal<'_>,
     ) -> Vec<(Arc<str>, Value, Vec<ConnectionName>)> {
-        values.retain(|field, _| !self.conflicts.contains_key(field));
+        values.retain(|field, _| !self.conflicts.contains_key(field.as_str()));
         let known = self.sides.iter().filter(|(other, holding)| *other != side && holding.id.is_some());
         let forms: Vec<_> =
             known.map(|(other, holding)| (other, holding, formed(policy, other, &values, normal))).collect();
@@ -64,16 +64,16 @@ impl Agreement {
             let (behind, against): (Vec<_>, Vec<_>) = standing
                 .partition(|(_, holding, form)| holding.held.get(&field).is_some_and(|held| is(form, &field, held)));
             if against.is_empty() {
-                fuller.push((field, value, behind.into_iter().map(|(other, ..)| (*other).clone()).collect()));
+                fuller.push((field.into(), value, behind.into_iter().map(|(other, ..)| (*other).clone()).collect()));
             }
         }
         fuller
     }
 
-    fn stands(&mut self, side: &ConnectionName, field: &Arc<str>, held: &Value, reached: &Value) {
+    fn stands(&mut self, side: &ConnectionName, field: &str, held: &Value, reached: &Value) {
         let holding = self.sides.entry(side.clone()).or_default();
-        holding.held.insert(Arc::clone(field), held.clone());
-        holding.reached.insert(Arc::clone(field), reached.clone());
+        holding.held.insert(field.into(), held.clone());
+        holding.reached.insert(field.into(), reached.clone());
     }
 }
 

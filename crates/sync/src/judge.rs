@@ -14,7 +14,7 @@ impl Agreement {
         &mut self,
         policy: &Policy,
         side: &ConnectionName,
-        field: &Arc<str>,
+        field: &str,
         value: Value,
         cause: &Cause,
         findings: &mut Vec<Finding>,
@@ -47,7 +47,7 @@ impl Agreement {
         &mut self,
         policy: &Policy,
         side: &ConnectionName,
-        field: &Arc<str>,
+        field: &str,
         known: &Value,
         value: Value,
         cause: &Cause,
@@ -82,7 +82,7 @@ impl Agreement {
         policy: &Policy,
         owner: Option<&ConnectionName>,
         side: &ConnectionName,
-        field: &Arc<str>,
+        field: &str,
         value: Value,
         cause: &Cause,
         findings: &mut Vec<Finding>,
@@ -120,7 +120,7 @@ impl Agreement {
 
     /// A second side made the change that is agreed. It stands behind it with its rank, so that a third one that says something
     /// else meets the same whoever of the two was heard of first.
-    fn second(&mut self, policy: &Policy, side: &ConnectionName, field: &Arc<str>, cause: &Cause) {
+    fn second(&mut self, policy: &Policy, side: &ConnectionName, field: &str, cause: &Cause) {
         let owned = self.owner(policy, field).is_some_and(|owner| self.knows(owner, field));
         if !owned
             && self.outranks(policy, side, field, cause)
@@ -137,14 +137,14 @@ impl Agreement {
     pub(crate) fn dispute(
         &mut self,
         side: &ConnectionName,
-        field: &Arc<str>,
+        field: &str,
         value: Value,
         cause: &Cause,
         from: Option<ConnectionName>,
         findings: &mut Vec<Finding>,
     ) {
         let agreed = self.agreed.get(field).cloned().unwrap_or_default();
-        let sides = self.conflicts.entry(Arc::clone(field)).or_default();
+        let sides = self.conflicts.entry(Arc::from(field)).or_default();
         if let Some(from) = from {
             sides.entry(from).or_insert(agreed);
         }
@@ -152,34 +152,34 @@ impl Agreement {
         if sides.values().all(|other| is_same(other, &value)) {
             self.agree(side, field, value, Rule::Same, cause, None);
         } else {
-            findings.push(Finding::Conflict(Arc::clone(field)));
+            findings.push(Finding::Conflict(Arc::from(field)));
         }
     }
 
     pub(crate) fn agree(
         &mut self,
         side: &ConnectionName,
-        field: &Arc<str>,
+        field: &str,
         value: Value,
         rule: Rule,
         cause: &Cause,
         lost: Option<(ConnectionName, Value)>,
     ) {
         self.conflicts.shift_remove(field);
-        self.agreed.insert(Arc::clone(field), value);
+        self.agreed.insert(field.into(), value);
         let lost = lost.into_iter().filter(|(from, _)| from != side).collect();
         let verdict = Verdict { from: side.clone(), rule, cause: cause.clone(), lost };
-        self.verdicts.insert(Arc::clone(field), verdict);
+        self.verdicts.insert(Arc::from(field), verdict);
     }
 
-    pub(crate) fn lose(&mut self, side: &ConnectionName, field: &Arc<str>, value: Value) {
+    pub(crate) fn lose(&mut self, side: &ConnectionName, field: &str, value: Value) {
         if let Some(verdict) = self.verdicts.get_mut(field) {
             verdict.lost.insert(side.clone(), value);
         }
     }
 
     /// Sides that differed say the same now.
-    fn settle_conflict(&mut self, field: &Arc<str>, side: &ConnectionName, value: &Value) {
+    fn settle_conflict(&mut self, field: &str, side: &ConnectionName, value: &Value) {
         if let Some(sides) = self.conflicts.get_mut(field) {
             sides.insert(side.clone(), value.clone());
             if sides.values().all(|other| is_same(other, value)) {

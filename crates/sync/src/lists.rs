@@ -5,10 +5,9 @@
 //! does not hold stays as it is. Lists are kept in the order of their keys, because systems do not keep an order.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use indexmap::IndexSet;
-use model::{ConnectionName, Path, Value};
+use model::{ConnectionName, Path, Text, Value};
 
 use crate::agreement::{Agreement, Cause, Finding, Rule};
 use crate::fields::{Fields, is_empty, is_same};
@@ -131,7 +130,7 @@ impl Item<'_> {
         let mut merged = agreed.clone();
         // What it held and has no more is a change as well; what it never held is none.
         let both = self.held.into_iter().chain([now]).filter_map(Value::as_object);
-        let members: IndexSet<Arc<str>> = both.flat_map(|item| item.keys().cloned()).collect();
+        let members: IndexSet<Text> = both.flat_map(|item| item.keys().cloned()).collect();
         for name in members {
             let held = self.held.map_or(&Value::Null, |held| held.get(&name));
             let (value, known) = (now.get(&name), agreed.get(&name));
@@ -158,7 +157,7 @@ impl Policy {
         for (field, value) in fields {
             if is_empty(value) {
                 *value = Value::Null;
-            } else if let Some(key) = self.lists.get(field) {
+            } else if let Some(key) = self.lists.get(field.as_str()) {
                 *value = key.in_order(value);
             }
         }
@@ -168,7 +167,7 @@ impl Policy {
 /// A side's change of one list.
 pub(crate) struct ListChange<'a> {
     pub(crate) side: &'a ConnectionName,
-    pub(crate) field: &'a Arc<str>,
+    pub(crate) field: &'a str,
     /// What the side held.
     pub(crate) held: &'a Value,
     /// What it holds now.
@@ -210,7 +209,7 @@ impl Agreement {
         }
         if meets && !wins {
             // What meets nothing counts all the same.
-            self.agreed.insert(Arc::clone(field), value);
+            self.agreed.insert(field.into(), value);
             self.lose(side, field, now.clone());
         } else if meets {
             self.agree(side, field, value, rule, cause, from.map(|from| (from, agreed)));

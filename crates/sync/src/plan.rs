@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{ConnectionName, Value};
+use model::{ConnectionName, Text, Value};
 
 use crate::agreement::{Agreement, Cause, Finding, Holding, Waiting};
 use crate::fields::{Fields, is_empty, is_same};
@@ -74,7 +74,7 @@ impl Agreement {
         policy: &Policy,
         normal: &Normal<'_>,
         creating: impl Fn(&ConnectionName) -> Creating,
-        may_write: impl Fn(&ConnectionName, &Arc<str>) -> bool,
+        may_write: impl Fn(&ConnectionName, &str) -> bool,
     ) -> Plan {
         let mut plan = Plan::default();
         let is_lost = self.is_lost();
@@ -100,14 +100,14 @@ impl Agreement {
                 }
                 fields.retain(|field, _| may_write(name, field));
                 expected.retain(|field, _| fields.contains_key(field));
-                if fields.keys().all(|field| policy.key.as_ref() == Some(field))
+                if fields.keys().all(|field| policy.key.as_deref() == Some(&**field))
                     && self.is_being_made(policy, &creating)
                 {
                     continue;
                 }
             }
             let Some(holding) = self.sides.get_mut(name) else { continue };
-            let unseen = |field: &Arc<str>| {
+            let unseen = |field: &str| {
                 let owner = policy.owners.of(field, self.stage.as_deref());
                 let came = self.verdicts.get(field).map(|verdict| verdict.cause.at);
                 holding.id.is_some()
@@ -180,18 +180,18 @@ impl Agreement {
         let Some(holding) = self.sides.get_mut(name) else { return Default::default() };
         let create = holding.id.is_none();
         let wanted = if create { &side.creates } else { &side.writes };
-        let differs = |(field, value): &(&Arc<str>, &Value)| {
-            wanted.contains(*field)
-                && match holding.reached.get(*field) {
+        let differs = |(field, value): &(&Text, &Value)| {
+            wanted.contains(field.as_str())
+                && match holding.reached.get(field.as_str()) {
                     Some(reached) => !is_same(reached, value),
                     None => !is_empty(value),
                 }
         };
-        let open = |field: &Arc<str>| {
+        let open = |field: &str| {
             !self.conflicts.contains_key(field) && !self.turns.get(field).is_some_and(crate::agreement::Turns::rests)
         };
         let differing = self.agreed.iter().filter(differs).filter(|(field, _)| open(field));
-        let mut fields: Fields = differing.map(|(field, value)| (Arc::clone(field), value.clone())).collect();
+        let mut fields: Fields = differing.map(|(field, value)| (field.clone(), value.clone())).collect();
         if fields.is_empty() {
             return Default::default();
         }
@@ -201,7 +201,7 @@ impl Agreement {
                 let holds =
                     holding.held.get(field).zip(form.get(field)).is_some_and(|(held, form)| is_same(held, form));
                 if holds {
-                    holding.reached.insert(Arc::clone(field), value.clone());
+                    holding.reached.insert(field.clone(), value.clone());
                 }
                 !holds
             });

@@ -100,10 +100,10 @@ impl<'a> Group<'a> {
         *cause == verdict.cause && *rule == verdict.rule && *from == verdict.from
     }
 
-    fn add(&mut self, field: &Arc<str>, verdict: &Verdict) {
-        self.fields.push(Value::from(Arc::clone(field)));
+    fn add(&mut self, field: &str, verdict: &Verdict) {
+        self.fields.push(Value::from(Arc::from(field)));
         if !verdict.lost.is_empty() {
-            self.lost.insert(Arc::clone(field), of_sides(&verdict.lost, Value::clone));
+            self.lost.insert(field.into(), of_sides(&verdict.lost, Value::clone));
         }
     }
 
@@ -139,14 +139,14 @@ fn of_verdicts(verdicts: &IndexMap<Arc<str>, Verdict>) -> Value {
 
 /// Of what is held only that is written which is not the same as what was reached.
 fn of_holding(holding: &Holding) -> Value {
-    let other = |field: &Arc<str>, value: &Value| holding.reached.get(field) != Some(value);
+    let other = |field: &str, value: &Value| holding.reached.get(field) != Some(value);
     let held = holding.held.iter().filter(|(field, value)| other(field, value));
-    let reads: Vec<Value> = holding.held.keys().map(|field| Value::from(Arc::clone(field))).collect();
+    let reads: Vec<Value> = holding.held.keys().map(|field| Value::from(field.clone())).collect();
     let mut value = Value::object([
         ("id", Value::from(holding.id.clone())),
         ("reached", of_fields(&holding.reached)),
         ("reads", Value::from(reads)),
-        ("held", Value::object(held.map(|(field, value)| (Arc::clone(field), value.clone())))),
+        ("held", Value::object(held.map(|(field, value)| (field.clone(), value.clone())))),
         ("readAt", Value::from(holding.read_at.map(|at| at.to_string()))),
         ("writtenAt", Value::from(holding.written_at.map(|at| at.to_string()))),
     ]);
@@ -211,7 +211,7 @@ fn map<T>(
     of: impl Fn(&Value) -> Result<T, Damaged>,
 ) -> Result<IndexMap<Arc<str>, T>, Damaged> {
     let members = value.as_object().ok_or(Damaged(place))?;
-    members.iter().map(|(name, member)| Ok((Arc::clone(name), of(member)?))).collect()
+    members.iter().map(|(name, member)| Ok((name.clone().into(), of(member)?))).collect()
 }
 
 fn sides<T>(
@@ -260,7 +260,7 @@ fn holding(value: &Value) -> Result<Holding, Damaged> {
     let held = value.get("reads").items().iter().filter_map(|field| {
         let field = text(field)?;
         let held = others.get(&field).or_else(|| reached.get(&field)).cloned().unwrap_or_default();
-        Some((field, held))
+        Some((field.into(), held))
     });
     let waiting = value.get("waiting");
     Ok(Holding {

@@ -254,9 +254,9 @@ impl Template {
                 Value::from(items?)
             }
             Self::Map(members) => {
-                let mut object = model::Object::with_capacity_and_hasher(members.len(), Default::default());
+                let mut object = model::Object::with_capacity(members.len());
                 for (name, member) in members {
-                    object.insert(Arc::clone(name), member.evaluate(dot, view)?);
+                    object.insert(Arc::clone(name).into(), member.evaluate(dot, view)?);
                 }
                 Value::from(object)
             }

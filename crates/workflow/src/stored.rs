@@ -314,12 +314,12 @@ impl<'a> Reader<'a> {
             }
             OBJECT => {
                 let count = self.count()?;
-                let mut members = Object::with_capacity_and_hasher(count, foldhash::fast::RandomState::default());
+                let mut members = Object::with_capacity(count);
                 let mut height = 0;
                 for _ in 0..count {
                     let name = self.name()?;
                     let (member, own) = self.value(depth + 1)?;
-                    members.insert(name, member);
+                    members.insert(name.into(), member);
                     height = height.max(own + 1);
                 }
                 return Some((Value::from(members), height));

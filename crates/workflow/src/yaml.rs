@@ -131,7 +131,7 @@ impl Node {
                     scalar.text = text.into();
                     scalar.value = match scalar.style {
                         ScalarStyle::Plain => plain(&scalar.text),
-                        _ => Value::String(Arc::clone(&scalar.text)),
+                        _ => Value::String(Arc::clone(&scalar.text).into()),
                     };
                     scalar.replaced = true;
                 }
@@ -240,9 +240,9 @@ impl Builder<'_> {
                 let text: Arc<str> = text.as_ref().into();
                 let as_text = tag.as_deref().and_then(|tag| tag.core_suffix().map(|suffix| suffix == "str"));
                 let value = match (style, as_text) {
-                    (_, Some(true)) => Value::String(Arc::clone(&text)),
+                    (_, Some(true)) => Value::String(Arc::clone(&text).into()),
                     (ScalarStyle::Plain, _) => plain(&text),
-                    _ => Value::String(Arc::clone(&text)),
+                    _ => Value::String(Arc::clone(&text).into()),
                 };
                 let kind = Kind::Scalar(Scalar { text, value, style, replaced: false });
                 self.node(Node { span: place, kind, size: 1 }, anchor)
@@ -356,7 +356,7 @@ fn plain(text: &Arc<str>) -> Value {
             return number;
         }
     }
-    Value::String(Arc::clone(text))
+    Value::String(Arc::clone(text).into())
 }
 
 #[cfg(test)]

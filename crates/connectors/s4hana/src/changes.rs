@@ -276,7 +276,7 @@ fn marked(stamp: Arc<str>, time: Option<&str>) -> Arc<str> {
 /// A record's id: its key, as text.
 fn id_of(entity: &EntityType, row: &Value) -> Arc<str> {
     match key_of(entity, row) {
-        Value::String(id) => id,
+        Value::String(id) => id.into(),
         key => key.to_string().into(),
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use connect::{CallError, ErrorClass, Selection};
-use model::{Decimal, Number, Rounding, Value, json};
+use model::{Decimal, Number, Rounding, Text, Value, json};
 
 use crate::literal::misfit;
 use crate::metadata::{Edm, EntityType, Property, Service};
@@ -69,10 +69,10 @@ fn encode_at(
         if value.is_null() && purpose == Purpose::Create {
             continue;
         }
-        if let Some(property) = entity.properties.get(name) {
+        if let Some(property) = entity.properties.get(name.as_str()) {
             separate(out, name);
             encode_property(service, name, property, value, purpose, depth, out)?;
-        } else if let Some(navigation) = entity.navigations.get(name) {
+        } else if let Some(navigation) = entity.navigations.get(name.as_str()) {
             let Some(target) = service.types.get(&navigation.target) else { return Err(entity.unknown_field(name)) };
             separate(out, name);
             match value {
@@ -223,7 +223,7 @@ pub(crate) struct Decoder<'a> {
     service: &'a Service,
     entity: &'a EntityType,
     with_etag: bool,
-    seen: Vec<(Arc<str>, Member<'a>)>,
+    seen: Vec<(Text, Member<'a>)>,
     children: Vec<(usize, Decoder<'a>)>,
 }
 
@@ -247,7 +247,7 @@ impl<'a> Decoder<'a> {
                     if self.with_etag
                         && let Value::String(text) = member.get("etag")
                     {
-                        etag = Some(Arc::clone(text));
+                        etag = Some(text.clone());
                     }
                     return false;
                 }
@@ -264,7 +264,7 @@ impl<'a> Decoder<'a> {
             true
         });
         if let Some(etag) = etag {
-            members.insert(ETAG.into(), Value::String(etag));
+            members.insert(ETAG.into(), Value::String(etag.into()));
         }
     }
 
@@ -281,23 +281,23 @@ impl<'a> Decoder<'a> {
     }
 
     /// The place of a member's meaning. Rows repeat the members of the first in their order, so the next place is tried first.
-    fn member(&mut self, name: &Arc<str>, place: usize) -> usize {
-        if self.seen.get(place).is_some_and(|(seen, _)| Arc::ptr_eq(seen, name) || seen == name) {
+    fn member(&mut self, name: &Text, place: usize) -> usize {
+        if self.seen.get(place).is_some_and(|(seen, _)| seen == name) {
             return place;
         }
         if let Some(index) = self.seen.iter().position(|(seen, _)| seen == name) {
             return index;
         }
-        let member = if let Some(property) = self.entity.properties.get(name) {
+        let member = if let Some(property) = self.entity.properties.get(name.as_str()) {
             if property.edm == Edm::String { Member::Plain } else { Member::Property(property) }
-        } else if let Some(navigation) = self.entity.navigations.get(name) {
+        } else if let Some(navigation) = self.entity.navigations.get(name.as_str()) {
             Member::Navigation(self.service.types.get(&navigation.target).map(|entity| &**entity))
-        } else if &**name == "__metadata" {
+        } else if *name == "__metadata" {
             Member::Metadata
         } else {
             Member::Plain
         };
-        self.seen.push((Arc::clone(name), member));
+        self.seen.push((name.clone(), member));
         self.seen.len() - 1
     }
 

@@ -92,7 +92,7 @@ fn lost() -> CallError {
 fn address(name: &str, function: &Function, body: &Value) -> Result<String, CallError> {
     if let Some(members) = body.as_object() {
         for given in members.keys().filter(|given| &***given != ETAG) {
-            if function.parameters.iter().all(|(known, _)| known != given) {
+            if function.parameters.iter().all(|(known, _)| **known != **given) {
                 let mut message = format!("the function {name} has no parameter `{given}`");
                 if let Some(near) = nearest(given, function.parameters.iter().map(|(known, _)| &**known)) {
                     let _ = write!(message, "; did you mean `{near}`?");

@@ -293,9 +293,11 @@ impl Erp {
         if projection.query.is_empty() {
             // The answer of the create would have held the children that were sent.
             let children: Vec<&str> = match call.body.as_object() {
-                Some(members) => {
-                    members.keys().filter(|name| entity.navigations.contains_key(*name)).map(|name| &**name).collect()
-                }
+                Some(members) => members
+                    .keys()
+                    .filter(|name| entity.navigations.contains_key(name.as_str()))
+                    .map(|name| &**name)
+                    .collect(),
                 None => Vec::new(),
             };
             if !children.is_empty() {

@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
                 let mut members = Object::default();
                 while let Some(count) = self.block()? {
                     for _ in 0..count {
-                        let name = Arc::from(self.text()?);
+                        let name = self.text()?.into();
                         let value = self.value(values)?;
                         members.insert(name, value);
                     }
@@ -233,11 +233,10 @@ impl<'a> Reader<'a> {
                 None => return broken("it chooses a type that its union does not have"),
             },
             Shape::Record(fields) => {
-                let mut members = Object::default();
-                members.reserve(fields.len());
+                let mut members = Object::with_capacity(fields.len());
                 for field in fields {
                     let value = self.value(&field.shape)?;
-                    members.insert(Arc::clone(&field.name), value);
+                    members.insert(Arc::clone(&field.name).into(), value);
                 }
                 Value::from(members)
             }

@@ -15,7 +15,7 @@ fn tidy(value: &mut Value, selection: Option<&Selection>) {
         Value::Object(members) => {
             let members = Arc::make_mut(members);
             if members.contains_key("records") && members.contains_key("done") {
-                let mut records = members.swap_remove("records").unwrap_or_default();
+                let mut records = members.shift_remove("records").unwrap_or_default();
                 tidy(&mut records, selection);
                 *value = records;
                 return;
@@ -38,7 +38,7 @@ fn tidy(value: &mut Value, selection: Option<&Selection>) {
         }
         Value::String(text) => {
             if let Some(neutral) = instant(text) {
-                *text = neutral;
+                *text = neutral.into();
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

@@ -38,8 +38,8 @@ pub(crate) async fn changed_since(
             let (Value::String(id), Value::String(stamp)) = (row.get("Id"), row.get("SystemModstamp")) else {
                 return Err(errors::not_understood(Effect::Read, "a row without Id or SystemModstamp"));
             };
-            let stamp = crate::neutral::instant(stamp).unwrap_or_else(|| Arc::clone(stamp));
-            records.push((Arc::clone(id), stamp));
+            let stamp = crate::neutral::instant(stamp).unwrap_or_else(|| stamp.clone().into());
+            records.push((id.clone().into(), stamp));
         }
         // The server may serve a page in smaller pieces.
         let done = answer.get("done").as_bool() == Some(true) || records.len() >= PAGE;

@@ -121,7 +121,7 @@ impl Writer<'_> {
                     children.push(self.node(Arc::clone(&child_kind), members, depth + 1).await?);
                 }
                 self.text.push_str("]}");
-                node.lists.push((name, children));
+                node.lists.push((name.into(), children));
             }
             self.text.push('}');
             Ok(node)

@@ -155,7 +155,7 @@ impl Check<'_> {
         let expected = self.case.expected.value.as_ref().map(|expected| expected.node.map().unwrap_or_default());
         let named = |name: &str| expected.is_none_or(|named| named.iter().any(|(key, _)| &*key.name == name));
         let members = whole.as_object().into_iter().flatten().filter(|(name, _)| named(name));
-        let shown = Value::object(members.map(|(name, value)| (Arc::clone(name), value.clone())));
+        let shown = Value::object(members.map(|(name, value)| (name.clone(), value.clone())));
         self.compare("expect", self.case.expected.value.as_ref(), &shown, Nulls::Written);
         self.result("expect", &shown, Nulls::Written);
         match output {

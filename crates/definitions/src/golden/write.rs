@@ -1,7 +1,6 @@
 //! Values as YAML that a person would write.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use model::{Object, Source, Value, json};
 use workflow::yaml;
@@ -37,7 +36,7 @@ fn block(value: &Value, indent: usize, text: &mut String) {
             for (index, (name, member)) in members.iter().enumerate() {
                 let line = if index > 0 { format!("\n{blanks}") } else { blanks.clone() };
                 text.push_str(&line);
-                text.push_str(&scalar(&Value::String(Arc::clone(name))));
+                text.push_str(&scalar(&Value::String(name.clone())));
                 text.push(':');
                 behind_colon(member, indent, text);
             }
@@ -70,7 +69,7 @@ fn inline(value: &Value) -> Option<String> {
             let mut line = String::from("{ ");
             for (index, (name, member)) in members.iter().enumerate() {
                 let separator = if index > 0 { ", " } else { "" };
-                let name = scalar(&Value::String(Arc::clone(name)));
+                let name = scalar(&Value::String(name.clone()));
                 // Writing into a text does not fail.
                 let _ = write!(line, "{separator}{name}: {}", flat(member)?);
             }
@@ -98,7 +97,7 @@ pub(crate) fn scalar(value: &Value) -> String {
     let simple = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | ' ' | '.' | '/');
     let begins = text.chars().next().is_some_and(char::is_alphanumeric);
     if begins && !text.ends_with(' ') && text.len() <= 200 && text.chars().all(simple) {
-        let read = yaml::parse(&Source { file: "".into(), text: Arc::clone(text) });
+        let read = yaml::parse(&Source { file: "".into(), text: text.clone().into() });
         if read.is_ok_and(|node| node.to_value() == *value) {
             return text.to_string();
         }
@@ -112,7 +111,7 @@ pub(crate) fn without_nulls(value: &Value) -> Value {
         Value::Array(items) => Value::array(items.iter().map(without_nulls)),
         Value::Object(members) => {
             let kept = members.iter().filter(|(_, member)| !super::compare::is_nothing(member));
-            Value::from(kept.map(|(name, member)| (Arc::clone(name), without_nulls(member))).collect::<Object>())
+            Value::from(kept.map(|(name, member)| (name.clone(), without_nulls(member))).collect::<Object>())
         }
         other => other.clone(),
     }

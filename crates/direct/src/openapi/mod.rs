@@ -129,7 +129,7 @@ fn outgoing(operation: &Operation, base: &str, given: &Value, attempt: &Attempt<
     let rest: Object = given
         .iter()
         .filter(|(name, _)| !operation.parameters.iter().any(|parameter| *parameter.name == ***name))
-        .map(|(name, value)| (Arc::clone(name), value.clone()))
+        .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     set_body(&mut outgoing, operation, rest, attempt)?;
     Ok(outgoing)

@@ -7,7 +7,7 @@ use jaq_core::load::parse::Term;
 use jaq_core::ops::{Cmp, Math};
 use jaq_core::path::Opt;
 use jaq_core::{Error, Filter, ValR, ValT as _};
-use model::{Object, Value};
+use model::{Object, Text, Value};
 
 use super::compile::{Compiler, choice, steps};
 use super::{Change, Code, Function, FunctionOf, Kind, Step};
@@ -226,12 +226,11 @@ fn keys(value: Jq) -> ValR<Jq> {
 }
 
 fn to_entries(value: Jq) -> ValR<Jq> {
-    static NAMES: LazyLock<(Arc<str>, Arc<str>)> = LazyLock::new(|| ("key".into(), "value".into()));
     let entries = value.key_values().map(|pair| {
         let (key, value) = pair?;
-        let mut entry = Object::with_capacity_and_hasher(2, Default::default());
-        entry.insert(Arc::clone(&NAMES.0), key.0);
-        entry.insert(Arc::clone(&NAMES.1), value.0);
+        let mut entry = Object::with_capacity(2);
+        entry.insert(Text::new_static("key"), key.0);
+        entry.insert(Text::new_static("value"), value.0);
         Ok(Value::from(entry))
     });
     Ok(Jq(Value::from(entries.collect::<Result<Vec<_>, _>>()?)))

@@ -1,7 +1,5 @@
 //! From the engine's syntax tree to ours.
 
-use std::sync::Arc;
-
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::ops::Math;
@@ -347,7 +345,7 @@ fn text_of(part: Code) -> Code {
 /// An object whose keys and values give one output each; written out, it is a constant.
 fn literal(entries: Vec<(Code, Code)>) -> Code {
     let constant = entries.iter().map(|(key, value)| match (&key.kind, &value.kind) {
-        (Kind::Constant(Value::String(name)), Kind::Constant(value)) => Some((Arc::clone(name), value.clone())),
+        (Kind::Constant(Value::String(name)), Kind::Constant(value)) => Some((name.clone(), value.clone())),
         _ => None,
     });
     match constant.collect::<Option<Object>>() {

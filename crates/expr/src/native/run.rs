@@ -192,7 +192,7 @@ impl Machine<'_> {
                 Ok(Value::from(items))
             }
             Kind::Object(entries) => {
-                let mut members = Object::with_capacity_and_hasher(entries.len(), Default::default());
+                let mut members = Object::with_capacity(entries.len());
                 for (key, value) in entries {
                     let key = self.one(key, scope, Cow::Borrowed(&input))?;
                     let value = self.one(value, scope, Cow::Borrowed(&input))?;

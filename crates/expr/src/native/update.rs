@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jaq_core::path::Opt;
 use jaq_core::{Error, Exn, ValR, ValT as _, ValX};
-use model::Value;
+use model::{Text, Value};
 
 use super::paths::Made;
 use super::run::truth;
@@ -99,12 +99,12 @@ impl Machine<'_> {
 }
 
 /// Changes a member. Its value is taken out meanwhile, so that what nobody else holds is changed without a copy.
-fn member(value: Value, name: &Arc<str>, opt: Opt, changer: Changer<'_>) -> Result<Value, Stop> {
+fn member(value: Value, name: &Text, opt: Opt, changer: Changer<'_>) -> Result<Value, Stop> {
     let mut members = match value {
         Value::Object(members) => members,
         Value::Null => Arc::default(),
         other => {
-            let fail = |value: Jq| Error::index(value, Jq(Value::String(Arc::clone(name))));
+            let fail = |value: Jq| Error::index(value, Jq(Value::String(name.clone())));
             return Ok(opt.fail(Jq(other), fail)?.0);
         }
     };
@@ -119,7 +119,7 @@ fn member(value: Value, name: &Arc<str>, opt: Opt, changer: Changer<'_>) -> Resu
         }
     } else if let Some(new) = changer(Value::Null)? {
         growth::put([&new])?;
-        inner.insert(Arc::clone(name), new);
+        inner.insert(name.clone(), new);
     }
     Ok(Value::Object(members))
 }

@@ -227,7 +227,7 @@ fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => Value::array(items.iter().map(sorted)),
         Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().map(|(name, member)| (Arc::clone(name), sorted(member))).collect();
+            let mut members: Vec<_> = members.iter().map(|(name, member)| (name.clone(), sorted(member))).collect();
             members.sort_by(|(left, _), (right, _)| left.cmp(right));
             Value::object(members)
         }

@@ -1,10 +1,8 @@
 //! JSON text to values.
 
-use std::sync::Arc;
-
 use super::plain::plain_length;
 use super::{JsonError, Keep};
-use crate::{Number, Object, Value};
+use crate::{Number, Object, Text, Value};
 
 /// Reads one document.
 pub(super) fn document(text: &[u8], keep: Keep<'_>, depth_max: usize) -> Result<Value, JsonError> {
@@ -12,8 +10,7 @@ pub(super) fn document(text: &[u8], keep: Keep<'_>, depth_max: usize) -> Result<
         Keep::All => std::str::from_utf8(text).ok(),
         Keep::Members(_) => None,
     };
-    let names = [const { None }; NAMES_MAX];
-    let mut reader = Reader { text, at: 0, depth_max, valid, names, members: Vec::new() };
+    let mut reader = Reader { text, at: 0, depth_max, valid, members: Vec::new() };
     reader.skip_space();
     let value = reader.value(0, keep)?;
     reader.skip_space();
@@ -23,9 +20,6 @@ pub(super) fn document(text: &[u8], keep: Keep<'_>, depth_max: usize) -> Result<
     Ok(value)
 }
 
-/// How many distinct member names one document shares at the same time; a power of two.
-const NAMES_MAX: usize = 64;
-
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
@@ -33,23 +27,8 @@ struct Reader<'a> {
     depth_max: usize,
     /// The same as text, when it is one and all of it is wanted: then it has been looked at as a whole.
     valid: Option<&'a str>,
-    /// Member names seen, each at its own place: the rows of a list repeat theirs.
-    names: [Option<Arc<str>>; NAMES_MAX],
     /// Members of the objects that are open, so that each object is made when it is known how large it is.
-    members: Vec<(Arc<str>, Value)>,
-}
-
-/// The place of a member name among the shared ones: by its length, its first and its last bytes.
-#[inline]
-fn place_of(name: &[u8]) -> usize {
-    let length = u64::try_from(name.len()).unwrap_or(0);
-    let mixed = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-        (Some(first), Some(last)) => u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(23),
-        _ => name.iter().fold(0, |mixed, byte| mixed << 8 | u64::from(*byte)),
-    };
-    // The highest bits of a product with an odd number without pattern depend on all bits.
-    let spread = (mixed ^ length).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - NAMES_MAX.ilog2());
-    usize::try_from(spread).unwrap_or(0)
+    members: Vec<(Text, Value)>,
 }
 
 impl<'a> Reader<'a> {
@@ -112,10 +91,10 @@ impl<'a> Reader<'a> {
                 return Err(self.error("a member name in double quotes was expected here"));
             }
             let inside = match keep {
-                Keep::All => Some((self.name()?, Keep::All)),
+                Keep::All => Some((Text::from(self.string()?), Keep::All)),
                 Keep::Members(members) => {
                     let name = self.string()?;
-                    members.wanted(&name).map(|inside| (self.shared(&name), inside))
+                    members.wanted(&name).map(|inside| (Text::from(name), inside))
                 }
             };
             self.skip_space();
@@ -137,9 +116,7 @@ impl<'a> Reader<'a> {
                 Some(b'}') => {
                     self.at += 1;
                     let own = self.members.drain(first.min(self.members.len())..);
-                    let mut members = Object::with_capacity_and_hasher(own.len(), Default::default());
-                    members.extend(own);
-                    return Ok(Value::from(members));
+                    return Ok(Value::from(own.collect::<Object>()));
                 }
                 _ => return Err(self.error("`,` or `}` was expected here")),
             }
@@ -205,20 +182,6 @@ impl<'a> Reader<'a> {
                 }
                 _ => return Err(self.error("`,` or `]` was expected here")),
             }
-        }
-    }
-
-    fn name(&mut self) -> Result<Arc<str>, JsonError> {
-        let name = self.string()?;
-        Ok(self.shared(&name))
-    }
-
-    #[inline]
-    fn shared(&mut self, name: &str) -> Arc<str> {
-        let Some(place) = self.names.get_mut(place_of(name.as_bytes())) else { return name.into() };
-        match place {
-            Some(known) if **known == *name => Arc::clone(known),
-            other => Arc::clone(other.insert(name.into())),
         }
     }
 

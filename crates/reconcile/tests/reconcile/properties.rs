@@ -76,7 +76,8 @@ fn naive(left: &[Given], right: &[Given]) -> BTreeSet<String> {
             ([one], [other]) => {
                 for member in &shape().members {
                     let value = |row: &Given| {
-                        let value = fields_of(&row.object, [&member.name]).swap_remove(&member.name).expect("a member");
+                        let value =
+                            fields_of(&row.object, [&member.name]).shift_remove(&member.name).expect("a member");
                         if &*member.name != "items" {
                             return value;
                         }

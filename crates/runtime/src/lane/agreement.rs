@@ -185,8 +185,9 @@ impl LaneTask {
                 Creating::Now
             }
         };
-        let may_write = |side: &ConnectionName, member: &Arc<str>| {
-            referring.may_write(side, member) && elsewhere.get(side).is_none_or(|members| !members.contains(member))
+        let may_write = |side: &ConnectionName, member: &str| {
+            referring.may_write(side, member)
+                && elsewhere.get(side).is_none_or(|members| !members.iter().any(|held| **held == *member))
         };
         let plan = agreed.agreement.plan_creating(&synchronised.policy, &normal, creating, may_write);
         for (side, id) in &plan.checks {
@@ -323,18 +324,18 @@ impl LaneTask {
         after: &Agreement,
     ) {
         let new = before.sides.get(side).is_none_or(|holding| holding.id.is_none());
-        let moved: Vec<&Arc<str>> = after
+        let moved: Vec<&str> = after
             .agreed
             .iter()
-            .filter(|(field, value)| before.agreed.get(*field) != Some(value))
-            .map(|(field, _)| field)
+            .filter(|(field, value)| before.agreed.get(field) != Some(value))
+            .map(|(field, _)| field.as_str())
             .collect();
         let lost = |(field, verdict): &(&Arc<str>, &Verdict)| {
             verdict.lost.get(side).is_some_and(|value| {
                 before.verdicts.get(*field).and_then(|verdict| verdict.lost.get(side)) != Some(value)
             })
         };
-        let overruled: Vec<&Arc<str>> = after.verdicts.iter().filter(lost).map(|(field, _)| field).collect();
+        let overruled: Vec<&str> = after.verdicts.iter().filter(lost).map(|(field, _)| &**field).collect();
         let mut parts = Vec::new();
         if new {
             let id = after.sides.get(side).and_then(|holding| holding.id.as_deref()).unwrap_or_default();
@@ -349,7 +350,7 @@ impl LaneTask {
             return;
         }
         let values: Fields =
-            moved.iter().filter_map(|field| Some((Arc::clone(field), after.agreed.get(*field)?.clone()))).collect();
+            moved.iter().filter_map(|field| Some(((*field).into(), after.agreed.get(field)?.clone()))).collect();
         let detail = Value::object([("agreed", summary(&object_of(&values)))]);
         round.mutations.push(line(matter, round.now, "changed", Some(side.as_str()), parts.join("; "), detail));
     }
@@ -483,8 +484,8 @@ pub(super) fn write_place(side: &ConnectionName) -> String {
     format!("{WRITE_PLACE}{side}")
 }
 
-pub(super) fn named(fields: &[&Arc<str>]) -> String {
-    let names: Vec<&str> = fields.iter().take(NAMED_MAX).map(|field| &***field).collect();
+pub(super) fn named(fields: &[&str]) -> String {
+    let names: Vec<&str> = fields.iter().take(NAMED_MAX).copied().collect();
     match fields.len() - names.len() {
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),

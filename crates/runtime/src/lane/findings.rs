@@ -123,12 +123,12 @@ impl LaneTask {
         if action == "retry" {
             let mut rows = Vec::new();
             for (connection, id) in item.content.get("records").as_object().into_iter().flatten() {
-                let Value::String(id) = id else { continue };
-                let connection = ConnectionName::new(Arc::clone(connection));
+                let Some(id) = id.as_str().map(Arc::<str>::from) else { continue };
+                let connection = ConnectionName::new(connection.clone());
                 let feeds = self.core.release.connections.get(&connection).map(|definition| &definition.feeds);
                 let feeds = feeds.into_iter().flat_map(|feeds| feeds.values());
                 let feeds = feeds.filter(|feed| feed.object.as_str() == &*object);
-                rows.extend(feeds.map(|feed| intake::look_row(feed, id, round.now)));
+                rows.extend(feeds.map(|feed| intake::look_row(feed, &id, round.now)));
             }
             if rows.is_empty() {
                 let message = format!("no connection has a feed of {object} any more that could read it again");

@@ -62,7 +62,7 @@ impl Tried {
     pub(super) fn of_state(state: &Value) -> Self {
         let counted = state.get(TRIED).as_object().into_iter().flatten();
         let number = |value: &Value| value.as_i64().and_then(|number| u32::try_from(number).ok());
-        Self(counted.filter_map(|(place, value)| Some((Arc::clone(place), number(value)?))).collect())
+        Self(counted.filter_map(|(place, value)| Some((place.clone().into(), number(value)?))).collect())
     }
 
     pub(super) fn put_into(&self, state: &mut Value) {
@@ -323,7 +323,7 @@ enum Answer {
 fn answer(output: &Value, by: &Arc<str>) -> Result<Answer, String> {
     let text = |name: &str| match output.get(name) {
         Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(Arc::clone(text))),
+        Value::String(text) => Ok(Some(Arc::<str>::from(text.clone()))),
         other => Err(format!("`{name}` of its output is no text but {other}")),
     };
     if !output.is_null() && output.as_object().is_none() {

@@ -36,8 +36,8 @@ pub(super) struct Referring {
 
 impl Referring {
     /// Whether a member can be written to a side.
-    pub(super) fn may_write(&self, side: &ConnectionName, member: &Arc<str>) -> bool {
-        self.held.get(side).is_none_or(|held| !held.contains(member))
+    pub(super) fn may_write(&self, side: &ConnectionName, member: &str) -> bool {
+        self.held.get(side).is_none_or(|held| !held.iter().any(|held| **held == *member))
     }
 
     /// The records on a side of the objects that are named.
@@ -64,7 +64,7 @@ impl LaneTask {
         let mut awaited = Vec::new();
         for (member, object) in &synchronised.references {
             if let Some(Value::String(key)) = agreement.agreed.get(member).filter(|value| !value.is_null()) {
-                let named: Pair = (object.as_str().into(), Arc::clone(key));
+                let named: Pair = (object.as_str().into(), key.clone().into());
                 let sides = synchronised.policy.sides.keys();
                 awaited.extend(sides.map(|side| Awaited::Record(named.clone(), side.as_str().into())));
             }
@@ -101,12 +101,14 @@ impl LaneTask {
                         referring.stands.get_or_insert_with(|| format!("its {member} {stands}").into());
                     }
                     if let Value::String(key) = value {
-                        still
-                            .push(Awaited::Record((object.as_str().into(), Arc::clone(key)), Arc::from(name.as_str())));
+                        still.push(Awaited::Record(
+                            (object.as_str().into(), key.clone().into()),
+                            Arc::from(name.as_str()),
+                        ));
                     }
                 }
                 let there = there.map_or(Value::Null, Value::from);
-                referring.there.entry(name.clone()).or_default().insert(Arc::clone(member), there);
+                referring.there.entry(name.clone()).or_default().insert(Arc::clone(member).into(), there);
             }
             if let Some(named) = value.as_object()
                 && !self.core.loading.is_loading(object.as_str())
@@ -124,7 +126,7 @@ impl LaneTask {
     }
 
     /// The record of an object on a side.
-    pub(super) fn record_of(&self, object: &str, key: &Arc<str>, side: &ConnectionName) -> Option<Arc<str>> {
+    pub(super) fn record_of(&self, object: &str, key: &str, side: &ConnectionName) -> Option<Arc<str>> {
         match self.core.store.reference(object, key, side.as_str()) {
             Ok(found) => found.map(|row| row.record_id),
             Err(error) => {

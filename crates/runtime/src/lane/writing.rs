@@ -32,7 +32,7 @@ impl LaneTask {
         let there = self.there(synchronised, referring, write);
         let mut wanted = functions(pair, agreed, synchronised, &agreed.agreement.agreed, &there, write);
         if wanted.is_empty() {
-            let members: Vec<&Arc<str>> = write.fields.keys().collect();
+            let members: Vec<&str> = write.fields.keys().map(|member| member.as_str()).collect();
             let detail = format!(
                 "No function of {} takes {} as the record stands there: each says by its `when` that it is not for this",
                 write.side,
@@ -59,8 +59,8 @@ impl LaneTask {
         let mut there = referring.there(&write.side);
         for (member, object) in &synchronised.references {
             if let Some(value) = write.fields.get(member) {
-                let record = value.as_str().and_then(|key| self.record_of(object.as_str(), &key.into(), &write.side));
-                there.insert(Arc::clone(member), record.map_or(Value::Null, Value::from));
+                let record = value.as_str().and_then(|key| self.record_of(object.as_str(), key, &write.side));
+                there.insert(Arc::clone(member).into(), record.map_or(Value::Null, Value::from));
             }
         }
         there
@@ -160,17 +160,17 @@ pub(super) fn not_for(
         let all = agreed.agreement.agreed.iter();
         let open = all.filter(|(member, value)| {
             let known = holding.reached.get(*member).unwrap_or(&Value::Null);
-            writers.update.iter().any(|writer| writer.members.contains(*member)) && !is_same(known, value)
+            writers.update.iter().any(|writer| writer.members.contains(member.as_str())) && !is_same(known, value)
         });
-        let open: Fields = open.map(|(member, value)| (Arc::clone(member), value.clone())).collect();
+        let open: Fields = open.map(|(member, value)| (member.clone(), value.clone())).collect();
         if open.is_empty() {
             continue;
         }
         let whole = input(&open);
-        let taken = |member: &Arc<str>| {
-            writers.update.iter().any(|writer| writer.members.contains(member) && writer.is_for(&whole))
-        };
-        let nobodys: Vec<Arc<str>> = open.keys().filter(|member| !taken(member)).cloned().collect();
+        let taken =
+            |member: &str| writers.update.iter().any(|writer| writer.members.contains(member) && writer.is_for(&whole));
+        let nobodys: Vec<Arc<str>> =
+            open.keys().filter(|member| !taken(member)).map(|member| member.clone().into()).collect();
         if !nobodys.is_empty() {
             sides.insert(name.clone(), nobodys);
         }

@@ -160,7 +160,7 @@ impl LaneTask {
 fn id_of(success: &Success) -> Option<Arc<str>> {
     let learnt = success.reference.as_ref().map(|(_, _, record)| Arc::clone(record));
     learnt.or_else(|| match success.output.get("id") {
-        Value::String(id) if !id.is_empty() => Some(Arc::clone(id)),
+        Value::String(id) if !id.is_empty() => Some(id.clone().into()),
         _ => None,
     })
 }

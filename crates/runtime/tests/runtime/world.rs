@@ -71,7 +71,7 @@ impl Inside {
                 match records.iter_mut().find(|record| record.get("Id").as_str() == Some(&id)) {
                     Some(known) => {
                         for (name, value) in fields.as_object().into_iter().flatten() {
-                            known.set(Arc::clone(name), value.clone());
+                            known.set(name.clone(), value.clone());
                         }
                         fields = known.clone();
                     }

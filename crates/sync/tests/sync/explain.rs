@@ -63,7 +63,7 @@ fn what_waits_for_a_person_is_told_until_somebody_decides() {
     world.tell("crm");
     world.tell("erp");
     assert_eq!(world.agreement.explain(&world.policy, "note").standing, Standing::Disputed);
-    world.agreement.decide(&"note".into(), &name("erp"), Value::from("c"), Cause::default());
+    world.agreement.decide("note", &name("erp"), Value::from("c"), Cause::default());
     let told = world.agreement.explain(&world.policy, "note");
     assert_eq!((told.standing, told.value), (Standing::Settled, &Value::from("c")));
     assert_eq!(told.verdict.expect("a verdict").rule.to_string(), "it was decided in a work item");

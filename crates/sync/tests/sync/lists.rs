@@ -93,7 +93,7 @@ impl Systems {
     fn hear(&mut self, side: &str) {
         self.now += 1;
         let at = Timestamp::from_second(1_760_000_000).expect("an instant") + SignedDuration::from_secs(self.now);
-        let fields: Fields = [(Arc::from(LIST), value(side, &self.contacts[side]))].into_iter().collect();
+        let fields: Fields = [(LIST.into(), value(side, &self.contacts[side]))].into_iter().collect();
         let cause = Cause { event: "event".into(), at, release: "r1".into() };
         let reading = Reading { id: side.into(), fields, at, cause };
         self.agreement.take(&self.policy, &side.into(), reading, &mut self.findings);
@@ -101,7 +101,7 @@ impl Systems {
 
     fn settle(&mut self) {
         let normal = |side: &ConnectionName, fields: &Fields| {
-            fields.iter().map(|(field, list)| (Arc::clone(field), value(side.as_str(), &contacts(list)))).collect()
+            fields.iter().map(|(field, list)| (field.clone(), value(side.as_str(), &contacts(list)))).collect()
         };
         for _ in 0..20 {
             for side in SIDES {
@@ -192,7 +192,7 @@ fn one_member_of_one_contact_changed_on_two_sides_follows_the_policy() {
     let offered = &queue.agreement.conflicts[LIST];
     assert_eq!(offered.len(), 2);
     let erp = offered[&ConnectionName::from("erp")].clone();
-    queue.agreement.decide(&LIST.into(), &"erp".into(), erp, Cause::default());
+    queue.agreement.decide(LIST, &"erp".into(), erp, Cause::default());
     queue.settle();
     assert!(queue.agree());
     assert_eq!((queue.contacts["crm"][&1]["mail"], queue.contacts["crm"][&2]["phone"]), (6, 8));

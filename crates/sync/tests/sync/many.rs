@@ -84,7 +84,7 @@ impl Systems {
 
     fn edit(&mut self, side: &str, field: &str, value: &str, second: i64) {
         let value = Self::form(&name(side), &Value::from(value));
-        let empty = || FIELDS.iter().map(|field| (Arc::from(*field), Value::Null)).collect();
+        let empty = || FIELDS.iter().map(|field| ((*field).into(), Value::Null)).collect();
         self.records.entry(name(side)).or_insert_with(empty).insert(field.into(), value);
         self.changed.insert(name(side), second);
     }
@@ -95,7 +95,7 @@ impl Systems {
     }
 
     fn normal(side: &ConnectionName, fields: &Fields) -> Fields {
-        fields.iter().map(|(field, value)| (Arc::clone(field), Self::form(side, value))).collect()
+        fields.iter().map(|(field, value)| (field.clone(), Self::form(side, value))).collect()
     }
 
     fn hear(&mut self, side: &str) -> Option<Taken> {

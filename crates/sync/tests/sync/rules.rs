@@ -104,7 +104,7 @@ fn two_changes_of_what_nobody_owns_are_for_a_person() {
     let conflict = world.agreement.conflicts["note"].clone();
     assert_eq!(conflict.len(), 2, "{conflict:?}");
     let cause = Cause { event: "item".into(), ..Cause::default() };
-    world.agreement.decide(&"note".into(), &name("erp"), Value::from("never call"), cause);
+    world.agreement.decide("note", &name("erp"), Value::from("never call"), cause);
     world.plan();
     world.settle();
     assert_eq!(world.agrees(), Ok(()));
@@ -287,7 +287,7 @@ fn a_side_whose_writes_depend_on_what_it_holds_is_read_again_before_the_next_one
     assert_eq!(agreement.plan(&policy, &normal), sync::Plan::default(), "it is not known yet what it holds");
     agreement.take(&policy, &erp, reading("E", 4, "Leeds"), &mut findings);
     // What may not be written now stays open.
-    let held = |_: &model::ConnectionName, field: &std::sync::Arc<str>| &**field != "city";
+    let held = |_: &model::ConnectionName, field: &str| field != "city";
     assert_eq!(agreement.clone().plan_creating(&policy, &normal, |_| sync::Creating::Now, held).writes, []);
     let writes = agreement.plan(&policy, &normal).writes;
     assert_eq!(writes.len(), 1);
@@ -306,7 +306,7 @@ fn the_key_alone_is_not_written_while_a_record_is_being_made() {
     let mut agreement = sync::Agreement::default();
     let fields = [("name".into(), Value::from("ACME"))].into_iter().collect();
     agreement.take(&policy, &crm, Reading { id: "C".into(), fields, at: cause(1).at, cause: cause(1) }, &mut findings);
-    agreement.agreed.insert(std::sync::Arc::clone(&key), Value::from("K"));
+    agreement.agreed.insert(std::sync::Arc::clone(&key).into(), Value::from("K"));
     let sides = |agreement: &mut sync::Agreement, creating: sync::Creating| -> Vec<String> {
         let plan = agreement.plan_creating(&policy, &normal, |_| creating, |_, _| true);
         plan.writes.iter().map(|write| write.side.to_string()).collect()

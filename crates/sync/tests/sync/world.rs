@@ -85,7 +85,7 @@ impl World {
         let record = self
             .records
             .entry(side)
-            .or_insert_with(|| FIELDS.iter().map(|field| (Arc::from(*field), Value::Null)).collect());
+            .or_insert_with(|| FIELDS.iter().map(|field| ((*field).into(), Value::Null)).collect());
         record.insert(field.into(), value);
     }
 
@@ -106,7 +106,7 @@ impl World {
     pub(crate) fn plan(&mut self) {
         let form = self.form;
         let normal = |side: &ConnectionName, fields: &Fields| {
-            fields.iter().map(|(field, value)| (Arc::clone(field), form(side, field, value))).collect()
+            fields.iter().map(|(field, value)| (field.clone(), form(side, field, value))).collect()
         };
         let plan = self.agreement.plan(&self.policy, &normal);
         for write in plan.writes {

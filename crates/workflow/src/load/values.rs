@@ -107,7 +107,7 @@ impl Loader<'_> {
             let help = "make the whole text one expression, such as `${ \"Hello \\(.name)\" }`";
             self.warn(node.span, "IL-WF-008", message).help(help);
         }
-        Template::Literal(Value::String(Arc::clone(text)))
+        Template::Literal(Value::String(Arc::clone(text).into()))
     }
 
     fn names_variable(&self, text: &str) -> bool {

@@ -402,7 +402,7 @@ impl Filter {
 
     fn interest(&self) -> Interest {
         let event_type = self.attributes.iter().find_map(|(name, template)| match template {
-            Template::Literal(Value::String(text)) if &**name == "type" => Some(Arc::clone(text)),
+            Template::Literal(Value::String(text)) if &**name == "type" => Some(text.clone().into()),
             _ => None,
         });
         let others = self.attributes.iter().map(|(name, _)| name).filter(|name| &***name != "type");
@@ -419,13 +419,13 @@ impl Filter {
         let mut asked = EventFilter { ends, ..EventFilter::default() };
         for ((name, _), wanted) in self.attributes.iter().zip(expected) {
             let text = match wanted {
-                Value::String(text) => Some(Arc::clone(text)),
+                Value::String(text) => Some(text.clone()),
                 _ => None,
             };
             match (&**name, text) {
-                ("type", Some(text)) => asked.event_type = Some(text),
-                ("source", Some(text)) => asked.source = Some(text),
-                ("subject", Some(text)) => asked.subject = Some(text),
+                ("type", Some(text)) => asked.event_type = Some(text.into()),
+                ("source", Some(text)) => asked.source = Some(text.into()),
+                ("subject", Some(text)) => asked.subject = Some(text.into()),
                 _ => asked.attributes.push((Arc::clone(name), wanted.clone())),
             }
         }

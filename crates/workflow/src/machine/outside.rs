@@ -94,9 +94,11 @@ impl Machine<'_, '_> {
 
     fn raised(&self, task: &Task, frame: &Frame<Value>, error: &ErrorTemplate, input: &Value) -> Result<Fault, Fault> {
         let view = self.view(task, frame, &NULL);
-        let text = |value: Value| match value {
-            Value::String(text) => text,
-            other => other.to_string().into(),
+        let text = |value: Value| -> Arc<str> {
+            match value {
+                Value::String(text) => text.into(),
+                other => other.to_string().into(),
+            }
         };
         let optional = |template: &Option<crate::code::Template>| {
             template.as_ref().map(|template| template.evaluate(input, &view).map(text)).transpose()
@@ -128,7 +130,7 @@ impl Machine<'_, '_> {
         event.insert("type".into(), Value::Null);
         event.insert("time".into(), Value::from(self.now.to_string()));
         for (name, template) in attributes {
-            event.insert(Arc::clone(name), template.evaluate(input, &view)?);
+            event.insert(Arc::clone(name).into(), template.evaluate(input, &view)?);
         }
         if event.get("type").and_then(Value::as_str).is_none_or(str::is_empty) {
             return Err(Fault::new(FaultType::Expression, "the event's `type` is not a text"));

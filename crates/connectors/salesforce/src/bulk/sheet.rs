@@ -154,7 +154,7 @@ fn instant(text: &str) -> Option<Arc<str>> {
 
 /// A line as a record, the fields of related records within them; a related record without any value is null.
 pub(super) fn record(columns: &[Column], row: &StringRecord) -> Result<Value, String> {
-    let mut record = Object::with_capacity_and_hasher(columns.len(), Default::default());
+    let mut record = Object::with_capacity(columns.len());
     let mut nested = false;
     for (column, text) in columns.iter().zip(row) {
         nested |= column.path.len() > 1;
@@ -170,10 +170,10 @@ fn insert(record: &mut Object, path: &[Arc<str>], value: Value) {
     match path {
         [] => {}
         [name] => {
-            record.insert(Arc::clone(name), value);
+            record.insert(Arc::clone(name).into(), value);
         }
         [name, rest @ ..] => {
-            let inner = record.entry(Arc::clone(name)).or_insert_with(Value::empty_object);
+            let inner = record.get_or_insert_with(name, Value::empty_object);
             // The id field beside a relationship has another name, so that this is always an object.
             if let Value::Object(inner) = inner {
                 insert(Arc::make_mut(inner), rest, value);

@@ -104,7 +104,7 @@ pub(crate) fn decode_platform_event(fields: &[&Field], mut bytes: &[u8]) -> Opti
             _ => value,
         };
         if optional {
-            members.insert(field.name.clone(), value);
+            members.insert(field.name.clone().into(), value);
         }
     }
     bytes.is_empty().then_some(members)

@@ -312,7 +312,7 @@ fn branch(
         match object.child_list(name).filter(|_| value.get("records").as_array().is_some()) {
             Some(list) => lists.push((list.field, value.get("records"))),
             None => {
-                own.insert(std::sync::Arc::clone(name), value.clone());
+                own.insert(name.clone(), value.clone());
             }
         }
     }

@@ -183,7 +183,7 @@ fn filled_value(value: &Value, results: &HashMap<String, Value>, depth: usize) -
         Value::Object(known) => {
             let mut object = Members::default();
             for (name, value) in known.iter() {
-                object.insert(std::sync::Arc::clone(name), filled_value(value, results, depth + 1)?);
+                object.insert(name.clone(), filled_value(value, results, depth + 1)?);
             }
             Value::from(object)
         }
