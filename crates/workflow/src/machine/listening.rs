@@ -6,11 +6,11 @@ use model::Value;
 
 use super::{Machine, NULL, Outcome, Signal};
 use crate::code::{Template, View};
-use crate::definition::{DataTest, Each, Filter, Flow, Listen, Mode, Task};
+use crate::definition::{DataTest, Each, Filter, Flow, Listen, Mode, Read, Task};
 use crate::event::{Correlation, DataCondition, EventFilter, Interest, fingerprint};
 use crate::fault::{Fault, FaultType};
 use crate::state::{Body, Frame, Listening, Turn};
-use crate::step::{Command, Ignored, ListenMode};
+use crate::step::{Command, Ignored, ListenMode, TraceEvent};
 
 /// Most events that wait for their turn in one `foreach`.
 const QUEUE_MAX: usize = 10_000;
@@ -38,9 +38,44 @@ impl<'w> Machine<'w, '_> {
         if matches!(listen.mode, Mode::All) && listen.filters.is_empty() {
             return self.complete(task, frame, Value::array(Vec::<Value>::new()), task.then);
         }
+        self.record(&task.pointer, TraceEvent::Listening);
         self.ask(task, listen, &listening);
         frame.body = Body::Listening(listening);
         self.park(task, frame, true, true)
+    }
+
+    /// Messages that a subscription has consumed have their turns, one after the other.
+    pub(super) fn begin_messages(
+        &mut self,
+        task: &Task,
+        listen: &'w Listen,
+        frame: Box<Frame<Value>>,
+        messages: &Value,
+    ) -> Outcome {
+        let listening = Box::new(Listening {
+            attempt: self.next(),
+            satisfied: Vec::new(),
+            expected: Vec::new(),
+            consumed: Vec::new(),
+            heard: Vec::new(),
+            queue: messages.items().to_vec(),
+            turn: None,
+            turns: 0,
+            closed: true,
+        });
+        self.turns(task, listen, frame, listening)
+    }
+
+    /// It has listened for as long as it was to: what has come is what it gives, once that had its turns.
+    pub(super) fn end_listen(
+        &mut self,
+        task: &Task,
+        listen: &'w Listen,
+        frame: Box<Frame<Value>>,
+        mut listening: Box<Listening<Value>>,
+    ) -> Outcome {
+        self.stop(task, listen, &mut listening);
+        self.turns(task, listen, frame, listening)
     }
 
     /// Per filter, what its attributes and correlations must equal, computed when the listening begins.
@@ -182,16 +217,17 @@ impl<'w> Machine<'w, '_> {
             }
         }
         if ended {
-            self.stop(task, &mut listening);
+            self.stop(task, listen, &mut listening);
         } else if learned || (matches!(listen.mode, Mode::All) && taken.is_some()) {
             self.ask(task, listen, &listening);
         }
         self.turns(task, listen, frame, listening)
     }
 
-    fn stop(&mut self, task: &Task, listening: &mut Listening<Value>) {
+    fn stop(&mut self, task: &Task, listen: &Listen, listening: &mut Listening<Value>) {
         if !listening.closed {
             listening.closed = true;
+            self.record(&task.pointer, TraceEvent::Heard { keys: listen.keys(&listening.expected) });
             let position = self.position(&task.pointer, listening.attempt);
             self.commands.push(Command::StopListening { position });
         }
@@ -292,7 +328,7 @@ impl<'w> Machine<'w, '_> {
     ) -> Result<(Box<Frame<Value>>, Box<Listening<Value>>), Outcome> {
         match outcome {
             Outcome::Done { output, flow: Flow::End } => {
-                self.stop(task, &mut listening);
+                self.stop(task, listen, &mut listening);
                 Err(self.complete(task, frame, output, Flow::End))
             }
             Outcome::Done { output, .. } => {
@@ -312,7 +348,7 @@ impl<'w> Machine<'w, '_> {
                 });
                 match ended {
                     Ok(true) => {
-                        self.stop(task, &mut listening);
+                        self.stop(task, listen, &mut listening);
                         listening.queue.clear();
                     }
                     Ok(false) => {}
@@ -341,8 +377,19 @@ impl<'w> Machine<'w, '_> {
             Some(template) => template.evaluate(&raw, &self.view(task, frame, &raw))?,
             None => raw,
         };
+        if let Some(schema) = &each.output.schema {
+            schema.check(&output).map_err(|error| {
+                Fault::new(FaultType::Validation, format!("the output of `foreach` does not fit its schema: {error}"))
+            })?;
+        }
         if let Some(template) = &each.export.template {
             let context = template.evaluate(&output, &self.view(task, frame, &output))?;
+            if let Some(schema) = &each.export.schema {
+                schema.check(&context).map_err(|error| {
+                    let detail = format!("the context exported by `foreach` does not fit its schema: {error}");
+                    Fault::new(FaultType::Validation, detail)
+                })?;
+            }
             self.state.context = context;
         }
         Ok(output)
@@ -370,6 +417,20 @@ impl Listen {
         interests
     }
 
+    /// What the events that were heard have in common, by the names of the correlations.
+    fn keys(&self, expected: &[Value]) -> Vec<(Arc<str>, Value)> {
+        let mut keys: Vec<(Arc<str>, Value)> = Vec::new();
+        for (filter, expected) in self.filters.iter().zip(expected) {
+            let wanted = expected.items().iter().skip(filter.attributes.len());
+            for (correlate, wanted) in filter.correlations.iter().zip(wanted) {
+                if !wanted.is_null() && !keys.iter().any(|(name, _)| *name == correlate.name) {
+                    keys.push((Arc::clone(&correlate.name), wanted.clone()));
+                }
+            }
+        }
+        keys
+    }
+
     /// The filters from this one on end the listening.
     fn first_end(&self) -> usize {
         match self.mode {
@@ -387,6 +448,7 @@ impl Filter {
             && match &self.data {
                 None => true,
                 Some(DataTest::Holds(code)) => code.holds(event.get("data"), view).unwrap_or(false),
+                Some(DataTest::Message(code)) => code.holds(&Read::Message.of(event), view).unwrap_or(false),
                 Some(DataTest::Equals(template)) => {
                     template.evaluate(view.input, view).is_ok_and(|wanted| *event.get("data") == wanted)
                 }
@@ -432,7 +494,7 @@ impl Filter {
         asked.data = self.data.as_ref().map(|data| match data {
             DataTest::Holds(code) => DataCondition::Holds(Arc::clone(code.text())),
             DataTest::Equals(Template::Literal(value)) => DataCondition::Equals(value.clone()),
-            DataTest::Equals(_) => DataCondition::Holds("true".into()),
+            DataTest::Equals(_) | DataTest::Message(_) => DataCondition::Holds("true".into()),
         });
         let wanted = expected.iter().skip(self.attributes.len()).chain(std::iter::repeat(&NULL));
         for (correlate, wanted) in self.correlations.iter().zip(wanted) {
