@@ -6,6 +6,7 @@
 
 mod attempt;
 mod branches;
+mod filters;
 mod listening;
 mod outside;
 mod rounds;
