@@ -9,6 +9,7 @@ use model::{Decimal, Rounding, Text, Value, json};
 use crate::evaluate::Engine;
 use crate::growth;
 use crate::jq::{ITEMS_MAX, Jq};
+use crate::regex::{Wanted, parts};
 
 /// Engine functions whose answer depends on the machine, its clock, or nothing an expression should touch.
 const REFUSED: [&str; 12] = [
@@ -26,9 +27,12 @@ const REFUSED: [&str; 12] = [
     "input_line_number",
 ];
 
+/// Engine functions in whose place ours are: those would search for as long as they like.
+const REPLACED: [&str; 3] = ["matches", "split_matches", "split_"];
+
 pub(crate) fn all() -> impl Iterator<Item = Fun<Engine>> {
     let engine = jaq_core::funs::<Engine>().chain(jaq_std::funs::<Engine>());
-    engine.filter(|(name, ..)| !REFUSED.contains(name)).chain(refused()).chain(ours())
+    engine.filter(|(name, ..)| !REFUSED.contains(name) && !REPLACED.contains(name)).chain(refused()).chain(ours())
 }
 
 fn refused() -> impl Iterator<Item = Fun<Engine>> {
@@ -44,7 +48,7 @@ fn refused() -> impl Iterator<Item = Fun<Engine>> {
 }
 
 fn ours() -> impl Iterator<Item = Fun<Engine>> {
-    let functions: [jaq_core::native::Filter<jaq_core::RunPtr<Engine>>; 12] = [
+    let functions: [jaq_core::native::Filter<jaq_core::RunPtr<Engine>>; 15] = [
         ("length", v(0), |cv| bome(length(cv.1))),
         ("tojson", v(0), |cv| bome(cv.1.to_json())),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
@@ -56,6 +60,9 @@ fn ours() -> impl Iterator<Item = Fun<Engine>> {
         ("sum", v(0), |cv| bome(sum(&cv.1))),
         ("digits", v(0), |cv| bome(digits(&cv.1))),
         ("text", v(0), |cv| bome(cv.1.into_text())),
+        ("matches", v(2), |cv| bome(parts(cv, Wanted { between: false, matches: true }))),
+        ("split_matches", v(2), |cv| bome(parts(cv, Wanted { between: true, matches: true }))),
+        ("split_", v(2), |cv| bome(parts(cv, Wanted { between: true, matches: false }))),
         ("range", v(3), |mut cv| {
             let (by, to, from) = (cv.0.pop_var(), cv.0.pop_var(), cv.0.pop_var());
             match steps(&from, &to, &by) {

@@ -30,12 +30,24 @@ thread_local! {
     static METER: Cell<Meter> = const { Cell::new(Meter { free: FREE, left: WEIGHT_MAX }) };
     /// What is left of the evaluation's work, and what all on this thread have made.
     static WORK: Cell<(u64, u64)> = const { Cell::new((WORK_MAX, 0)) };
+    static EVALUATION: Cell<u64> = const { Cell::new(0) };
 }
 
 /// An evaluation begins on this thread.
 pub(crate) fn begin() {
     METER.set(Meter { free: FREE, left: WEIGHT_MAX });
     WORK.set((WORK_MAX, WORK.get().1));
+    EVALUATION.set(evaluation().wrapping_add(1));
+}
+
+/// The number of the evaluation in hand on this thread: another one for each.
+pub(crate) fn evaluation() -> u64 {
+    EVALUATION.get()
+}
+
+/// The error of an evaluation that makes more work than it may.
+pub(crate) fn too_many_steps() -> Error<Jq> {
+    Error::str("the expression takes more steps than it may")
 }
 
 /// Counts work that grows with the data.
@@ -48,7 +60,7 @@ pub(crate) fn work(values: usize) -> Result<(), Error<Jq>> {
     let rest = left.checked_sub(values);
     // What is refused is not done.
     WORK.set((rest.unwrap_or(0), if rest.is_some() { done.wrapping_add(values) } else { done }));
-    if rest.is_some() { Ok(()) } else { Err(Error::str("the expression takes more steps than it may")) }
+    if rest.is_some() { Ok(()) } else { Err(too_many_steps()) }
 }
 
 /// How many values the expressions evaluated on this thread have copied and compared in single terms so far. Who evaluates many in a

@@ -10,6 +10,7 @@ mod functions;
 mod growth;
 mod jq;
 mod native;
+mod regex;
 
 pub use compile::{Expression, ExpressionError};
 pub use evaluate::{EvaluationError, Limits};

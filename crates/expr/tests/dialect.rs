@@ -168,11 +168,56 @@ fn hostile_expressions_end() {
         "reduce range(20) as $x (\"x\" * 1000000; [., .]) | tojson | length",
         "[range(100000)] | del(.[range(0; 100000; 2)])",
         "[range(100000)] | inside([range(100000)])",
-        "\"a\" * 1000000 | gsub(\"a\"; \"b\")",
     ] {
         let result = answer(text, "null");
         assert!(result.is_err(), "{text}");
     }
+}
+
+/// What one term searches or compiles is bounded, too: these took from seconds to minutes.
+#[test]
+fn hostile_regular_expressions_end_within_a_second() {
+    for text in [
+        "\"a\" * 1000000 | gsub(\"a\"; \"b\")",
+        "\"a\" * 100000 | gsub(\"a.*z|a\"; \"b\")",
+        "\"x\" * 100000 | [match(\"((x{0,100}){0,20}y|x)\"; \"g\")] | length",
+        "\"a\" * 1000 | test(\"((a{100}){100}){100}\")",
+        "[range(20000) as $i | \"x\" | test(\"(\\\\w\\\\d\\($i)){3}$\")?] | error",
+        "[range(20000) as $i | \"x\" | test(\"(\\\\w\\\\d\\($i)){10}$\")?] | error",
+        "\"a\" | test(\"a\" * 5000)",
+    ] {
+        let started = std::time::Instant::now();
+        let result = answer(text, "null");
+        assert!(result.is_err(), "{text} gave {result:?}");
+        let took = started.elapsed();
+        // Unoptimised, everything takes ten times as long.
+        let most = std::time::Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 2 });
+        assert!(took < most, "{text} took {took:?}");
+    }
+}
+
+#[test]
+fn regular_expressions_find_what_those_of_jq_find() {
+    for (text, input, expected) in [
+        ("[gsub(\"\\\\w\"; \"x\"), gsub(\"\"; \"-\")]", "\"éß b\"", r#"["xx x","-é-ß- -b-"]"#),
+        ("[gsub(\"\\\\b\"; \"|\"), gsub(\"\\\\B\"; \"|\")]", "\"ab é\"", r#"["|ab| é","a|b |é|"]"#),
+        (
+            "[match(\"(?<a>.) (b)?\"; \"g\")]",
+            "\"éß bc d\"",
+            r#"[{"offset":1,"length":3,"string":"ß b","captures":[{"offset":1,"length":1,"string":"ß","name":"a"},{"offset":3,"length":1,"string":"b"}]},{"offset":4,"length":2,"string":"c ","captures":[{"offset":4,"length":1,"string":"c","name":"a"}]}]"#,
+        ),
+        ("[scan(\"x?\")] | length", "\"aé\"", "3"),
+        ("[match(\"x?\"; \"gn\")] | length", "\"axé\"", "1"),
+        ("[splits(\"X\"; \"i\")]", "\"aXbxc\"", r#"["a","b","c"]"#),
+        ("sub(\"(?<x>b)\"; \"[\\(.x)]\")", "\"abcb\"", r#""a[b]cb""#),
+        ("[match(\"^\"; \"gm\").offset]", "\"a\\nb\"", "[0,2]"),
+        ("[test(\"a.b\"), test(\"a.b\"; \"s\"), test(\"a b\"; \"x\")]", "\"a\\nb\"", "[false,true,false]"),
+        ("[match(\"a+\").string, match(\"a+\"; \"l\").string]", "\"aaa\"", r#"["aaa","a"]"#),
+    ] {
+        assert_eq!(answer(text, input).as_deref(), Ok(expected), "{text}");
+    }
+    assert!(answer("test(\"a\"; \"q\")", "\"a\"").is_err_and(|told| told.to_string().contains("flag")));
+    assert!(answer("test(\"(\")", "\"a\"").is_err_and(|told| told.to_string().contains("unclosed")));
 }
 
 proptest! {

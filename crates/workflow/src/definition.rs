@@ -98,6 +98,8 @@ pub(crate) enum Kind {
         call: Template,
         /// Whether what it gives is the task's output; otherwise that is its input.
         awaited: bool,
+        /// `foreach` of a subscription: what is done with each of the messages that it gives, as with events.
+        messages: Option<Box<Listen>>,
     },
     Subflow(Box<Subflow>),
     /// A task with the extensions that apply to it.
@@ -260,6 +262,8 @@ pub(crate) struct Listen {
     pub(crate) filters: Box<[Filter]>,
     pub(crate) read: Read,
     pub(crate) each: Option<Each>,
+    /// After this long it is over with what has come.
+    pub(crate) lasts: Option<Duration>,
 }
 
 /// When listening is over.
@@ -289,6 +293,8 @@ pub enum Read {
     Envelope,
     /// Its data, untouched.
     Raw,
+    /// A message of AsyncAPI: `payload` is its data, `headers` are its other attributes, `correlationId` is that of `correlationid`.
+    Message,
 }
 
 impl Read {
@@ -298,6 +304,16 @@ impl Read {
         match self {
             Self::Envelope => event.clone(),
             Self::Data | Self::Raw => event.get("data").clone(),
+            Self::Message => {
+                let mut headers = event.clone();
+                headers.remove("data");
+                let members = [
+                    ("payload", event.get("data").clone()),
+                    ("headers", headers),
+                    ("correlationId", event.get("correlationid").clone()),
+                ];
+                Value::object(members.into_iter().filter(|(_, value)| !value.is_null()))
+            }
         }
     }
 }
@@ -324,6 +340,8 @@ pub(crate) struct Filter {
 pub(crate) enum DataTest {
     Holds(Code),
     Equals(Template),
+    /// On the event as a message.
+    Message(Code),
 }
 
 /// A correlation as written.

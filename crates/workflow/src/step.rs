@@ -231,6 +231,17 @@ pub enum TraceEvent {
     Cancelled,
     /// A person had it done again.
     RetriedByHand,
+    /// It was halted, as its run was.
+    Suspended,
+    /// It goes on, as its run does.
+    Resumed,
+    /// It began to listen.
+    Listening,
+    /// It has heard what it listened for.
+    Heard {
+        /// What the events had in common, by the names of the correlations.
+        keys: Vec<(Arc<str>, Value)>,
+    },
 }
 
 /// Why a step could not be made. The state is unchanged.

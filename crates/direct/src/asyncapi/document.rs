@@ -226,9 +226,14 @@ fn is_served(server: &Value) -> bool {
 }
 
 fn not_served(name: &str, server: &Value) -> Failure {
-    Failure::configuration(format!(
-        "the server `{name}` speaks `{}`, which is not served here (http and https are): reach it by a connection, or use \
-         events of the event log with `emit` and `listen`",
-        text_of(server.get("protocol"))
-    ))
+    let protocol = text_of(server.get("protocol"));
+    Failure::configuration(match &*protocol {
+        "interlock" => format!(
+            "the server `{name}` stands for Interlock's own events: give `protocol: interlock` and the `channel` in the call"
+        ),
+        _ => format!(
+            "the server `{name}` speaks `{protocol}`, which is not served here: http, https and Interlock's own events \
+             (`protocol: interlock`) are"
+        ),
+    })
 }

@@ -132,7 +132,7 @@ async fn write_trace(
     mut happened: mpsc::UnboundedReceiver<Happening>,
 ) -> Result<(), Problem> {
     while let Some(happening) = happened.recv().await {
-        if let Some(event) = happening.to_cloud_event() {
+        for event in happening.to_cloud_events() {
             writeln!(file, "{event}").map_err(|error| trace_failed(&error.to_string()))?;
         }
     }

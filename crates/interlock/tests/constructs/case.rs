@@ -19,6 +19,7 @@
 //! | `requests` | what the outside host is asked, in order; of each the members that matter |
 //! | `began` | names of the tasks that begin, in order |
 //! | `traced` | the events of the trace, as `task.started /do/0/a` |
+//! | `traced data` | events that are in the trace: their `type`, and members of their data |
 //! | `takes` | milliseconds that it takes at least, and at most |
 
 use std::fs;
@@ -28,7 +29,7 @@ use model::Value;
 
 use crate::workflows::yaml;
 
-const MEMBERS: [&str; 19] = [
+const MEMBERS: [&str; 20] = [
     "workflow",
     "input",
     "files",
@@ -47,6 +48,7 @@ const MEMBERS: [&str; 19] = [
     "requests",
     "began",
     "traced",
+    "traced data",
     "takes",
 ];
 const HEAD: &str = "document: { dsl: '1.0.3', namespace: test, name: case, version: '1.0.0' }\n";

@@ -135,6 +135,17 @@ fn judge(case: &Case, ended: &Ended, outside: &Outside) -> Result<(), String> {
             return Err(format!("other events were traced: {traced:#?}: {}", ended.all()));
         }
     }
+    for wanted in case.get("traced data").map(Value::items).unwrap_or_default() {
+        let fits = |event: &&Value| {
+            wanted.as_object().into_iter().flatten().all(|(name, value)| match &**name {
+                "type" => in_short(event).split(' ').next() == value.as_str(),
+                name => event.get("data").get(name) == value,
+            })
+        };
+        if !ended.trace.iter().any(|event| fits(&event)) {
+            return Err(format!("{wanted} was not traced: {traced}: {}", ended.all()));
+        }
+    }
     if let Some(bounds) = case.get("takes") {
         let took = i64::try_from(ended.took.as_millis()).unwrap_or(i64::MAX);
         let (least, most) = (bounds.get("at least").as_i64().unwrap_or(0), bounds.get("at most").as_i64());

@@ -76,6 +76,43 @@ do:
       catch: { retry: { delay: { milliseconds: 20 }, limit: { attempt: { count: 3 } } } }
 ";
 
+/// Messages over Interlock's own events: each run publishes one and consumes its own.
+const MESSAGES: usize = 120;
+const TALKS: &str = r#"
+document: { dsl: '1.0.3', namespace: crashes, name: talks, version: '1.0.0' }
+do:
+  - pause: { wait: { milliseconds: 30 }, export: { as: '${ { id: .id } }' } }
+  - publish:
+      call: asyncapi
+      with:
+        document: { endpoint: messages.json }
+        protocol: interlock
+        channel: crashes.message
+        message: { payload: { id: '${ $context.id }' }, headers: { tenant: acme } }
+  - again: { wait: { milliseconds: 30 } }
+  - consume:
+      call: asyncapi
+      with:
+        document: { endpoint: messages.json }
+        protocol: interlock
+        channel: crashes.message
+        subscription:
+          filter: '${ .payload.id == $context.id }'
+          consume: { amount: 1 }
+          foreach: { item: message, do: [ { take: { set: { id: '${ $message.payload.id }', tenant: '${ $message.headers.tenant }' } } } ] }
+  - judge:
+      switch:
+        - own: { when: '${ . == [ { id: $context.id, tenant: "acme" } ] }', then: end }
+        - other: { then: wrong }
+  - wrong: { raise: { error: { type: 'https://example.com/wrong', status: 400, title: Wrong } } }
+"#;
+/// Counts what was published, each in a run of its own.
+const HEARS: &str = r"
+document: { dsl: '1.0.3', namespace: crashes, name: hears, version: '1.0.0' }
+schedule: { on: { one: { with: { type: crashes.message } } } }
+do: [ { keep: { set: '${ .[0] }' } } ]
+";
+
 /// What the outside world has seen: requests by run and effect, and by key where they had one.
 #[derive(Default)]
 struct Outside {
@@ -240,6 +277,49 @@ async fn fifty_kills_lose_and_double_no_effect_of_two_thousand_runs() {
     println!(
         "{effects} effects once each; {repeated} repetitions recognised, {decided} decided by a person, {KILLS} kills"
     );
+    program.kill().expect("it is killed");
+    program.wait().expect("it has ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_lose_and_double_no_message_over_own_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let console = free_address();
+    fs::create_dir_all(folder.path().join("workflows")).expect("a folder");
+    fs::write(folder.path().join("interlock.yaml"), settings(console)).expect("written");
+    for (name, text) in [("talks", TALKS), ("hears", HEARS)] {
+        fs::write(folder.path().join("workflows").join(format!("{name}.yaml")), text).expect("written");
+    }
+    let api = Arc::new(Api::new(console));
+    let mut program = start(folder.path());
+    let launching = {
+        let api = Arc::clone(&api);
+        tokio::spawn(async move {
+            for id in 0..MESSAGES {
+                let body = json!({ "key": id.to_string(), "input": { "id": id.to_string() } });
+                while api.tell("/ops/workflows/crashes/talks/1.0.0/runs", &body).await.is_none() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+    };
+    for kill in 0..8 {
+        tokio::time::sleep(Duration::from_millis(300 + kill * 37)).await;
+        program.kill().expect("it is killed");
+        program.wait().expect("it has ended");
+        program = start(folder.path());
+    }
+    launching.await.expect("all are launched");
+    let end = Instant::now() + WITHIN;
+    while api.count("completed").await < 2 * MESSAGES {
+        let (done, failed) = (api.count("completed").await, api.count("failed").await);
+        assert!(Instant::now() < end && failed == 0, "{done} of {} have completed, {failed} failed", 2 * MESSAGES);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let heard = api.asked("/ops/runs?workflow=hears&limit=500").await;
+    assert_eq!(heard["runs"].as_array().expect("runs").len(), MESSAGES, "each message is published once");
+    assert_eq!((api.count("live").await, api.count("failed").await), (0, 0));
     program.kill().expect("it is killed");
     program.wait().expect("it has ended");
 }

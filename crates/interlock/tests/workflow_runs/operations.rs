@@ -31,6 +31,19 @@ schedule: { on: { one: { with: { type: io.serverlessworkflow.workflow.completed.
 do: [ { seen: { set: { name: '${ .[0].name }' } } } ]
 ";
 
+/// Counts what is halted and goes on: of each run of the other one, the run itself and the task that it is in.
+const HALTS: &str = r#"
+document: { dsl: '1.0.3', namespace: ops, name: halts, version: '1.0.0' }
+schedule:
+  on:
+    any:
+      - { with: { type: io.serverlessworkflow.workflow.suspended.v1, source: /workflows/ops/waits, data: '${ .suspendedAt != null }' } }
+      - { with: { type: io.serverlessworkflow.task.suspended.v1, source: /workflows/ops/waits, data: '${ .task == "/do/0/hear" }' } }
+      - { with: { type: io.serverlessworkflow.workflow.resumed.v1, source: /workflows/ops/waits, data: '${ .resumedAt != null }' } }
+      - { with: { type: io.serverlessworkflow.task.resumed.v1, source: /workflows/ops/waits, data: '${ .task == "/do/0/hear" }' } }
+do: [ { seen: { set: { seen: '${ .[0] }' } } } ]
+"#;
+
 /// One whose error the run above catches, and one whose error nobody catches.
 const ABOVE: &str = r"
 document: { dsl: '1.0.3', namespace: ops, name: above, version: '1.0.0' }
@@ -49,10 +62,11 @@ document: { dsl: '1.0.3', namespace: ops, name: below, version: '1.0.0' }
 do: [ { refuse: { raise: { error: { type: 'https://example.com/teapot', status: 418, title: Teapot } } } } ]
 ";
 
-const DOCUMENTS: [(&str, &str); 6] = [
+const DOCUMENTS: [(&str, &str); 7] = [
     ("waits", WAITS),
     ("ticks", TICKS),
     ("follows", FOLLOWS),
+    ("halts", HALTS),
     ("above", ABOVE),
     ("between", BETWEEN),
     ("below", BELOW),
@@ -146,6 +160,12 @@ async fn runs_are_started_operated_and_ended_by_programs() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(runs(&api, "workflow=follows").await.len(), 2, "and nothing goes round");
+    let halts = "workflow=halts&status=completed&limit=500";
+    while runs(&api, halts).await.len() < 16 {
+        assert!(Instant::now() < end, "that runs are halted and go on is told of them and of their tasks");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(runs(&api, halts).await.len(), 16, "once each");
     program.kill().expect("it is killed");
     program.wait().expect("it has ended");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Problem, RunId, Value};
 use store::{Mutation, RunStatus};
 use workflow::{
-    Fault, FaultType, Input, Parts, Position, RunContext, RunState, Status, Stepped, TraceEntry, TraceEvent,
+    Command, Fault, FaultType, Input, Parts, Position, RunContext, RunState, Status, Stepped, TraceEntry, TraceEvent,
 };
 
 use super::hooks::{Said, name_of};
@@ -158,7 +158,11 @@ impl LaneTask {
         let mut answers = Answers { due: VecDeque::new(), given: 0 };
         round.touched.insert(id);
         loop {
-            self.watched(round, id, stepped.trace);
+            let output = stepped.commands.iter().find_map(|command| match command {
+                Command::Complete { output } => Some(output.clone()),
+                _ => None,
+            });
+            self.watched(round, id, stepped.trace, output.as_ref());
             for command in stepped.commands {
                 self.command(round, id, command, &mut answers.due);
             }
@@ -189,7 +193,7 @@ impl LaneTask {
     /// person to mend. Where nobody is there to be asked, it goes to the run above either way.
     pub(super) fn fail(&mut self, round: &mut Round, id: RunId, fault: Fault) {
         let event = TraceEvent::Faulted(fault.clone());
-        self.watched(round, id, vec![TraceEntry { pointer: "".into(), iterations: Vec::new(), event }]);
+        self.watched(round, id, vec![TraceEntry { pointer: "".into(), iterations: Vec::new(), event }], None);
         self.told_waiters(round, id, &Err(fault.clone()));
         let parent = self.runs.get(&id).and_then(|run| parent_of(&run.key));
         // Whoever is asked where a workflow does not decide has an item already.
@@ -274,7 +278,7 @@ impl LaneTask {
     }
 
     /// What happened is told to who watches, and to workflows that listen for it.
-    pub(super) fn watched(&self, round: &mut Round, id: RunId, trace: Vec<TraceEntry>) {
+    pub(super) fn watched(&self, round: &mut Round, id: RunId, trace: Vec<TraceEntry>, output: Option<&Value>) {
         if self.core.watch.is_none() && !self.core.life_cycle_is_heard {
             return;
         }
@@ -283,9 +287,13 @@ impl LaneTask {
         let heard = self.core.life_cycle_is_heard && !hears_life_cycle(document);
         for entry in trace {
             let workflow = [document.namespace(), document.name(), document.version()].map(Arc::clone);
-            let happening = Happening { at: round.now, run: id, workflow, entry };
-            if let (true, Some(event)) = (heard, happening.to_cloud_event()) {
-                self.publish(round, run.matter, event);
+            let ended = entry.pointer.is_empty() && matches!(entry.event, TraceEvent::Completed);
+            let output = output.filter(|_| ended).cloned();
+            let happening = Happening { at: round.now, run: id, workflow, entry, output };
+            if heard {
+                for event in happening.to_cloud_events() {
+                    self.publish(round, run.matter, event);
+                }
             }
             if self.core.watch.is_some() {
                 round.after.push(After::Happened(happening));

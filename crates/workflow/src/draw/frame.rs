@@ -38,6 +38,10 @@ impl Painter<'_> {
                 let body = listen.each.as_ref().map(|each| Arc::clone(&each.body)).unwrap_or_default();
                 self.list(&body, true)
             }
+            Kind::Request { messages: Some(listen), .. } => {
+                let body = listen.each.as_ref().map(|each| Arc::clone(&each.body)).unwrap_or_default();
+                self.list(&body, true)
+            }
             Kind::Extended(extended) => self.extended(extended, place),
             _ => Block::default(),
         };

@@ -91,19 +91,22 @@ impl Marks {
 
     /// Takes in one entry of a run's timeline; entries come in their order.
     pub fn follow(&mut self, entry: &TraceEntry) {
-        let marked = self.0.entry(Arc::clone(&entry.pointer)).or_default();
-        marked.now = match &entry.event {
-            TraceEvent::Completed => {
-                marked.done = marked.done.saturating_add(1);
-                None
-            }
+        let now = match &entry.event {
+            TraceEvent::Completed => None,
             TraceEvent::Skipped => Some(Now { stand: Stand::Skipped, line: String::new() }),
             TraceEvent::Faulted(fault) => Some(Now { stand: Stand::Failed, line: fault.to_string() }),
             TraceEvent::Retrying { retry, at } => {
                 Some(Now { stand: Stand::Retrying, line: format!("retry {retry} at {}", minute(*at)) })
             }
+            // Where a run is halted is where it was.
+            TraceEvent::Suspended | TraceEvent::Resumed | TraceEvent::Listening | TraceEvent::Heard { .. } => return,
             TraceEvent::Started | TraceEvent::Caught(_) | TraceEvent::Cancelled | TraceEvent::RetriedByHand => None,
         };
+        let marked = self.0.entry(Arc::clone(&entry.pointer)).or_default();
+        if entry.event == TraceEvent::Completed {
+            marked.done = marked.done.saturating_add(1);
+        }
+        marked.now = now;
     }
 
     /// Whether nothing is known of any task.

@@ -16,8 +16,6 @@
 //! | `task.rs`, `switch.rs`, `frame.rs`, `list.rs` | boxes, and how they stand to each other |
 //! | `shape.rs` | what all that is made of |
 //! | `svg.rs`, `glyph.rs`, `style.css` | how it is written down |
-//!
-//! The tasks that an asyncapi subscription names are not in the picture, as they are not run.
 
 mod frame;
 mod glyph;

@@ -115,7 +115,9 @@ pub(super) fn children(kind: &Kind) -> Vec<TaskId> {
         Kind::Try(attempt) => {
             attempt.body.iter().chain(attempt.handler.iter().flat_map(|list| list.iter())).copied().collect()
         }
-        Kind::Listen(listen) => listen.each.iter().flat_map(|each| each.body.iter()).copied().collect(),
+        Kind::Listen(listen) | Kind::Request { messages: Some(listen), .. } => {
+            listen.each.iter().flat_map(|each| each.body.iter()).copied().collect()
+        }
         Kind::Extended(extended) => {
             let before = extended.extensions.iter().filter_map(|extension| extension.before.as_ref());
             let after = extended.extensions.iter().filter_map(|extension| extension.after.as_ref());

@@ -177,7 +177,9 @@ fn lists(kind: &Kind) -> Vec<List> {
         Kind::Do(list) | Kind::Function { body: list, .. } => vec![List::clone(list)],
         Kind::For(each) => vec![List::clone(&each.body)],
         Kind::Try(attempt) => std::iter::once(&attempt.body).chain(&attempt.handler).cloned().collect(),
-        Kind::Listen(listen) => listen.each.iter().map(|each| List::clone(&each.body)).collect(),
+        Kind::Listen(listen) | Kind::Request { messages: Some(listen), .. } => {
+            listen.each.iter().map(|each| List::clone(&each.body)).collect()
+        }
         // Branches do not come after each other, so each is a list of its own.
         Kind::Fork { branches, .. } => branches.iter().map(|branch| List::from([*branch])).collect(),
         Kind::Extended(extended) => {

@@ -49,7 +49,7 @@ impl Painter<'_> {
             | Kind::Try(_)
             | Kind::Function { .. }
             | Kind::Extended(_) => self.folded(id, task),
-            Kind::Listen(_) if self.plan.inside(id) > 0 => self.folded(id, task),
+            Kind::Listen(_) | Kind::Request { .. } if self.plan.inside(id) > 0 => self.folded(id, task),
             _ => self.leaf(id, task),
         };
         let fails = matches!(task.kind, Kind::Raise(_));

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use model::{Span, Value, nearest};
 
 use super::Loader;
+use super::messages::PROTOCOL;
 use super::values::map;
 use crate::catalog::FunctionReference;
 use crate::code::{Code, Template, VARIABLES};
-use crate::definition::{Kind, Protocol};
+use crate::definition::{Kind, Listen, Mode, Protocol, Read};
 use crate::yaml::{Key, Node};
 
 const PROTOCOLS: [(&str, Protocol); 6] = [
@@ -46,7 +47,7 @@ impl Loader<'_> {
         let name = self.text(node, "call")?;
         let with = task.get("with");
         if let Some((_, protocol)) = PROTOCOLS.into_iter().find(|(known, _)| *known == &*name) {
-            return self.protocol_call(protocol, &name, node.span, with, pointer);
+            return self.protocol_call(protocol, &name, node.span, task, pointer);
         }
         if self.members_of("functions").iter().any(|(key, _)| key.name == name) {
             return self.function_call(&name, node.span, with, pointer);
@@ -57,7 +58,7 @@ impl Loader<'_> {
                 ("function".into(), Template::Literal(Value::from(Arc::clone(&name)))),
                 ("with".into(), self.arguments(with)),
             ]);
-            return Some(Kind::Request { protocol: Protocol::Function, call, awaited: true });
+            return Some(Kind::Request { protocol: Protocol::Function, call, awaited: true, messages: None });
         }
         let function = match FunctionReference::from_str(&name) {
             Ok(function) => function,
@@ -76,7 +77,7 @@ impl Loader<'_> {
                 ("catalog".into(), self.endpoint(endpoint)),
                 ("with".into(), self.arguments(with)),
             ]);
-            return Some(Kind::Request { protocol: Protocol::Function, call, awaited: true });
+            return Some(Kind::Request { protocol: Protocol::Function, call, awaited: true, messages: None });
         }
         let Some(signature) = self.catalog.look_up(&function) else {
             self.unknown_function(&name, node.span);
@@ -147,10 +148,15 @@ impl Loader<'_> {
         protocol: Protocol,
         name: &str,
         place: Span,
-        with: Option<&Node>,
+        task: &Node,
         pointer: &str,
     ) -> Option<Kind> {
-        self.allowed_directly(name, place);
+        let with = task.get("with");
+        let own = protocol == Protocol::AsyncApi
+            && with.and_then(|with| with.get("protocol")).and_then(Node::text).is_some_and(|text| &**text == PROTOCOL);
+        if !own {
+            self.allowed_directly(name, place);
+        }
         let Some(with) = with else {
             self.error(place, "IL-WF-003", format!("`call: {name}` needs `with`"));
             return None;
@@ -161,19 +167,29 @@ impl Loader<'_> {
             fields.required(self, name);
         }
         self.choices(protocol, with);
+        if own {
+            if let Some(document) = fields.get("document") {
+                self.resource(document);
+            }
+            return self.own_messages(with, task, pointer);
+        }
         let mut members = Vec::new();
         for (key, node) in with.map().unwrap_or_default() {
             let template = match (&*key.name, protocol) {
                 ("endpoint" | "server", Protocol::Http | Protocol::A2a) => self.endpoint(node),
                 ("document" | "proto" | "agentCard", _) => self.resource(node),
                 ("authentication", _) => self.authentication(node),
-                ("subscription", _) => self.subscription(node, pointer),
+                ("subscription", _) => self.subscription(node),
                 ("service", Protocol::Grpc) => self.service(node),
                 _ => self.template(node),
             };
             members.push((Arc::clone(&key.name), template));
         }
-        Some(Kind::Request { protocol, call: map(members), awaited: true })
+        let messages = match (protocol, with.get("subscription")) {
+            (Protocol::AsyncApi, Some(subscription)) => self.each_message(subscription, pointer),
+            _ => None,
+        };
+        Some(Kind::Request { protocol, call: map(members), awaited: true, messages })
     }
 
     /// Members that are one of a few words.
@@ -228,7 +244,7 @@ impl Loader<'_> {
     }
 
     /// Its conditions are asked for each message, so they stay as they are written, with the values of the variables in them.
-    fn subscription(&mut self, node: &Node, pointer: &str) -> Template {
+    fn subscription(&mut self, node: &Node) -> Template {
         let Some(fields) = self.fields(node, "`subscription`", &["filter", "consume", "foreach"]) else {
             return Template::Literal(Value::Null);
         };
@@ -249,18 +265,23 @@ impl Loader<'_> {
             members.push(("consume".into(), map(consume)));
         }
         members.push(("variables".into(), self.values_in(&conditions)));
-        if let Some(each) = fields.get("foreach") {
-            let message = "the tasks of an asyncapi subscription are not run here";
-            let help = "take the messages from the call's output with a `for` task";
-            self.warn(each.span, "IL-WF-010", message).help(help);
-            if let Some(fields) = self.fields(each, "`foreach`", &["item", "at", "do", "output", "export"]) {
-                let variables = [self.variable(fields.get("item"), "item"), self.variable(fields.get("at"), "index")];
-                if let Some(node) = fields.get("do") {
-                    self.list_with(node, &format!("{pointer}/with/subscription/foreach/do"), &variables);
-                }
-            }
-        }
         map(members)
+    }
+
+    /// What is done with each message. The messages are consumed first, so that what has come of them is durable before it is used.
+    fn each_message(&mut self, subscription: &Node, pointer: &str) -> Option<Box<Listen>> {
+        let node = subscription.get("foreach")?;
+        if let Some(consume) = subscription.get("consume")
+            && ["amount", "for"].into_iter().all(|name| consume.get(name).is_none())
+            && ["while", "until"].into_iter().filter_map(|name| consume.get(name)).any(is_constant)
+        {
+            let message = "the tasks of `foreach` run when the messages are consumed, and nothing here ends that";
+            let help =
+                "give `amount`, `for`, or a condition on the messages, and go back to the task for more with `then`";
+            self.warn(consume.span, "IL-WF-010", message).help(help);
+        }
+        let each = self.each(node, &format!("{pointer}/with/subscription"))?;
+        Some(Box::new(Listen { mode: Mode::Any, filters: [].into(), read: Read::Raw, each: Some(each), lasts: None }))
     }
 
     /// A condition as it is written; it is compiled only to find its mistakes.
@@ -323,4 +344,12 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// Whether a condition is `true` or `false` whatever comes.
+fn is_constant(node: &Node) -> bool {
+    let Some(text) = node.text() else { return false };
+    let text = text.trim();
+    let bare = text.strip_prefix("${").and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    matches!(bare.trim(), "true" | "false")
 }

@@ -15,10 +15,10 @@ impl Loader<'_> {
         let to = fields.required(self, "to")?;
         let each = task.get("foreach").and_then(|node| self.each(node, pointer));
         let (mode, filters) = self.strategy(to)?;
-        Some(Listen { mode, filters: filters.into(), read, each })
+        Some(Listen { mode, filters: filters.into(), read, each, lasts: None })
     }
 
-    fn each(&mut self, node: &Node, pointer: &str) -> Option<Each> {
+    pub(super) fn each(&mut self, node: &Node, pointer: &str) -> Option<Each> {
         let fields = self.fields(node, "`foreach`", &["item", "at", "do", "output", "export"])?;
         let variables = [self.variable(fields.get("item"), "item"), self.variable(fields.get("at"), "index")];
         self.with_variables(&variables, |loader| {

@@ -4,6 +4,7 @@ mod calls;
 mod catches;
 mod events;
 mod fields;
+mod messages;
 mod tasks;
 mod values;
 

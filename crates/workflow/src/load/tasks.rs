@@ -35,7 +35,7 @@ impl Task {
     /// Finds out which data has to be kept while the task waits.
     pub(super) fn decide_keeping(&mut self) {
         let each = match &self.kind {
-            Kind::Listen(listen) => listen.each.as_ref(),
+            Kind::Listen(listen) | Kind::Request { messages: Some(listen), .. } => listen.each.as_ref(),
             _ => None,
         };
         let own = [&self.output, &self.export];
@@ -340,7 +340,7 @@ impl Loader<'_> {
                 self.error(process.span, "IL-WF-007", message).help(help);
             }
             self.process(name, process);
-            return Some(Kind::Request { protocol, call: self.template(node), awaited });
+            return Some(Kind::Request { protocol, call: self.template(node), awaited, messages: None });
         }
         let Some(workflow) = fields.get("workflow") else {
             self.error(node.span, "IL-WF-003", "`run` needs `workflow`");

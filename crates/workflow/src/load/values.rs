@@ -11,7 +11,7 @@ use crate::duration::{Duration, UNITS};
 use crate::yaml::{Kind, Node};
 
 /// The text between `${` and `}`, and how many characters stand before it.
-fn enclosed(text: &str) -> Option<(&str, usize)> {
+pub(super) fn enclosed(text: &str) -> Option<(&str, usize)> {
     let trimmed = text.trim();
     let inner = trimmed.strip_prefix("${")?.strip_suffix('}')?;
     let before = text.chars().take_while(|c| c.is_whitespace()).count();

@@ -1,16 +1,13 @@
 //! `listen`: which events are taken, and what is made of them.
 
-use std::sync::Arc;
-
 use model::Value;
 
 use super::{Machine, NULL, Outcome, Signal};
-use crate::code::{Template, View};
-use crate::definition::{DataTest, Each, Filter, Flow, Listen, Mode, Task};
-use crate::event::{Correlation, DataCondition, EventFilter, Interest, fingerprint};
+use crate::definition::{Each, Filter, Flow, Listen, Mode, Task};
+use crate::event::{EventFilter, fingerprint};
 use crate::fault::{Fault, FaultType};
 use crate::state::{Body, Frame, Listening, Turn};
-use crate::step::{Command, Ignored, ListenMode};
+use crate::step::{Command, Ignored, ListenMode, TraceEvent};
 
 /// Most events that wait for their turn in one `foreach`.
 const QUEUE_MAX: usize = 10_000;
@@ -38,9 +35,44 @@ impl<'w> Machine<'w, '_> {
         if matches!(listen.mode, Mode::All) && listen.filters.is_empty() {
             return self.complete(task, frame, Value::array(Vec::<Value>::new()), task.then);
         }
+        self.record(&task.pointer, TraceEvent::Listening);
         self.ask(task, listen, &listening);
         frame.body = Body::Listening(listening);
         self.park(task, frame, true, true)
+    }
+
+    /// Messages that a subscription has consumed have their turns, one after the other.
+    pub(super) fn begin_messages(
+        &mut self,
+        task: &Task,
+        listen: &'w Listen,
+        frame: Box<Frame<Value>>,
+        messages: &Value,
+    ) -> Outcome {
+        let listening = Box::new(Listening {
+            attempt: self.next(),
+            satisfied: Vec::new(),
+            expected: Vec::new(),
+            consumed: Vec::new(),
+            heard: Vec::new(),
+            queue: messages.items().to_vec(),
+            turn: None,
+            turns: 0,
+            closed: true,
+        });
+        self.turns(task, listen, frame, listening)
+    }
+
+    /// It has listened for as long as it was to: what has come is what it gives, once that had its turns.
+    pub(super) fn end_listen(
+        &mut self,
+        task: &Task,
+        listen: &'w Listen,
+        frame: Box<Frame<Value>>,
+        mut listening: Box<Listening<Value>>,
+    ) -> Outcome {
+        self.stop(task, listen, &mut listening);
+        self.turns(task, listen, frame, listening)
     }
 
     /// Per filter, what its attributes and correlations must equal, computed when the listening begins.
@@ -182,16 +214,17 @@ impl<'w> Machine<'w, '_> {
             }
         }
         if ended {
-            self.stop(task, &mut listening);
+            self.stop(task, listen, &mut listening);
         } else if learned || (matches!(listen.mode, Mode::All) && taken.is_some()) {
             self.ask(task, listen, &listening);
         }
         self.turns(task, listen, frame, listening)
     }
 
-    fn stop(&mut self, task: &Task, listening: &mut Listening<Value>) {
+    fn stop(&mut self, task: &Task, listen: &Listen, listening: &mut Listening<Value>) {
         if !listening.closed {
             listening.closed = true;
+            self.record(&task.pointer, TraceEvent::Heard { keys: listen.keys(&listening.expected) });
             let position = self.position(&task.pointer, listening.attempt);
             self.commands.push(Command::StopListening { position });
         }
@@ -292,7 +325,7 @@ impl<'w> Machine<'w, '_> {
     ) -> Result<(Box<Frame<Value>>, Box<Listening<Value>>), Outcome> {
         match outcome {
             Outcome::Done { output, flow: Flow::End } => {
-                self.stop(task, &mut listening);
+                self.stop(task, listen, &mut listening);
                 Err(self.complete(task, frame, output, Flow::End))
             }
             Outcome::Done { output, .. } => {
@@ -312,7 +345,7 @@ impl<'w> Machine<'w, '_> {
                 });
                 match ended {
                     Ok(true) => {
-                        self.stop(task, &mut listening);
+                        self.stop(task, listen, &mut listening);
                         listening.queue.clear();
                     }
                     Ok(false) => {}
@@ -341,8 +374,19 @@ impl<'w> Machine<'w, '_> {
             Some(template) => template.evaluate(&raw, &self.view(task, frame, &raw))?,
             None => raw,
         };
+        if let Some(schema) = &each.output.schema {
+            schema.check(&output).map_err(|error| {
+                Fault::new(FaultType::Validation, format!("the output of `foreach` does not fit its schema: {error}"))
+            })?;
+        }
         if let Some(template) = &each.export.template {
             let context = template.evaluate(&output, &self.view(task, frame, &output))?;
+            if let Some(schema) = &each.export.schema {
+                schema.check(&context).map_err(|error| {
+                    let detail = format!("the context exported by `foreach` does not fit its schema: {error}");
+                    Fault::new(FaultType::Validation, detail)
+                })?;
+            }
             self.state.context = context;
         }
         Ok(output)
@@ -357,92 +401,5 @@ impl<'w> Machine<'w, '_> {
     fn close_turn(&mut self) {
         self.scope.truncate(self.scope.len().saturating_sub(2));
         self.iterations.pop();
-    }
-}
-
-impl Listen {
-    /// What it may listen for, one for each filter.
-    pub(crate) fn interests(&self) -> Vec<Interest> {
-        let mut interests: Vec<Interest> = self.filters.iter().map(Filter::interest).collect();
-        if self.first_end() == 0 && !matches!(self.mode, Mode::One | Mode::All) {
-            interests.push(Interest { event_type: None, attributes: Vec::new(), correlations: Vec::new() });
-        }
-        interests
-    }
-
-    /// The filters from this one on end the listening.
-    fn first_end(&self) -> usize {
-        match self.mode {
-            Mode::UntilConsumed { from, .. } => from,
-            _ => self.filters.len(),
-        }
-    }
-}
-
-impl Filter {
-    /// Whether it takes an event, given what its attributes and correlations must equal.
-    fn takes(&self, expected: &[Value], event: &Value, view: &View<'_>) -> bool {
-        let (attributes, correlations) = expected.split_at(self.attributes.len().min(expected.len()));
-        self.attributes.iter().zip(attributes).all(|((name, _), wanted)| event.get(name) == wanted)
-            && match &self.data {
-                None => true,
-                Some(DataTest::Holds(code)) => code.holds(event.get("data"), view).unwrap_or(false),
-                Some(DataTest::Equals(template)) => {
-                    template.evaluate(view.input, view).is_ok_and(|wanted| *event.get("data") == wanted)
-                }
-            }
-            && self.correlations.iter().zip(correlations).all(|(correlate, wanted)| {
-                match correlate.from.evaluate(event, view) {
-                    // What an event does not have cannot link it to anything.
-                    Ok(Value::Null) | Err(_) => false,
-                    Ok(value) => (wanted.is_null() && correlate.expect.is_none()) || value == *wanted,
-                }
-            })
-    }
-
-    fn interest(&self) -> Interest {
-        let event_type = self.attributes.iter().find_map(|(name, template)| match template {
-            Template::Literal(Value::String(text)) if &**name == "type" => Some(text.clone().into()),
-            _ => None,
-        });
-        let others = self.attributes.iter().map(|(name, _)| name).filter(|name| &***name != "type");
-        let mut attributes: Vec<Arc<str>> = others.cloned().collect();
-        attributes.sort();
-        let known = self.correlations.iter().filter(|correlate| correlate.expect.is_some());
-        let mut correlations: Vec<Arc<str>> = known.map(|correlate| Arc::clone(correlate.from.text())).collect();
-        correlations.sort();
-        Interest { event_type, attributes, correlations }
-    }
-
-    /// The filter as the driver sees it.
-    pub(crate) fn asked(&self, expected: &[Value], ends: bool) -> EventFilter {
-        let mut asked = EventFilter { ends, ..EventFilter::default() };
-        for ((name, _), wanted) in self.attributes.iter().zip(expected) {
-            let text = match wanted {
-                Value::String(text) => Some(text.clone()),
-                _ => None,
-            };
-            match (&**name, text) {
-                ("type", Some(text)) => asked.event_type = Some(text.into()),
-                ("source", Some(text)) => asked.source = Some(text.into()),
-                ("subject", Some(text)) => asked.subject = Some(text.into()),
-                _ => asked.attributes.push((Arc::clone(name), wanted.clone())),
-            }
-        }
-        asked.data = self.data.as_ref().map(|data| match data {
-            DataTest::Holds(code) => DataCondition::Holds(Arc::clone(code.text())),
-            DataTest::Equals(Template::Literal(value)) => DataCondition::Equals(value.clone()),
-            DataTest::Equals(_) => DataCondition::Holds("true".into()),
-        });
-        let wanted = expected.iter().skip(self.attributes.len()).chain(std::iter::repeat(&NULL));
-        for (correlate, wanted) in self.correlations.iter().zip(wanted) {
-            let known = !wanted.is_null() || correlate.expect.is_some();
-            asked.correlations.push(Correlation {
-                name: Arc::clone(&correlate.name),
-                from: Arc::clone(correlate.from.text()),
-                expected: known.then(|| wanted.clone()),
-            });
-        }
-        asked
     }
 }

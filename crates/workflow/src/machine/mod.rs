@@ -6,6 +6,7 @@
 
 mod attempt;
 mod branches;
+mod filters;
 mod listening;
 mod outside;
 mod rounds;
@@ -161,8 +162,14 @@ impl<'w, 's> Machine<'w, 's> {
             (Status::Completed | Status::Cancelled, _) => self.ignored = Some(Ignored::Over),
             (_, Input::Cancel { reason }) if self.state.cancelling.is_none() => self.unwind(reason),
             (_, Input::Cancel { reason } | Input::End { reason }) => self.end_at_once(reason),
-            (Status::Running, Input::Suspend) => self.state.status = Status::Suspended,
-            (Status::Suspended, Input::Resume) => self.state.status = Status::Running,
+            (Status::Running, Input::Suspend) => {
+                self.state.status = Status::Suspended;
+                self.record_open(&TraceEvent::Suspended);
+            }
+            (Status::Suspended, Input::Resume) => {
+                self.state.status = Status::Running;
+                self.record_open(&TraceEvent::Resumed);
+            }
             (_, Input::Suspend | Input::Resume) => self.ignored = Some(Ignored::AsAsked),
             (Status::Failed, Input::Retry { pointer, input }) => self.retry(pointer, input)?,
             (_, Input::Retry { .. }) => return Err(StepError::NotFailed),
@@ -370,6 +377,29 @@ impl<'w, 's> Machine<'w, 's> {
 
     fn record(&mut self, pointer: &Arc<str>, event: TraceEvent) {
         self.trace.push(TraceEntry { pointer: Arc::clone(pointer), iterations: self.iterations.clone(), event });
+    }
+
+    /// Records what happens to the run and to all tasks that it is in.
+    fn record_open(&mut self, event: &TraceEvent) {
+        fn record(machine: &mut Machine<'_, '_>, frame: &Frame<Value>, event: &TraceEvent) {
+            machine.record(&frame.pointer, event.clone());
+            let round = match &frame.body {
+                Body::Loop { index, .. } => Some(*index),
+                Body::Listening(listening) => Some(listening.turns),
+                _ => None,
+            };
+            machine.iterations.extend(round);
+            for child in frame.children() {
+                record(machine, child, event);
+            }
+            if round.is_some() {
+                machine.iterations.pop();
+            }
+        }
+        if let Some(root) = self.state.root.take() {
+            record(self, &root, event);
+            self.state.root = Some(root);
+        }
     }
 
     /// Takes back what a task and the tasks inside it wait for.

@@ -50,7 +50,7 @@ impl Machine<'_, '_> {
                     }
                 }
             }
-            Kind::Request { protocol, call, awaited } => {
+            Kind::Request { protocol, call, awaited, messages } => {
                 let call = call.evaluate(input, &self.view(task, &frame, &NULL));
                 match call {
                     Err(fault) => self.fail(frame, fault),
@@ -59,7 +59,7 @@ impl Machine<'_, '_> {
                         let position = self.position(&task.pointer, attempt);
                         self.commands.push(Command::Request { position, protocol: *protocol, call });
                         frame.body = Body::Outside { attempt, work: Work::Request };
-                        self.park(task, frame, true, !awaited)
+                        self.park(task, frame, true, !awaited || messages.is_some())
                     }
                 }
             }

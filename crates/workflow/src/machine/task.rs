@@ -40,7 +40,11 @@ impl<'w> Machine<'w, '_> {
             Ok(Some(input)) => frame.input = Some(input),
         }
         self.record(&task.pointer, TraceEvent::Started);
-        if let Some(timeout) = &task.timeout {
+        let lasts = match &task.kind {
+            Kind::Listen(listen) => listen.lasts.as_ref(),
+            _ => None,
+        };
+        if let Some(timeout) = task.timeout.as_ref().or(lasts) {
             let after = {
                 let view = self.view(task, &frame, &NULL);
                 timeout.resolve(self.now, view.input, &view)
@@ -135,6 +139,12 @@ impl<'w> Machine<'w, '_> {
             && deadline.attempt == attempt
         {
             frame.deadline = None;
+            if let (Kind::Listen(listen), Body::Listening(_)) = (&task.kind, &frame.body)
+                && listen.lasts.is_some()
+                && let Body::Listening(listening) = std::mem::replace(&mut frame.body, Body::Failed)
+            {
+                return self.end_listen(task, listen, frame, listening);
+            }
             self.abandon(&frame);
             let detail = format!("it was not done by {}", deadline.until);
             return self.fail(frame, Fault::new(FaultType::Timeout, detail));
@@ -169,6 +179,9 @@ impl<'w> Machine<'w, '_> {
                 let output = frame.input.clone().unwrap_or_default();
                 self.complete(task, frame, output, task.then)
             }
+            (Body::Outside { .. }, Kind::Request { messages: Some(each), .. }, Signal::Returned(Ok(messages))) => {
+                self.begin_messages(task, each, frame, &messages)
+            }
             (Body::Outside { .. }, _, Signal::Returned(result)) => self.end(task, frame, result),
             (Body::Sleeping(_), _, Signal::Fired) => {
                 let output = frame.input.clone().unwrap_or_default();
@@ -190,9 +203,11 @@ impl<'w> Machine<'w, '_> {
             (body @ (Body::Trying { .. } | Body::Pausing { .. } | Body::Catching { .. }), Kind::Try(catch), signal) => {
                 self.resume_try(task, catch, frame, body, (attempt, signal))
             }
-            (Body::Listening(listening), Kind::Listen(listen), signal) => {
-                self.resume_listen(task, listen, frame, listening, (attempt, signal))
-            }
+            (
+                Body::Listening(listening),
+                Kind::Listen(listen) | Kind::Request { messages: Some(listen), .. },
+                signal,
+            ) => self.resume_listen(task, listen, frame, listening, (attempt, signal)),
             (body, ..) => {
                 frame.body = body;
                 self.abandon(&frame);

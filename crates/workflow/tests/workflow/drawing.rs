@@ -56,8 +56,7 @@ fn pointer(element: &quick_xml::events::BytesStart<'_>) -> Option<String> {
 
 /// The pointers of all tasks that can run.
 fn tasks(workflow: &Workflow) -> BTreeSet<String> {
-    let runs = |pointer: &&Arc<str>| !pointer.contains("/with/subscription/foreach/");
-    workflow.tasks().map(|(pointer, _)| pointer).filter(runs).map(|pointer| pointer.to_string()).collect()
+    workflow.tasks().map(|(pointer, _)| pointer.to_string()).collect()
 }
 
 fn overlap(one: &Rect, other: &Rect) -> bool {
