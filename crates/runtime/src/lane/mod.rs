@@ -43,6 +43,7 @@ use workflow::{Parts, Position, RunState};
 use crate::core::Core;
 use crate::kept::Kept;
 use crate::lane_id::LaneId;
+use crate::occasions::WaitingOccasions;
 use crate::once::BusinessKey;
 use crate::work::{Pinned, Work};
 use inbox::{Inbox, Taken};
@@ -126,6 +127,8 @@ pub(crate) struct LaneTask {
     replaying: HashMap<RunId, bool, foldhash::fast::RandomState>,
     /// The workflows that are asked before a person is, by where their items stand.
     hooks: HashMap<hooks::Place, hooks::Deciding, foldhash::fast::RandomState>,
+    /// Occasions that wait for the end of the run on an earlier one.
+    occasions: WaitingOccasions,
 }
 
 impl LaneTask {
@@ -143,6 +146,7 @@ impl LaneTask {
             performing: HashMap::default(),
             replaying: HashMap::default(),
             hooks: HashMap::default(),
+            occasions: WaitingOccasions::default(),
         }
     }
 
