@@ -10,6 +10,7 @@ use mapping::Mapping;
 use model::{ConnectionName, FunctionName, ObjectName, Value};
 
 use crate::object::ObjectDefinition;
+use crate::occasions::OccasionRule;
 
 /// One file of `connections/`.
 #[derive(Debug)]
@@ -156,6 +157,8 @@ pub struct Feed {
     pub only: Option<Expression>,
     /// Canonical keys of other records that are added to the object.
     pub resolve: Vec<ResolveRule>,
+    /// How occasions of a record are told apart: what it starts is started once for each. `None` for once at all.
+    pub occasion: Option<OccasionRule>,
     /// The safety net.
     pub sweep: Option<Sweep>,
     /// What is asked when the record is re-read.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use connect::{CallError, Fate};
-use definitions::{Feed, Unknown};
+use definitions::{Feed, Occasions, Unknown};
 use jiff::Timestamp;
 use model::{EventId, Value, json};
 use sha2::{Digest, Sha256};
 use store::{InboxRow, Mutation, RecordVersionRow, StoreError};
 
 use crate::parking::{Parent, orphan_row};
-use crate::record::{Line, Versions};
+use crate::record::{Line, Remembered, Versions};
 use crate::work::Work;
 use crate::{Batch, CanonicalEvent, Gone, Shared, Unreadable};
 
@@ -19,6 +19,9 @@ const GATHER_MAX: usize = 200;
 
 /// Whether the record of an inbox row is handed over even if it is not news.
 pub(crate) const FORCED: &str = "forced";
+
+/// Whether the record of an inbox row is read only to start what waited for the end of an earlier run.
+pub(crate) const AGAIN: &str = "again";
 
 /// The version of a record that was handed over and is not wanted any more.
 const UNWANTED: &str = "unwanted";
@@ -174,20 +177,29 @@ impl Shared {
                 self.unreadable(line, versions, &work, record, reason.into(), batch);
                 continue;
             }
+            let occasions = match self.occasions(line, versions, &work.id, &mut object) {
+                Ok(occasions) => occasions,
+                Err(reason) => {
+                    self.unreadable(line, versions, &work, record, reason.into(), batch);
+                    continue;
+                }
+            };
             if let Err(error) = feed.check(&object) {
                 self.unreadable(line, versions, &work, record, error.to_string().into(), batch);
                 continue;
             }
             let version = hash("", &object);
-            let news = work.forced || !self.is_known(line, versions, &work.id, &version);
+            let changed = work.forced || !self.is_known(line, versions, &work.id, &version);
+            let news = changed || work.again;
             if !news && !self.compared.contains_key(&feed.object) {
                 line.count(|counters| counters.dropped += 1);
                 continue;
             }
             line.count(|counters| counters.healed += u64::from(work.swept));
             // Of what was there before, the next change is told, even if it is the one that was loaded by then.
+            let occasion = occasions.as_ref().map_or(0, Occasions::count);
             if news && !work.loaded {
-                self.remember(line, versions, &work.id, version, batch);
+                self.remember(line, versions, &work.id, Remembered { version, occasions }, batch);
             }
             let id = EventId::now();
             let envelope = Value::object([
@@ -210,6 +222,8 @@ impl Shared {
                 read_at,
                 news,
                 loaded: work.loaded,
+                again: !changed,
+                occasion,
                 arrived: work.arrived,
                 // What came before its parent was known has to reach the run that made the parent known.
                 complete: if parents.named { self.clock.now() } else { work.arrived },
@@ -296,36 +310,57 @@ impl Shared {
         Ok(parents)
     }
 
-    fn is_known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: &str) -> bool {
-        // When it cannot be told, it is handed over: twice is harmless, lost is not.
-        matches!(self.known(line, versions, id), Ok(Some(known)) if *known == *version)
+    /// Counts the occasions of a record, which are those before and the one that it is at, and adds their number to the object.
+    fn occasions(
+        &self,
+        line: &Line,
+        versions: &mut Versions,
+        id: &Arc<str>,
+        object: &mut Value,
+    ) -> Result<Option<Occasions>, String> {
+        let Some(rule) = &line.feed.occasion else { return Ok(None) };
+        let mark = line.feed.occasion(object).map_err(|error| error.to_string())?;
+        let mark = mark.map(|mark| hash("", &Value::from(mark)));
+        let known = self.known(line, versions, id).map_err(|error| error.to_string())?;
+        let mut occasions = known.map_or_else(Occasions::default, |known| known.occasions());
+        occasions.see(mark.as_deref());
+        object.set(Arc::clone(&rule.member), i64::from(occasions.count()));
+        Ok(Some(occasions))
     }
 
-    /// The version that was handed over last.
-    fn known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>) -> Result<Option<Arc<str>>, StoreError> {
+    fn is_known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: &str) -> bool {
+        // When it cannot be told, it is handed over: twice is harmless, lost is not.
+        matches!(self.known(line, versions, id), Ok(Some(known)) if *known.version == *version)
+    }
+
+    /// What was handed over last.
+    fn known(&self, line: &Line, versions: &mut Versions, id: &Arc<str>) -> Result<Option<Remembered>, StoreError> {
         if let Some(known) = versions.get(id) {
-            return Ok(Some(Arc::clone(known)));
+            return Ok(Some(Remembered::of_text(known)));
         }
         let stored = self.store.record_version(line.feed.connection.as_str(), &line.feed.name, id)?;
-        let version = stored.map(|row| row.version);
-        if let Some(version) = &version {
-            versions.put(Arc::clone(id), Arc::clone(version));
-        }
-        Ok(version)
+        let Some(stored) = stored else { return Ok(None) };
+        let known = Remembered::of_text(&stored.version);
+        versions.put(Arc::clone(id), stored.version);
+        Ok(Some(known))
     }
 
     /// Of a record that was handed over and is not wanted any more, the same again will be news.
     fn remember_unwanted(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, batch: &mut Batch) {
-        let is_remembered = match self.known(line, versions, id) {
-            Ok(known) => known.is_none_or(|known| *known == *UNWANTED),
-            Err(_) => false,
-        };
-        if !is_remembered {
-            self.remember(line, versions, id, UNWANTED.into(), batch);
+        let Ok(known) = self.known(line, versions, id) else { return };
+        if known.as_ref().is_none_or(|known| *known.version == *UNWANTED) {
+            return;
         }
+        let occasions = line.feed.occasion.as_ref().zip(known).map(|(_, known)| {
+            let mut occasions = known.occasions();
+            occasions.see(None);
+            occasions
+        });
+        self.remember(line, versions, id, Remembered { version: UNWANTED.into(), occasions }, batch);
     }
 
-    fn remember(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, version: Arc<str>, batch: &mut Batch) {
+    fn remember(&self, line: &Line, versions: &mut Versions, id: &Arc<str>, remembered: Remembered, batch: &mut Batch) {
+        let version = remembered.into_text();
         versions.put(Arc::clone(id), Arc::clone(&version));
         batch.mutations.push(Mutation::PutRecordVersion(RecordVersionRow {
             connection: line.feed.connection.as_str().into(),
@@ -357,7 +392,11 @@ impl Shared {
             line.count(|counters| counters.dropped += 1);
             return;
         }
-        self.remember(line, versions, &work.id, version, batch);
+        // Where it cannot be told which occasion it is at, that is not forgotten either: this is told once more.
+        if let Ok(known) = self.known(line, versions, &work.id) {
+            let occasions = line.feed.occasion.as_ref().zip(known).map(|(_, known)| known.occasions());
+            self.remember(line, versions, &work.id, Remembered { version, occasions }, batch);
+        }
         batch.unreadable.push(Unreadable {
             connection: line.feed.connection.clone(),
             feed: Arc::clone(&line.feed.name),
@@ -392,6 +431,14 @@ pub fn look_row(feed: &Feed, record_id: &Arc<str>, now: Timestamp) -> InboxRow {
 pub fn forced_look_row(feed: &Feed, record_id: &Arc<str>, now: Timestamp) -> InboxRow {
     let mut row = look_row(feed, record_id, now);
     row.content.set(FORCED, true);
+    row
+}
+
+/// The same, only to start what has waited for the end of an earlier run.
+#[must_use]
+pub fn look_again_row(feed: &Feed, record_id: &Arc<str>, now: Timestamp) -> InboxRow {
+    let mut row = look_row(feed, record_id, now);
+    row.content.set(AGAIN, true);
     row
 }
 

@@ -9,7 +9,7 @@ use model::{ConnectionName, Problem, Value};
 use store::{InboxRow, Mutation};
 
 use crate::Shared;
-use crate::convert::{FORCED, hash, inbox_row};
+use crate::convert::{AGAIN, FORCED, hash, inbox_row};
 use crate::parking::{LOADED, orphan_parents};
 use crate::record::Line;
 use crate::work::Work;
@@ -82,8 +82,8 @@ impl Shared {
         };
         let at = row.content.get("at").as_str().and_then(|at| at.parse().ok()).unwrap_or(row.at);
         let is = |name: &str| row.content.get(name).as_bool() == Some(true);
-        let (loaded, forced) = (is(LOADED), is(FORCED));
-        let work = Work { inbox: vec![Arc::clone(&row.id)], loaded, forced, ..Work::new(id.into(), at, now) };
+        let (loaded, forced, again) = (is(LOADED), is(FORCED), is(AGAIN));
+        let work = Work { inbox: vec![Arc::clone(&row.id)], loaded, forced, again, ..Work::new(id.into(), at, now) };
         match orphan_parents(line, &row.content) {
             parents if parents.is_empty() => line.put([work]),
             // It was handed over: it is not read before a parent is known.

@@ -31,7 +31,7 @@ use model::{ConnectionName, EventId, ObjectName, Problem, Value};
 use store::{InboxRow, Mutation, Store};
 use tokio::task::JoinHandle;
 
-pub use convert::{forced_look_row, look_row};
+pub use convert::{forced_look_row, look_again_row, look_row};
 pub use coverage::GapReason;
 pub use figures::{CoverageFigures, FeedFigures, GapFigures, LoadFigures};
 pub use first_load::loading;
@@ -62,6 +62,10 @@ pub struct CanonicalEvent {
     pub news: bool,
     /// Whether it was there before anybody listened: it tells what is, not that something happened.
     pub loaded: bool,
+    /// Whether it is handed over only to start what waited for the end of an earlier run: those who listen have heard of it.
+    pub again: bool,
+    /// Which occasion of the record it is; 0 where the feed counts none, or there was none yet.
+    pub occasion: u32,
     /// When the system's notification reached this process.
     pub arrived: Timestamp,
     /// From when on it can be heard: for a record that names parents, when these were looked up, which may be long after it

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use definitions::Feed;
+use definitions::{Feed, Occasions};
 use jiff::Timestamp;
 use model::ConnectionName;
 use tokio::sync::Notify;
@@ -40,7 +40,43 @@ struct Waiting {
     works: HashMap<Arc<str>, Work>,
 }
 
-/// Hash of each record as it was handed over last.
+/// What is remembered of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// Hash of it as it was handed over last.
+    pub(crate) version: Arc<str>,
+    /// Its occasions, where its feed counts them.
+    pub(crate) occasions: Option<Occasions>,
+}
+
+impl Remembered {
+    pub(crate) fn of_text(text: &Arc<str>) -> Self {
+        match text.split_once(' ') {
+            Some((version, occasions)) => Self { version: version.into(), occasions: occasions.parse().ok() },
+            None => Self { version: Arc::clone(text), occasions: None },
+        }
+    }
+
+    pub(crate) fn into_text(self) -> Arc<str> {
+        match self.occasions {
+            Some(occasions) => format!("{} {occasions}", self.version).into(),
+            None => self.version,
+        }
+    }
+
+    /// The occasions up to now. What was handed over when its feed did not count them is taken for the first.
+    pub(crate) fn occasions(&self) -> Occasions {
+        // Neither what is not wanted nor what could not be read is an occasion.
+        let was_handed_over = self.version.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match &self.occasions {
+            Some(occasions) => occasions.clone(),
+            None if was_handed_over => Occasions::uncounted(),
+            None => Occasions::default(),
+        }
+    }
+}
+
+/// What is remembered of each record, as it is stored.
 #[derive(Default)]
 pub(crate) struct Versions(HashMap<Arc<str>, Arc<str>>);
 

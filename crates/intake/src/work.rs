@@ -25,6 +25,8 @@ pub(crate) struct Work {
     pub(crate) orphan: bool,
     /// Whether the first load found it: it was there before anybody listened.
     pub(crate) loaded: bool,
+    /// Whether it is read only to start what waited for the end of an earlier run.
+    pub(crate) again: bool,
 }
 
 impl Work {
@@ -39,6 +41,7 @@ impl Work {
             swept: false,
             orphan: false,
             loaded: false,
+            again: false,
         }
     }
 
@@ -51,6 +54,7 @@ impl Work {
         self.forced |= other.forced;
         self.swept &= other.swept;
         self.loaded &= other.loaded;
+        self.again |= other.again;
         self.orphan |= other.orphan;
     }
 

@@ -41,6 +41,7 @@ mod launching;
 mod lost;
 mod match_keys;
 mod matter;
+mod occasions;
 mod once;
 mod reconciliation;
 mod recovery;

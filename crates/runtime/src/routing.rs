@@ -27,6 +27,7 @@ use crate::lane::Changed;
 use crate::lane_id::LaneId;
 use crate::lost::lost;
 use crate::matter::{RECORD, key_of_record, record_key};
+use crate::occasions::Occasion;
 use crate::timers::position;
 use crate::work::{Event, Settled, Start, Work};
 use crate::workload::Workload;
@@ -115,7 +116,7 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
 
     let mut mutations = batch.mutations;
     let mut events = Vec::new();
-    for event in batch.events {
+    for event in batch.events.into_iter().filter(|event| !event.again) {
         let correlations = core.correlations.of_event(&event.envelope);
         if correlations.is_empty() {
             continue;
@@ -146,6 +147,7 @@ fn start_runs(core: &Core, event: &CanonicalEvent, answers: &mut Vec<oneshot::Re
             key: Arc::clone(key),
             event: Event { id: event.id, envelope: event.envelope.clone(), arrived: event.arrived },
             matter: None,
+            occasion: Occasion::of_event(event),
         };
         core.send(LaneId::of_matter(&object, key), Work::Start(start, answer));
         answers.push(answered);
@@ -279,7 +281,9 @@ pub(crate) async fn start_emitted(core: Arc<Core>, event: Event, matter: Option<
         let (answer, answered) = oneshot::channel();
         let key = event.envelope.get("id").as_str().map_or_else(|| event.id.to_string().into(), Arc::from);
         let lane = matter.map_or_else(|| LaneId::of_matter(EVENT, &key), |matter| LaneId::of(matter.uuid()));
-        let start = Start { definition: workflow.clone(), object: EVENT.into(), key, event: event.clone(), matter };
+        let occasion = Occasion::default();
+        let (definition, event) = (workflow.clone(), event.clone());
+        let start = Start { definition, object: EVENT.into(), key, event, matter, occasion };
         core.send(lane, Work::Start(start, answer));
         answers.push(answered);
     }

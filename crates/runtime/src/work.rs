@@ -15,6 +15,7 @@ use crate::identity::IdentityHeld;
 use crate::lane::{Changed, LaunchAnswer, Lost, Performed};
 use crate::launching::Launch;
 use crate::matter::RECORD;
+use crate::occasions::Occasion;
 use crate::reconciliation::Findings;
 use crate::workload::Workload;
 use crate::{Decision, RunOperation};
@@ -129,6 +130,7 @@ pub(crate) struct Start {
     pub(crate) event: Event,
     /// The matter, when it is not the one of the object and key.
     pub(crate) matter: Option<TransactionId>,
+    pub(crate) occasion: Occasion,
 }
 
 /// A workflow and the hash that runs pin.
@@ -162,6 +164,23 @@ fn hex(bytes: &[u8]) -> Arc<str> {
 /// The key of the run that an event starts, unique per workflow.
 pub(crate) fn run_key(object: &str, key: &str) -> Arc<str> {
     format!("{object}:{key}").into()
+}
+
+/// The key of the run on this occasion, of which `first` is the one on the first. No object has an `@` in its name.
+pub(crate) fn key_on(first: &Arc<str>, occasion: u32) -> Arc<str> {
+    match first.split_once(':') {
+        Some((object, key)) if occasion > 1 => format!("{object}@{occasion}:{key}").into(),
+        _ => Arc::clone(first),
+    }
+}
+
+/// The key of the run on the first occasion, of which this is the key on any.
+pub(crate) fn first_key(key: &str) -> Arc<str> {
+    let Some((object, rest)) = key.split_once(':') else { return key.into() };
+    match object.split_once('@') {
+        Some((name, _)) if !name.is_empty() => run_key(name, rest),
+        _ => key.into(),
+    }
 }
 
 /// Marks the key of a run that another run started; no object may have such a name.
@@ -203,6 +222,18 @@ mod tests {
         let position = Position { pointer: "/do/0/a".into(), iterations: vec![2], attempt: 7 };
         assert_eq!(parent_of(&child_key(parent, &position)), Some((parent, position)));
         assert_eq!(parent_of(&run_key("quote", "1")), None);
+    }
+
+    #[test]
+    fn the_keys_of_all_occasions_say_which_the_first_is() {
+        let first = run_key("quote", "a@2:b");
+        for occasion in [0, 1, 2, 11] {
+            assert_eq!(first_key(&key_on(&first, occasion)), first);
+        }
+        assert_eq!(key_on(&first, 1), first);
+        assert_ne!(key_on(&first, 2), first);
+        let parent = child_key(RunId::now(), &Position { pointer: "/do".into(), iterations: vec![], attempt: 1 });
+        assert_eq!(first_key(&parent), parent);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(crate) enum Subject {
     },
     Feed {
         feed: Arc<Feed>,
+        /// What was read of the record before, in this order: it tells which occasion this one is.
+        before: Vec<Value>,
         record: Value,
         known: References,
     },

@@ -13,6 +13,7 @@ use super::{Case, Recognised, References, Subject, Written};
 use crate::agreement::Synchronised;
 use crate::call::key_text;
 use crate::connection::{Feed, Function};
+use crate::occasions::Occasions;
 
 /// What a case gave, and how that differs from what it should have given.
 #[derive(Debug)]
@@ -60,8 +61,9 @@ impl Case {
                 check.made(&made, Nulls::Written);
                 check.there_and_back(mapping, made.is_ok().then_some(object));
             }
-            Subject::Feed { feed, record, known } => {
-                let handed = handed_over(feed, record, Some(known));
+            Subject::Feed { feed, before, record, known } => {
+                let handed =
+                    occasions(feed, before).and_then(|occasions| handed_over(feed, record, Some(known), occasions));
                 let object = handed.as_ref().map(|handed| handed.as_ref().map(|(_, object)| object.clone()));
                 check.made(&object.map_err(Clone::clone), Nulls::Absent);
                 if let Ok(Some((key, _))) = &handed {
@@ -192,9 +194,28 @@ fn call_value(call: &Call, business_key: Option<Arc<str>>) -> Value {
     value
 }
 
+/// The occasions that a record has had when these were read of it one after the other.
+fn occasions(feed: &Feed, before: &[Value]) -> Result<Occasions, String> {
+    let mut occasions = Occasions::default();
+    for record in before {
+        let canonical = feed.canonical(record).map_err(|error| format!("`before`: {error}"))?;
+        let mark = match &canonical {
+            Some(canonical) => feed.occasion(&canonical.object).map_err(|error| format!("`before`: {error}"))?,
+            None => None,
+        };
+        occasions.see(mark.as_deref());
+    }
+    Ok(occasions)
+}
+
 /// What a feed hands over of a record, with its key: mapped, resolved, checked. Where it is not said what is `known`, no parent is
 /// waited for.
-fn handed_over(feed: &Feed, record: &Value, known: Option<&References>) -> Result<Option<(Arc<str>, Value)>, String> {
+fn handed_over(
+    feed: &Feed,
+    record: &Value,
+    known: Option<&References>,
+    mut occasions: Occasions,
+) -> Result<Option<(Arc<str>, Value)>, String> {
     let Some(canonical) = feed.canonical(record).map_err(|error| error.to_string())? else { return Ok(None) };
     let mut object = canonical.object;
     for rule in &feed.resolve {
@@ -216,6 +237,10 @@ fn handed_over(feed: &Feed, record: &Value, known: Option<&References>) -> Resul
         };
         object.set(Arc::clone(&rule.member), Value::from(Arc::clone(value)));
     }
+    if let Some(rule) = &feed.occasion {
+        occasions.see(feed.occasion(&object).map_err(|error| error.to_string())?.as_deref());
+        object.set(Arc::clone(&rule.member), Value::from(i64::from(occasions.count())));
+    }
     feed.check(&object).map_err(|error| error.to_string())?;
     Ok(Some((canonical.key, object)))
 }
@@ -224,7 +249,7 @@ fn handed_over(feed: &Feed, record: &Value, known: Option<&References>) -> Resul
 /// has to say. By the key that they carry, or else by the rules of the object.
 fn recognised(object: &Synchronised, [first, second]: &[Recognised; 2]) -> Result<Value, String> {
     let read = |one: &Recognised| {
-        let handed = handed_over(&one.feed, &one.record, None)?;
+        let handed = handed_over(&one.feed, &one.record, None, Occasions::default())?;
         handed.map(|(_, object)| object).ok_or_else(|| format!("a record of {} is skipped", one.feed))
     };
     let (left, right) = (read(first)?, read(second)?);

@@ -72,6 +72,12 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
     };
     let feeds = known.connections.values().flat_map(|connection| connection.feeds.values());
     let read_anywhere = feeds.filter(|feed| feed.object == object.name).flat_map(|feed| members_of(feed)).collect();
+    let counted = known.connections.values().flat_map(|connection| connection.feeds.values());
+    for feed in counted.filter(|feed| feed.object == object.name && feed.occasion.is_some()) {
+        let message = format!("the feed {feed} counts occasions, which are no value that systems could agree about");
+        let help = "remove `occasion` of the feed, or start the workflow from a feed of another object";
+        reader.error_with(fields.key_span("sides"), "IL-DEF-011", message, help);
+    }
     let reading = Sides { loader, known, reader, object, read_anywhere };
     let (mut policy, mut writers) = (Policy { key: Some(KEY.into()), ..Policy::default() }, IndexMap::new());
     for (key, node) in reader.entries(node, "`sides`") {

@@ -19,7 +19,7 @@ use crate::sources::{LoadError, Sources};
 /// What a case may test: the member that names it, and the members that such a case has besides `case`.
 const SUBJECTS: [(&str, &[&str]); 4] = [
     ("mapping", &["read", "write", "expect", "refused", "there-and-back"]),
-    ("feed", &["record", "known", "expect", "key", "skipped", "refused"]),
+    ("feed", &["before", "record", "known", "expect", "key", "skipped", "refused"]),
     ("function", &["input", "expect", "answer", "output", "refused"]),
     ("match", &["records", "same", "refused"]),
 ];
@@ -175,7 +175,14 @@ impl<'a> Cases<'a> {
         let feed = self.followed(fields);
         let record = fields.required("record").map(Node::to_value);
         let known = self.known(fields);
-        Some(Subject::Feed { feed: feed?, record: record?, known: known? })
+        let before = fields.get("before").map(|node| {
+            let list = node.list();
+            if list.is_none() {
+                self.reader.error(node.span, "IL-DEF-002", "`before` is a list of records, those read first in front");
+            }
+            list.unwrap_or_default().iter().map(Node::to_value).collect()
+        });
+        Some(Subject::Feed { feed: feed?, before: before.unwrap_or_default(), record: record?, known: known? })
     }
 
     fn followed(&self, fields: &Fields<'a>) -> Option<Arc<Feed>> {

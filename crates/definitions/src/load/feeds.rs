@@ -10,9 +10,12 @@ use workflow::yaml::{Key, Node};
 use super::files::Room;
 use super::functions::Around;
 use super::reader::{Fields, Reader};
+use super::schemas::{self, Known as Member};
 use crate::connection::{Feed, FeedSource, ResolveRule, Sweep, SweptWith, Unknown};
+use crate::object::ObjectDefinition;
+use crate::occasions::OccasionRule;
 
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "topic",
     "push",
     "record",
@@ -25,6 +28,7 @@ const KNOWN: [&str; 15] = [
     "key",
     "only",
     "resolve",
+    "occasion",
     "sweep",
     "select",
     "description",
@@ -75,6 +79,7 @@ pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Opt
         }
     }
     let schema = object.as_ref().and_then(|object| around.known.objects.get(object)).map(Arc::clone);
+    let occasion = occasion(reader, &fields, schema.as_deref(), &resolve);
     let (id, condition, only) =
         (fields.expression("id", &[]), fields.expression("where", &[]), fields.expression("only", &[]));
     let key_of_object = fields.required_expression("key");
@@ -95,6 +100,7 @@ pub(super) fn read<'a>(around: &Around<'a>, key: &'a Key, node: &'a Node) -> Opt
         key: key_of_object?,
         only,
         resolve,
+        occasion,
         sweep,
         select: Arc::new(select),
     })
@@ -195,6 +201,29 @@ fn resolve_rule<'a>(around: &Around<'a>, node: &'a Node, fields: &Fields<'a>) ->
         around.reader.error_with(inner.key_span("unknown"), "IL-DEF-011", message, help);
     }
     Some(ResolveRule { member: member?, object: object?, id: id?, at, unknown })
+}
+
+fn occasion(
+    reader: Reader<'_>,
+    fields: &Fields<'_>,
+    object: Option<&ObjectDefinition>,
+    resolve: &[ResolveRule],
+) -> Option<OccasionRule> {
+    let node = fields.get("occasion")?;
+    let inner = reader.fields(node, fields.key_span("occasion"), "`occasion`", &["of", "as"])?;
+    let of = inner.required_expression("of");
+    let member = inner.required_text("as")?;
+    let place = inner.get("as").map_or(node.span, |node| node.span);
+    if resolve.iter().any(|rule| rule.member == member) {
+        let message = format!("`{member}` gets the key of another record already, by `resolve`");
+        reader.error_with(place, "IL-DEF-011", message, "count the occasions in a member of their own");
+    }
+    if let (Some(path), Some(object)) = (reader.path(&member, place), object)
+        && let Member::No(name, known) = schemas::member(&object.document, &object.document, &path)
+    {
+        reader.unknown(place, "IL-DEF-006", format!("the object's schema has no `{name}`"), &name, known);
+    }
+    Some(OccasionRule { of: of?, member })
 }
 
 fn sweep<'a>(reader: Reader<'a>, fields: &Fields<'a>) -> Option<Sweep> {

@@ -202,6 +202,35 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
 }
 
 #[test]
+fn occasions_are_counted_in_a_member_of_their_own() {
+    let erp = fs::read_to_string(project("good").join("connections/erp.yaml")).expect("the file");
+    let with = |occasion: &str| {
+        let text = format!("occasion: {occasion}\n    sweep: {{ every: 60s }}");
+        told("connections/erp.yaml", &erp.replace("sweep: { every: 60s }", &text), &Paper)
+    };
+    let line = erp.lines().count();
+    assert_eq!(with("{ of: .net, as: number }"), "");
+    for (occasion, place, part) in [
+        ("{ of: .net, as: numbre }", format!("{line}:31"), "error[IL-DEF-006]: the object's schema has no `numbre`"),
+        ("{ of: .net |, as: number }", format!("{line}:"), "error[IL-DEF-007]"),
+        ("{ as: number }", format!("{line}:5"), "error[IL-DEF-004]: `occasion` needs `of`"),
+        ("{ of: .net }", format!("{line}:5"), "error[IL-DEF-004]: `occasion` needs `as`"),
+        (
+            "{ of: .net, as: parent }",
+            format!("{line}:31"),
+            "error[IL-DEF-011]: `parent` gets the key of another record",
+        ),
+        ("{ of: .net, as: number, per: key }", format!("{line}:39"), "error[IL-DEF-003]"),
+    ] {
+        let said = with(occasion);
+        assert!(
+            said.contains(part) && said.contains(&format!("connections/erp.yaml:{place}")),
+            "{place} {part}: {said}"
+        );
+    }
+}
+
+#[test]
 fn a_hook_names_a_workflow_that_there_is() {
     let order = fs::read_to_string(project("good").join("objects/order.yaml")).expect("the file");
     let told = |rest: &str| told("objects/order.yaml", &format!("{order}{rest}"), &Paper);

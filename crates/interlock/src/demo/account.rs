@@ -211,7 +211,8 @@ fn money(money: &MoneyAccount) -> Value {
 
 /// Sets quotes against sales orders.
 ///
-/// A quote is in the ERP when its sales orders (whose reference is `<quote>-<plant>`) come to its total, or when there is one
+/// A quote is in the ERP when its sales orders (whose reference is `<quote>-<plant>`, with `-2` and so on behind it when it
+/// was accepted again) come to its total, or when there is one
 /// for each plant that it is delivered from (a person may have changed the lines), or when it was taken back after it had
 /// been ordered.
 pub(crate) fn orders(
@@ -228,8 +229,11 @@ pub(crate) fn orders(
             account.doubled += 1;
             continue;
         }
-        let (quote, plant) = order.reference.rsplit_once('-').unwrap_or((&order.reference, ""));
-        by_quote.entry(quote).or_default().insert(plant, order.net);
+        // Of what a quote was cancelled and accepted again, the cancelled order is worth nothing any more.
+        let mut parts = order.reference.splitn(3, '-');
+        let (quote, plant) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let net = by_quote.entry(quote).or_default().entry(plant).or_insert(Decimal::ZERO);
+        *net = minus(*net, minus(Decimal::ZERO, order.net)?)?;
     }
     for quote in quotes {
         let orders = by_quote.get(quote.number.as_str());
@@ -304,6 +308,7 @@ mod tests {
             quote("00000004", 1_000, "Ordered"),
             quote("00000005", 1_000, "Rejected"),
             quote("00000006", 1_000, "Completed"),
+            quote("00000007", 700, "Ordered"),
         ];
         let booked = [
             order("00000001-1010", 600),
@@ -312,13 +317,16 @@ mod tests {
             order("00000004-1010", 600),
             order("00000006-1010", 1_000),
             order("00000006-1010", 1_000),
+            // Cancelled, and accepted again.
+            order("00000007-1010", 0),
+            order("00000007-1010-2", 700),
         ];
         let account = orders(&quotes, &booked, &HashMap::new()).expect("sums fit");
-        assert_eq!((account.accepted, account.in_erp, account.held, account.missing), (6, 2, 2, 2));
-        assert_eq!((account.doubled, account.sales_orders, account.completed), (1, 5, 2));
+        assert_eq!((account.accepted, account.in_erp, account.held, account.missing), (7, 3, 2, 2));
+        assert_eq!((account.doubled, account.sales_orders, account.completed), (1, 7, 2));
         assert_eq!(account.missing_examples, ["00000003 ()", "00000004 (Ordered)"]);
         let plants = HashMap::from([("id-00000004".to_owned(), vec!["1010"])]);
-        assert_eq!(orders(&quotes, &booked, &plants).expect("sums fit").in_erp, 3);
+        assert_eq!(orders(&quotes, &booked, &plants).expect("sums fit").in_erp, 4);
     }
 
     #[test]

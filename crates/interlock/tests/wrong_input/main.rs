@@ -8,9 +8,11 @@
 //! | `places.rs` | ports, certificates and stores that cannot be had |
 //! | `disk.rs` | a disk that fills up |
 //! | `records.rs` | records that the mapping cannot read or write |
+//! | `again.rs` | quotes that are accepted again after they were rejected or taken back |
 //! | `ends.rs` | Ctrl-C and power cuts |
 //! | `program.rs`, `systems.rs`, `world.rs`, `http.rs` | the program, the systems it runs between, and the way into them |
 
+mod again;
 mod codes;
 mod credentials;
 mod definitions;

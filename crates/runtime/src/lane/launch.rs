@@ -6,7 +6,7 @@ use model::{Problem, RunId, Value};
 use store::RunStatus;
 
 use super::LaneTask;
-use super::round::{After, Earlier, Round};
+use super::round::{After, Earlier, FIRST, Round};
 use super::runs::NewRun;
 use crate::journal::line;
 use crate::lane_id::LaneId;
@@ -32,7 +32,7 @@ impl LaneTask {
         if launch.key.is_some() {
             let unread = || Problem::new("IL-RUN-012", "The store cannot be read", "Look at the disk and the log");
             let place = (workflow.clone(), Arc::clone(&key));
-            match *round.loaded.earlier.get(&place).ok_or_else(unread)? {
+            match round.loaded.earlier.get(&place).ok_or_else(unread)?.get(&FIRST).copied() {
                 None => {}
                 Some(Earlier { run, status: RunStatus::Cancelled }) => {
                     // What the cancelled run gave up may have happened all the same.
@@ -47,7 +47,8 @@ impl LaneTask {
                     return Ok((run, false));
                 }
             }
-            round.loaded.earlier.insert(place, Some(Earlier { run: launch.run, status: RunStatus::Live }));
+            let new = Earlier { run: launch.run, status: RunStatus::Live };
+            round.loaded.earlier.entry(place).or_default().insert(FIRST, new);
         }
         let pair = (object, matter_key);
         let known = round.loaded.matters.get(&pair).cloned().flatten();

@@ -1,6 +1,6 @@
 //! Reading what a round needs, all at once, on a thread that may block.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Problem, RunId, TransactionId, Value, WorkItemId};
@@ -16,7 +16,7 @@ use crate::RunOperation;
 use crate::matter::{RECORD, record_key};
 use crate::reconciliation::{MATTER, Memory, open_items};
 use crate::run_row::{input_of, state_of};
-use crate::work::{Work, item_of, parent_of, run_key};
+use crate::work::{Work, item_of, key_on, parent_of, run_key};
 
 /// The code of an object whose stored state cannot be read.
 pub(crate) const DAMAGED: &str = "IL-RUN-019";
@@ -27,7 +27,8 @@ type Pair = (Arc<str>, Arc<str>);
 #[derive(Default, Clone)]
 struct Needs {
     runs: HashSet<RunId>,
-    earlier: HashSet<Pair>,
+    /// Runs by workflow and key of the first of them, up to this occasion.
+    earlier: HashMap<Pair, u32>,
     matters: HashSet<Pair>,
     matters_by_id: HashSet<TransactionId>,
     items: HashSet<WorkItemId>,
@@ -55,7 +56,7 @@ type RunAndMatter = (RunRow, Option<TransactionRow>);
 #[derive(Default)]
 struct Found {
     runs: HashMap<RunId, Result<Option<RunAndMatter>, StoreError>>,
-    earlier: HashMap<Pair, Result<Option<Earlier>, StoreError>>,
+    earlier: HashMap<Pair, Result<BTreeMap<u32, Earlier>, StoreError>>,
     matters: HashMap<Pair, Result<Option<TransactionRow>, StoreError>>,
     matters_by_id: HashMap<TransactionId, Result<Option<TransactionRow>, StoreError>>,
     items: HashMap<WorkItemId, Result<Option<WorkItemRow>, StoreError>>,
@@ -106,7 +107,8 @@ impl LaneTask {
             match work {
                 Work::Start(start, _) => {
                     let workflow = Arc::clone(start.definition.name());
-                    needs.earlier.insert((workflow, run_key(&start.object, &start.key)));
+                    let until = needs.earlier.entry((workflow, run_key(&start.object, &start.key))).or_default();
+                    *until = start.occasion.number.max(*until);
                     match start.matter {
                         Some(matter) if self.matters.contains_key(&matter) => {}
                         Some(matter) => {
@@ -129,7 +131,7 @@ impl LaneTask {
                     if launch.key.is_some() {
                         let (object, key) = (launch.object(), launch.matter_key());
                         let workflow = Arc::clone(launch.definition.name());
-                        needs.earlier.insert((workflow, run_key(&object, &key)));
+                        needs.earlier.entry((workflow, run_key(&object, &key))).or_default();
                         needs.matters.insert((object, key));
                     }
                 }
@@ -398,13 +400,18 @@ fn fetch(store: &dyn Store, needs: &Needs) -> Found {
         };
         found.runs.insert(*id, read());
     }
-    for pair in &needs.earlier {
-        let read = || match store.run_of_key(&pair.0, &pair.1)? {
-            None => Ok(None),
-            Some(run) => {
-                let row = store.run(run)?;
-                Ok(row.map(|row| Earlier { run, status: closed(&row) }))
+    for (pair, until) in &needs.earlier {
+        let read = || {
+            let mut runs = BTreeMap::new();
+            for occasion in 1..=(*until).max(1) {
+                let key = key_on(&pair.1, occasion);
+                if let Some(run) = store.run_of_key(&pair.0, &key)?
+                    && let Some(row) = store.run(run)?
+                {
+                    runs.insert(occasion, Earlier { run, status: closed(&row) });
+                }
             }
+            Ok(runs)
         };
         found.earlier.insert(pair.clone(), read());
     }

@@ -23,6 +23,9 @@ impl LaneTask {
             let detail = summary(input);
             round.mutations.push(line(run.matter, round.now, "milestone", None, title, detail));
         }
-        matter::value(row)
+        let mut value = matter::value(row);
+        let waits = self.runs.get(&id).is_some_and(|run| self.is_waited_for(run));
+        value.set("again", waits);
+        value
     }
 }

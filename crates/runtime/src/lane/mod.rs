@@ -46,6 +46,7 @@ use workflow::{Parts, Position, RunState};
 use crate::core::{Committing, Core};
 use crate::kept::Kept;
 use crate::lane_id::LaneId;
+use crate::occasions::WaitingOccasions;
 use crate::once::{BusinessKey, RoundId};
 use crate::work::{Pinned, Work};
 use inbox::{Concerns, Inbox, Taken};
@@ -129,6 +130,8 @@ pub(crate) struct LaneTask {
     replaying: HashMap<RunId, bool, foldhash::fast::RandomState>,
     /// The workflows that are asked before a person is, by where their items stand.
     hooks: HashMap<hooks::Place, hooks::Deciding, foldhash::fast::RandomState>,
+    /// Occasions that wait for the end of the run on an earlier one.
+    occasions: WaitingOccasions,
     /// How many rounds were begun.
     rounds: u64,
 }
@@ -163,6 +166,7 @@ impl LaneTask {
             performing: HashMap::default(),
             replaying: HashMap::default(),
             hooks: HashMap::default(),
+            occasions: WaitingOccasions::default(),
             rounds: 0,
         }
     }

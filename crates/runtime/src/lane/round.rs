@@ -1,6 +1,6 @@
 //! One round: what is to become durable together, and what is done then.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,7 +138,10 @@ pub(super) enum Other {
     Said(Said),
 }
 
-/// The run that a workflow has for a key.
+/// The occasion of what has only one.
+pub(super) const FIRST: u32 = 1;
+
+/// The run that a workflow has for a key on an occasion.
 #[derive(Clone, Copy)]
 pub(super) struct Earlier {
     pub(super) run: RunId,
@@ -148,8 +151,8 @@ pub(super) struct Earlier {
 /// What was read for a round.
 #[derive(Default)]
 pub(super) struct Loaded {
-    /// By workflow and key; absent when it could not be read.
-    pub(super) earlier: HashMap<(Arc<str>, Arc<str>), Option<Earlier>>,
+    /// By workflow and key of the first of them, the runs by their occasions; absent when they could not be read.
+    pub(super) earlier: HashMap<(Arc<str>, Arc<str>), BTreeMap<u32, Earlier>>,
     /// By object and key; absent when it could not be read.
     pub(super) matters: HashMap<(Arc<str>, Arc<str>), Option<TransactionRow>>,
     pub(super) items: HashMap<WorkItemId, Option<WorkItemRow>>,

@@ -11,14 +11,15 @@ use workflow::{
 
 use super::hooks::{Said, name_of};
 use super::queues::{INTEGRATION, NOTICE, NewItem};
-use super::round::{After, Earlier, Other, Round};
+use super::round::{After, Earlier, FIRST, Other, Round};
 use super::{LaneTask, Run};
+use crate::core::ToIntake;
 use crate::direct::InDoubt;
 use crate::journal::line;
 use crate::matter;
 use crate::routing::{connection_of, started_it};
 use crate::watching::{Happening, hears_life_cycle};
-use crate::work::{Event, Pinned, Start, child_key, item_of, parent_of, run_key};
+use crate::work::{Event, Pinned, Start, child_key, first_key, item_of, key_on, parent_of, run_key};
 
 /// How often one input may be followed by others in the same round, such as milestones in a loop that never waits.
 pub(super) const FOLLOWED_MAX: usize = 10_000;
@@ -32,14 +33,23 @@ struct Answers {
 }
 
 impl LaneTask {
-    /// Starts the run of an event, unless its key has one that lives or has completed.
+    /// Starts the run of an event, unless its key has one on this occasion that lives or has completed. While one on an earlier
+    /// occasion lives, it waits.
     pub(super) fn start(&mut self, round: &mut Round, start: &Start) -> Result<(), Problem> {
-        let key = run_key(&start.object, &start.key);
+        let first = run_key(&start.object, &start.key);
+        let occasion = start.occasion.number.max(FIRST);
+        let key = key_on(&first, occasion);
         let workflow = Arc::clone(start.definition.name());
-        let place = (Arc::clone(&workflow), Arc::clone(&key));
+        let place = (Arc::clone(&workflow), first);
         let unread = || Problem::new("IL-RUN-012", "The store cannot be read", "Look at the disk and the log");
+        let runs = round.loaded.earlier.get(&place).ok_or_else(unread)?;
+        let earlier = runs.range(..occasion).any(|(_, earlier)| self.lives(*earlier));
         let mut in_doubt = false;
-        match *round.loaded.earlier.get(&place).ok_or_else(unread)? {
+        match runs.get(&occasion).copied() {
+            None if earlier => {
+                self.wait_for_its_turn(round, place, start);
+                return Ok(());
+            }
             None => {}
             Some(Earlier { run, status: RunStatus::Cancelled }) => {
                 // What the cancelled run gave up may have happened all the same.
@@ -71,9 +81,13 @@ impl LaneTask {
                 (lane.started_by(start.event.id, &workflow), matter)
             }
         };
-        round.loaded.earlier.insert(place, Some(Earlier { run: id, status: RunStatus::Live }));
+        let new = Earlier { run: id, status: RunStatus::Live };
+        round.loaded.earlier.entry(place).or_default().insert(occasion, new);
         round.arrived = Some(start.event.arrived);
-        let title = format!("{} {} starts {workflow}", start.object, start.key);
+        let title = match occasion {
+            FIRST => format!("{} {} starts {workflow}", start.object, start.key),
+            later => format!("{} {} starts {workflow} again, on occasion {later}", start.object, start.key),
+        };
         let event = &start.event.envelope;
         let detail = Value::object([
             ("type", event.get("type").clone()),
@@ -89,6 +103,30 @@ impl LaneTask {
         let input = start.definition.definition.workflow.starts().input(event);
         self.begin(round, run, &start.definition, input);
         Ok(())
+    }
+
+    /// Whether a run of another occasion has not ended.
+    fn lives(&self, earlier: Earlier) -> bool {
+        match self.runs.get(&earlier.run) {
+            // It may have ended in this round.
+            Some(run) => !matches!(run.state.status(), Status::Completed | Status::Cancelled),
+            None => !matches!(earlier.status, RunStatus::Completed | RunStatus::Cancelled),
+        }
+    }
+
+    /// The next occasion is looked at when the run has ended: the record says then what holds. Of several that wait, the last counts.
+    fn wait_for_its_turn(&mut self, round: &mut Round, place: (Arc<str>, Arc<str>), start: &Start) {
+        let (Some((feed, record)), false) = (&start.occasion.record, self.occasions.contains_key(&place)) else {
+            return;
+        };
+        let row = intake::look_again_row(feed, record, round.now);
+        round.mutations.push(Mutation::PutInbox(row.clone()));
+        self.occasions.insert(place, row);
+    }
+
+    /// Whether another occasion waits for the end of this run.
+    pub(super) fn is_waited_for(&self, run: &Run) -> bool {
+        self.occasions.contains_key(&(Arc::clone(run.pinned.name()), first_key(&run.key)))
     }
 
     pub(super) fn begin(&mut self, round: &mut Round, new: NewRun, pinned: &Pinned, input: Value) {
@@ -382,6 +420,10 @@ impl LaneTask {
         if let Some(item) = item_of(&run.key) {
             round.others.push_back(Other::Said(Said { item, by: name_of(&run.pinned), result }));
             return;
+        }
+        let place = (Arc::clone(run.pinned.name()), first_key(&run.key));
+        if let Some(row) = self.occasions.remove(&place) {
+            round.after.push(After::Intake(ToIntake::Look { row }));
         }
         if let Some(matter) = self.matters.get_mut(&run.matter) {
             matter.closed = true;

@@ -4,6 +4,7 @@ mod crashes;
 mod events;
 mod failures;
 mod obstacles;
+mod occasions;
 mod parents;
 mod people;
 mod project;

@@ -179,6 +179,11 @@ schema:
     ),
 ];
 
+/// One of its files.
+pub(crate) fn file(name: &str) -> &'static str {
+    FILES.iter().find(|(own, _)| *own == name).expect("a file of the project").1
+}
+
 /// A folder with the project, and changed or more files.
 pub(crate) fn project(folder: &Path, more: &[(&str, &str)]) -> Arc<Release> {
     let changed = |name: &str| more.iter().any(|(other, _)| *other == name);

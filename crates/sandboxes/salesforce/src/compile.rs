@@ -379,6 +379,7 @@ fn is_derived(source: &FieldSource) -> bool {
         || source.count.is_some()
         || source.total.is_some()
         || source.when.is_some()
+        || source.times.is_some()
         || source.product.is_some()
         || source.discounted.is_some()
         || source.shortfall.is_some()
@@ -451,6 +452,9 @@ fn link(metadata: &Metadata, objects: &mut [Object]) -> Result<(), Problem> {
             } else if let Some(when) = &source.when {
                 let values = when.r#in.iter().map(|value| Text::from(value.as_str())).collect();
                 Some(Formula::When(own(&when.field)?, values))
+            } else if let Some(times) = &source.times {
+                let values = times.r#in.iter().map(|value| Text::from(value.as_str())).collect();
+                Some(Formula::Times(own(&times.field)?, values))
             } else if !source.sum.is_empty() {
                 Some(Formula::Sum(all(&source.sum)?))
             } else {

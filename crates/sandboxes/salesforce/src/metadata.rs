@@ -148,6 +148,8 @@ pub(crate) struct FieldSource {
     pub(crate) agrees: Option<[String; 2]>,
     /// True when a field has one of these values.
     pub(crate) when: Option<WhenSource>,
+    /// How often a field has become one of these values, as a flow counts that runs before the record is saved.
+    pub(crate) times: Option<WhenSource>,
     /// `Child.Lookup`: how many children there are.
     pub(crate) count: Option<String>,
     pub(crate) total: Option<TotalSource>,

@@ -155,12 +155,17 @@ pub(crate) struct Field {
 #[derive(Debug)]
 pub(crate) enum Formula {
     Joined(Vec<FieldAt>),
-    Copied { by: FieldAt, from: FieldAt },
+    Copied {
+        by: FieldAt,
+        from: FieldAt,
+    },
     Product(FieldAt, FieldAt),
     Discounted(FieldAt, FieldAt),
     Shortfall(FieldAt, FieldAt),
     Sum(Vec<FieldAt>),
     When(FieldAt, Vec<Text>),
+    /// How often the field has become one of these values.
+    Times(FieldAt, Vec<Text>),
 }
 
 #[derive(Debug)]

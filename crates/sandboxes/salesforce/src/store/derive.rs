@@ -18,6 +18,13 @@ pub(super) fn derive(store: &Store, object: &Object, old: Option<&Record>, recor
             let source = reference.as_ref().and_then(|id| store.get(id));
             let value = source.map_or(Cell::Null, |(parent, source)| source.cell(parent.field(*from)));
             record.set(field, value);
+        } else if let Formula::Times(by, values) = formula {
+            let by = object.field(*by);
+            let is_one = |record: &Record| is_one_of(&record.cell(by), values);
+            let before = old.map_or(0, |old| old.cell(field).units());
+            let begins = is_one(record) && !old.is_some_and(is_one);
+            let one = i64::try_from(ten(field.scale)).unwrap_or(1);
+            record.set(field, Cell::Number(before.saturating_add(if begins { one } else { 0 })));
         } else {
             let value = compute(object, field, formula, record);
             record.set(field, value);
@@ -29,7 +36,7 @@ fn compute(object: &Object, field: &Field, formula: &Formula, record: &Record) -
     let get = |at: &FieldAt| record.cell(object.field(*at));
     let scale = |at: &FieldAt| object.field(*at).scale;
     match formula {
-        Formula::Copied { .. } => Cell::Null,
+        Formula::Copied { .. } | Formula::Times(..) => Cell::Null,
         Formula::Joined(parts) => {
             let cells: Vec<Cell> = parts.iter().map(get).collect();
             let texts: Vec<&str> = cells.iter().filter_map(Cell::as_str).collect();
@@ -62,11 +69,12 @@ fn compute(object: &Object, field: &Field, formula: &Formula, record: &Record) -
                 .sum();
             i64::try_from(sum).map_or(Cell::Null, Cell::Number)
         }
-        Formula::When(by, values) => {
-            let value = get(by);
-            Cell::Bool(value.as_str().is_some_and(|value| values.iter().map(Text::as_str).any(|one| one == value)))
-        }
+        Formula::When(by, values) => Cell::Bool(is_one_of(&get(by), values)),
     }
+}
+
+fn is_one_of(value: &Cell, values: &[Text]) -> bool {
+    value.as_str().is_some_and(|value| values.iter().map(Text::as_str).any(|one| one == value))
 }
 
 fn rescaled(number: i128, from: u8, to: u8) -> Cell {

@@ -31,6 +31,22 @@ async fn a_record_lives_and_dies() {
 }
 
 #[tokio::test]
+async fn a_flow_counts_how_often_a_field_becomes_a_value() {
+    let org = Org::start().await;
+    let id = org.create("Part__c", json!({"State__c": "done"})).await;
+    let path = format!("/sobjects/Part__c/{id}");
+    let counted = async || org.get(&path).await.1["Finished__c"].as_f64();
+    assert_eq!(counted().await, Some(1.0));
+    // From one of the values to another is no new time, nor is the same once more.
+    for (state, times) in [("done", 1.0), ("sold", 1.0), ("open", 1.0), ("done", 2.0), ("open", 2.0), ("sold", 3.0)] {
+        assert_eq!(org.send(Method::PATCH, &path, json!({"State__c": state})).await.0, 204);
+        assert_eq!(counted().await, Some(times), "{state}");
+    }
+    let (status, answer) = org.send(Method::PATCH, &path, json!({"Finished__c": 7})).await;
+    assert_eq!((status.as_u16(), code(&answer)), (400, "INVALID_FIELD_FOR_INSERT_UPDATE"), "nobody else counts");
+}
+
+#[tokio::test]
 async fn upserting_finds_by_the_external_id() {
     let org = Org::start().await;
     let path = "/sobjects/Account/Key__c/A%2F1";

@@ -27,6 +27,8 @@ objects:
   Part__c:
     fields:
       Weight__c: { type: number, precision: 10, scale: 3 }
+      State__c: { type: text, length: 20 }
+      Finished__c: { type: number, precision: 6, scale: 0, times: { field: State__c, in: [done, sold] } }
       Account__c: { type: lookup, to: Account, children: Parts }
   Shipped__e:
     fields:
