@@ -11,7 +11,7 @@ use workflow::yaml::Node;
 use super::files::Room;
 use super::matching;
 use super::reader::{Fields, Reader};
-use super::{Document, Known, Loader, hooks, reconcile};
+use super::{Document, Known, Loader, hooks, lists, reconcile};
 use crate::agreement::{Synchronised, Writer, Writers};
 use crate::connection::{ConnectionDefinition, Feed, Function};
 use crate::object::ObjectDefinition;
@@ -20,7 +20,7 @@ use crate::object::ObjectDefinition;
 const KEY: &str = "key";
 
 /// The members of an object's file that are about agreement.
-pub(super) const MEMBERS: [&str; 14] = [
+pub(super) const MEMBERS: [&str; 15] = [
     "sides",
     "owners",
     "stages",
@@ -31,6 +31,7 @@ pub(super) const MEMBERS: [&str; 14] = [
     "alike",
     "successors",
     "references",
+    "lists",
     "title",
     "queue",
     "reconcile",
@@ -71,7 +72,8 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         return None;
     };
     let feeds = known.connections.values().flat_map(|connection| connection.feeds.values());
-    let read_anywhere = feeds.filter(|feed| feed.object == object.name).flat_map(|feed| members_of(feed)).collect();
+    let feeds: Vec<&Feed> = feeds.filter(|feed| feed.object == object.name).map(|feed| &**feed).collect();
+    let read_anywhere = feeds.iter().flat_map(|feed| members_of(feed)).collect();
     let reading = Sides { loader, known, reader, object, read_anywhere };
     let (mut policy, mut writers) = (Policy { key: Some(KEY.into()), ..Policy::default() }, IndexMap::new());
     for (key, node) in reader.entries(node, "`sides`") {
@@ -89,6 +91,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
     policy.deletes = fields.word("deletes", &DELETES).unwrap_or_default();
     let members = reading.members(&policy);
     policy.owners = reading.owners(&fields, &policy, &members);
+    policy.lists = lists::read(reader, object, &fields, &members, &feeds);
     let matcher = matching::read(reader, &fields, &members);
     let references = reading.references(&fields, &members);
     let queue = fields.text("queue");
