@@ -112,7 +112,12 @@ pub struct Writer {
     pub members: IndexSet<Arc<str>>,
     /// Only when this holds: jq on what is written with `key`, `id`, `current`, `agreed` and `there`.
     pub when: Option<Expression>,
+    /// Once for each item of this list, which is `item` then: jq on the same.
+    pub each: Option<Expression>,
 }
+
+/// Most calls that one change of a list leads to.
+const EACH_MAX: usize = 1_000;
 
 impl Writer {
     /// These values, as far as this function writes them.
@@ -128,6 +133,29 @@ impl Writer {
     #[must_use]
     pub fn is_for(&self, input: &Value) -> bool {
         self.when.as_ref().is_none_or(|when| when.is_true(input, &[], Limits::default()).unwrap_or(true))
+            && self.items(input).map_or(true, |items| items.is_none_or(|items| !items.is_empty()))
+    }
+
+    /// The items for which the function is called one after the other; `None` for one that is called once.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    pub fn items(&self, input: &Value) -> Result<Option<Vec<Value>>, String> {
+        let Some(each) = &self.each else { return Ok(None) };
+        match each.evaluate(input, &[], Limits::default()).map_err(|error| error.to_string())? {
+            Value::Null => Ok(Some(Vec::new())),
+            Value::Array(items) if items.len() > EACH_MAX => {
+                Err(format!("it gives {} items, which is more than {EACH_MAX}", items.len()))
+            }
+            Value::Array(items) => Ok(Some(items.to_vec())),
+            other => Err(format!("it gives {other}, which is no list")),
+        }
+    }
+
+    /// Whether what it does depends on what the side holds.
+    #[must_use]
+    pub const fn looks_first(&self) -> bool {
+        self.when.is_some() || self.each.is_some()
     }
 }
 
@@ -167,7 +195,8 @@ impl Writers {
         for (writer, part) in made_of.chain(changed) {
             let mapped: IndexSet<&str> =
                 writer.function.mapping.iter().flat_map(|mapping| mapping.members(false)).collect();
-            let mapping = writer.function.mapping.as_ref();
+            // What is called for each item maps the item.
+            let mapping = writer.function.mapping.as_ref().filter(|_| writer.each.is_none());
             let form = mapping.and_then(|mapping| {
                 mapping.write_partial(&sync::object_of(&part)).and_then(|record| mapping.read_partial(&record)).ok()
             });

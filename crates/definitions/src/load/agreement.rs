@@ -176,7 +176,7 @@ impl<'a> Sides<'a> {
         let restore = fields.get("restore").and_then(|node| {
             self.function(connection, node, "restore", &[Action::Update, Action::Create, Action::Invoke])
         });
-        let reads_back = update.iter().any(|writer| writer.when.is_some());
+        let reads_back = update.iter().any(Writer::looks_first);
         Some((Side { reads, writes, creates, documents, reads_back }, Writers { create, update, retire, restore }))
     }
 
@@ -203,13 +203,19 @@ impl<'a> Sides<'a> {
             };
             self.is_one_of_several(&function, member, node.span);
             let members = mapping.members(false).map(Arc::from).collect();
-            return Some(Writer { function, members, when: None });
+            return Some(Writer { function, members, when: None, each: None });
         }
-        let fields = self.reader.fields(node, node.span, &format!("`{member}`"), &["function", "members", "when"])?;
+        let fields =
+            self.reader.fields(node, node.span, &format!("`{member}`"), &["function", "members", "when", "each"])?;
         let (name, members) = (fields.required("function"), fields.required("members"));
-        let when = fields.expression("when", &[]);
+        let (when, each) = (fields.expression("when", &[]), fields.expression("each", &[]));
+        if member == "create" && fields.get("each").is_some() {
+            let help = "write the items after the record is made: a function of `update` with `each`";
+            let message = "`create` makes one record, whatever its lists hold";
+            self.reader.error_with(fields.key_span("each"), "IL-DEF-011", message, help);
+        }
         let function = self.function(connection, name?, member, actions);
-        if let (Some(function), None) = (&function, fields.get("when")) {
+        if let (Some(function), None, None) = (&function, fields.get("when"), fields.get("each")) {
             self.is_one_of_several(function, member, node.span);
         }
         let mapped: Vec<Arc<str>> = function
@@ -228,7 +234,7 @@ impl<'a> Sides<'a> {
                 self.reader.unknown(node.span, "IL-DEF-006", message, &text, reads.iter().map(|member| &**member));
             }
         }
-        Some(Writer { function: function?, members: found, when })
+        Some(Writer { function: function?, members: found, when, each })
     }
 
     /// A function that creates or deletes what belongs to a record has to be told when: a second time would be wrong.
@@ -237,7 +243,10 @@ impl<'a> Sides<'a> {
             return;
         }
         let action = function.action.word();
-        let message = format!("`{}` is to {action} something with every change, as it has no `when`", function.name);
+        let message = format!(
+            "`{}` is to {action} something with every change, as it has neither `when` nor `each`",
+            function.name
+        );
         let help = format!(
             "say when it is sent: `{{ function: {}, members: […], when: '.current.number == null' }}`",
             function.name

@@ -137,6 +137,7 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
     };
     let right = "{ function: create-order, members: [key], when: .there.parent != null }";
     assert_eq!(agreed(right, "{ parent: order }"), "");
+    assert_eq!(agreed("{ function: create-order, members: [key], each: .lines }", "{ parent: order }"), "");
     let line = order.lines().count() + 4;
     for (update, references, place, parts) in [
         (
@@ -159,6 +160,12 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
             "{ parent: order }",
             format!("{line}:"),
             ["error[IL-DEF-007]: `when` is no jq that can run", "objects/order.yaml"],
+        ),
+        (
+            "{ function: create-order, members: [key], each: '.lines |' }",
+            "{ parent: order }",
+            format!("{line}:"),
+            ["error[IL-DEF-007]: `each` is no jq that can run", "objects/order.yaml"],
         ),
         (
             "{ function: create-order, members: [key], when: .id, wenn: .id }",
@@ -184,6 +191,12 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
         assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}: {said}");
         assert!(said.contains("1 mistake") || said.matches("error[").count() == 1, "{said}");
     }
+    let sides = "sides:\n  crm: {}\n  erp:\n    create: { function: create-order, members: [key], each: .lines }\n";
+    let said = told("objects/order.yaml", &format!("{order}{sides}"), &Paper);
+    assert!(
+        said.contains("error[IL-DEF-011]: `create` makes one record") && said.contains(&format!("{line}:55")),
+        "{said}"
+    );
     let erp = fs::read_to_string(project("good").join("connections/erp.yaml")).expect("the file");
     let feed = |from: &str, to: &str| told("connections/erp.yaml", &erp.replace(from, to), &Paper);
     let resolve = "as: parent, object: order, id: .number }";
