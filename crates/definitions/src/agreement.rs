@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use expr::{Expression, Limits};
 use indexmap::{IndexMap, IndexSet};
+use mapping::Mapping;
 use model::{ConnectionName, ObjectName, QueueName, Value};
 use sync::matching::Matcher;
 use sync::{Abilities, Act, Fields, Policy, fields_of};
@@ -114,6 +115,8 @@ pub struct Writer {
     pub when: Option<Expression>,
     /// Once for each item of this list, which is `item` then: jq on the same.
     pub each: Option<Expression>,
+    /// With `each`: how the side's items are read, which says what it holds of those that are written.
+    pub items: Option<Arc<Mapping>>,
 }
 
 /// Most calls that one change of a list leads to.
@@ -150,6 +153,26 @@ impl Writer {
             Value::Array(items) => Ok(Some(items.to_vec())),
             other => Err(format!("it gives {other}, which is no list")),
         }
+    }
+
+    /// What the side would read back of a list of which each item is written by itself. Where nobody says how, it is as it is written.
+    fn form_of(&self, field: &Arc<str>, list: &Value) -> Value {
+        let Some(mapping) = &self.items else { return list.clone() };
+        if mapping.members(false).any(|member| member == &**field) {
+            let written: Fields = [(Arc::clone(field), list.clone())].into_iter().collect();
+            let form =
+                mapping.write_partial(&sync::object_of(&written)).and_then(|record| mapping.read_partial(&record));
+            return form.map_or_else(
+                |_| list.clone(),
+                |form| fields_of(&form, [field]).swap_remove(field).unwrap_or_default(),
+            );
+        }
+        let Some(members) = mapping.items(field, true) else { return list.clone() };
+        let held = |item: &Value| {
+            let own = item.as_object().into_iter().flatten().filter(|(name, _)| members.contains(&&***name));
+            Value::object(own.map(|(name, value)| (Arc::clone(name), value.clone())))
+        };
+        Value::array(list.items().iter().map(held))
     }
 
     /// Whether what it does depends on what the side holds.
@@ -195,8 +218,15 @@ impl Writers {
         for (writer, part) in made_of.chain(changed) {
             let mapped: IndexSet<&str> =
                 writer.function.mapping.iter().flat_map(|mapping| mapping.members(false)).collect();
-            // What is called for each item maps the item.
-            let mapping = writer.function.mapping.as_ref().filter(|_| writer.each.is_none());
+            if writer.each.is_some() {
+                let part = part.into_iter().filter(|(field, _)| reads.contains(field));
+                normal.extend(part.map(|(field, list)| {
+                    let form = writer.form_of(&field, &list);
+                    (field, form)
+                }));
+                continue;
+            }
+            let mapping = writer.function.mapping.as_ref();
             let form = mapping.and_then(|mapping| {
                 mapping.write_partial(&sync::object_of(&part)).and_then(|record| mapping.read_partial(&record)).ok()
             });

@@ -4,7 +4,7 @@
 //! brought to what is agreed, so that two sides may change two contacts, or two members of one, at once. A member that a side
 //! does not hold stays as it is. Lists are kept in the order of their keys, because systems do not keep an order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -75,6 +75,15 @@ impl ListKey {
             *times += 1;
         }
         items
+    }
+
+    /// A list that was seen while it was written, as if it had not been: items that are as they are expected then count as they were
+    /// held. Where each item is written by itself, some are there before others.
+    pub(crate) fn before_writing(&self, seen: &Value, held: &Value, expected: &Value) -> Value {
+        let (seen, held, expected) = (self.items(seen), self.items(held), self.items(expected));
+        let keys: BTreeSet<_> = seen.keys().chain(held.keys()).collect();
+        let item = |key| if seen.get(key) == expected.get(key) { held.get(key) } else { seen.get(key) };
+        Value::from(keys.into_iter().filter_map(item).map(|item| (*item).clone()).collect::<Vec<_>>())
     }
 
     /// Brings a side's change to what is agreed. Where both changed the same otherwise, `wins` says whether the side's counts.

@@ -229,7 +229,7 @@ impl Agreement {
             let known = waiting.overwritten.keys().filter(|field| policy.lists.contains_key(*field));
             known.filter_map(|field| Some((Arc::clone(field), values.get(field)?.clone()))).collect()
         };
-        let (held, reached) = (known(&holding.held), known(&holding.reached));
+        let (held, reached, expected) = (known(&holding.held), known(&holding.reached), known(&waiting.expected));
         holding.held.extend(waiting.expected);
         holding.reached.extend(waiting.fields);
         holding.written_at = Some(cause.at);
@@ -242,7 +242,8 @@ impl Agreement {
             if let Some(key) = policy.lists.get(&field)
                 && let Some(held) = held.get(&field)
             {
-                let change = ListChange { side, field: &field, held, now: &value, reached: reached.get(&field), cause };
+                let now = key.before_writing(&value, held, expected.get(&field).unwrap_or(held));
+                let change = ListChange { side, field: &field, held, now: &now, reached: reached.get(&field), cause };
                 if self.changed_list(policy, key, &change, findings) {
                     continue;
                 }

@@ -203,7 +203,7 @@ impl<'a> Sides<'a> {
             };
             self.is_one_of_several(&function, member, node.span);
             let members = mapping.members(false).map(Arc::from).collect();
-            return Some(Writer { function, members, when: None, each: None });
+            return Some(Writer { function, members, when: None, each: None, items: None });
         }
         let fields =
             self.reader.fields(node, node.span, &format!("`{member}`"), &["function", "members", "when", "each"])?;
@@ -234,7 +234,9 @@ impl<'a> Sides<'a> {
                 self.reader.unknown(node.span, "IL-DEF-006", message, &text, reads.iter().map(|member| &**member));
             }
         }
-        Some(Writer { function: function?, members: found, when, each })
+        let own = connection.feeds.values().find(|feed| feed.object == self.object.name);
+        let items = own.filter(|_| each.is_some()).map(|feed| Arc::clone(&feed.mapping));
+        Some(Writer { function: function?, members: found, when, each, items })
     }
 
     /// A function that creates or deletes what belongs to a record has to be told when: a second time would be wrong.

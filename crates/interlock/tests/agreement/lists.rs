@@ -215,3 +215,196 @@ fn industries_changed_on_both_sides_with_faults_and_kills_are_merged() {
     assert_eq!(interlock.items(), Vec::<Value>::new());
     assert_eq!((world.accounts("Name != null").len(), world.partners().len()), (CUSTOMERS, CUSTOMERS));
 }
+
+/// Tax numbers of a customer: records of the partner in the ERP, lines of the description of an account in the CRM (`GB0 GB123`), which
+/// may say more of each.
+fn with_tax_numbers() -> World {
+    let world = world();
+    let object = "objects/customer.yaml";
+    world.edit(
+        object,
+        "    industries: {",
+        "    taxNumbers:
+      type: [array, 'null']
+      items:
+        type: object
+        properties: { type: { type: string }, number: { type: string }, note: { type: [string, 'null'] } }
+    industries: {",
+    );
+    world.edit(object, "  industries: {}", "  industries: {}\n  taxNumbers: { key: type }");
+    world.edit(
+        object,
+        "      - { function: remove-industry",
+        "      - function: add-tax
+        members: [taxNumbers]
+        each: '[.current.taxNumbers[]?.type] as $there | [.taxNumbers[]? | select([.type] - $there != [])]'
+      - function: change-tax
+        members: [taxNumbers]
+        each: |
+          .current.taxNumbers as $there
+          | [.taxNumbers[]? | . as $item | select(any($there[]?; .type == $item.type and .number != $item.number))]
+      - function: remove-tax
+        members: [taxNumbers]
+        each: '[.taxNumbers[]?.type] as $wanted | [.current.taxNumbers[]? | select([.type] - $wanted != [])]'
+      - { function: remove-industry",
+    );
+    world.edit(
+        "mappings/customer.crm.yaml",
+        "  industries:\n",
+        r#"  taxNumbers:
+    field: Description
+    read: |
+      [(.Description // "") | split("\n")[] | select(. != "") | split(" ")
+        | {type: .[0], number: .[1], note: (if length > 2 then .[2:] | join(" ") else null end)}]
+    write: |
+      if has("taxNumbers")
+      then [(.taxNumbers // [])[] | [.type, .number, .note] | map(select(. != null)) | join(" ")] | join("\n")
+      else null end
+  industries:
+"#,
+    );
+    world.edit(
+        "mappings/customer.erp.yaml",
+        "lists:\n",
+        "lists:
+  taxNumbers:
+    record: to_BusinessPartnerTax
+    fields:
+      type: BPTaxType
+      number: { field: BPTaxNumber, case: upper }
+",
+    );
+    let erp = "connections/erp.yaml";
+    world.edit(
+        erp,
+        "  API_BUSINESS_PARTNER/A_BuPaIndustry: \"*\"\n",
+        "  API_BUSINESS_PARTNER/A_BuPaIndustry: \"*\"\n  API_BUSINESS_PARTNER/A_BusinessPartnerTaxNumber: \"*\"\n",
+    );
+    world.edit(
+        erp,
+        "        API_BUSINESS_PARTNER/A_BuPaIndustry: .BusinessPartner\n",
+        "        API_BUSINESS_PARTNER/A_BuPaIndustry: .BusinessPartner
+        API_BUSINESS_PARTNER/A_BusinessPartnerTaxNumber: .BusinessPartner\n",
+    );
+    world.edit(
+        erp,
+        "  # Each industry is a record",
+        "  add-tax:
+    version: 1.0.0
+    action: create
+    record: API_BUSINESS_PARTNER/A_BusinessPartnerTaxNumber
+    effect: once
+    businessKey: .id + \"-\" + .item.type
+    probe: { BusinessPartner: .id, BPTaxType: .item.type }
+    lookFirst: true
+    input: '{BusinessPartner: .id, BPTaxType: .item.type, BPTaxNumber: .item.number}'
+
+  change-tax:
+    version: 1.0.0
+    action: update
+    record: API_BUSINESS_PARTNER/A_BusinessPartnerTaxNumber
+    key: { field: BPTaxType, value: '{BusinessPartner: .id, BPTaxType: .item.type}' }
+    input: '{BPTaxNumber: .item.number}'
+
+  remove-tax:
+    version: 1.0.0
+    action: delete
+    record: API_BUSINESS_PARTNER/A_BusinessPartnerTaxNumber
+    key: { field: BPTaxType, value: '{BusinessPartner: .id, BPTaxType: .item.type}' }
+
+  # Each industry is a record",
+    );
+    world
+}
+
+impl World {
+    /// What the account says, line by line in the order of their types.
+    fn lines(&self, account: &str) -> Vec<String> {
+        let found = self.records(&format!("SELECT Id, Description FROM Account WHERE Id = '{account}'")).remove(0);
+        let mut lines: Vec<String> =
+            found["Description"].as_str().unwrap_or_default().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    fn tax_numbers(&self, number: &str) -> Vec<String> {
+        let found = self.read(&format!("{SERVICE}/A_BusinessPartner('{number}')/to_BusinessPartnerTax"));
+        let text = |one: &Value, name: &str| one[name].as_str().expect("a text").to_owned();
+        let all = found["results"].as_array().expect("tax numbers").iter();
+        let mut all: Vec<String> =
+            all.map(|one| format!("{} {}", text(one, "BPTaxType"), text(one, "BPTaxNumber"))).collect();
+        all.sort();
+        all
+    }
+
+    fn set_tax(&self, method: Method, number: &str, kind: &str, tax: &str) {
+        let set = format!("{SERVICE}/A_BusinessPartnerTaxNumber");
+        let path = match method {
+            Method::POST => set,
+            _ => format!("{set}(BusinessPartner='{number}',BPTaxType='{kind}')"),
+        };
+        let body = json!({"BusinessPartner": number, "BPTaxType": kind, "BPTaxNumber": tax});
+        self.write(method, &path, &body).expect("done");
+    }
+
+    fn are(&self, interlock: &Interlock<'_>, account: &str, number: &str, lines: &[&str], numbers: &[&str]) {
+        until(SOON, || {
+            let (crm, erp) = (self.lines(account), self.tax_numbers(number));
+            let agree = crm == lines && erp == numbers;
+            if agree { Ok(()) } else { Err(format!("{crm:?} and {erp:?}: {:?}", interlock.items())) }
+        });
+    }
+}
+
+#[test]
+fn items_with_members_are_merged_member_by_member_and_only_what_both_changed_is_for_a_person() {
+    let world = with_tax_numbers();
+    let interlock = world.interlock();
+    let account = world.create_account(&acme(&json!({"Description": "GB0 GB1 head office\nDE0 de1"})));
+    let number = number_of(&world, &interlock, &account);
+    // What the ERP holds in capitals and without the note stays as it was written here.
+    let written = ["DE0 de1", "GB0 GB1 head office"];
+    world.are(&interlock, &account, &number, &written, &["DE0 DE1", "GB0 GB1"]);
+
+    // Two members of one item, an item that comes on each side, and one that goes.
+    at_rest(&interlock);
+    interlock.program.kill();
+    world.update_account(&account, &json!({"Description": "FR0 FR1\nDE0 de1\nGB0 GB1 main office"}));
+    world.set_tax(Method::PATCH, &number, "GB0", "GB2");
+    world.set_tax(Method::POST, &number, "IT0", "IT1");
+    world.set_tax(Method::DELETE, &number, "DE0", "");
+    let interlock = world.interlock();
+    let merged = ["FR0 FR1", "GB0 GB2 main office", "IT0 IT1"];
+    world.are(&interlock, &account, &number, &merged, &["FR0 FR1", "GB0 GB2", "IT0 IT1"]);
+    at_rest(&interlock);
+    assert_eq!(interlock.items(), Vec::<Value>::new());
+
+    // One member of one item: a person decides. What is not in question counts whatever that is.
+    interlock.program.kill();
+    world.update_account(&account, &json!({"Description": "IT0 IT1\nGB0 GB3 main office\nES0 ES1"}));
+    world.set_tax(Method::PATCH, &number, "GB0", "GB4");
+    world.set_tax(Method::PATCH, &number, "IT0", "IT2");
+    let interlock = world.interlock();
+    let item = interlock.item("which taxNumbers is right?");
+    let offered = |kind: &str, number: &str, note: Option<&str>| json!({"type": kind, "number": number, "note": note});
+    let both = |side: &str, gb: &str| {
+        let of = item["record"][side].as_array().expect("a list").iter();
+        let said: Vec<Value> = of
+            .map(|one| offered(one["type"].as_str().unwrap(), one["number"].as_str().unwrap(), one["note"].as_str()))
+            .collect();
+        let wanted =
+            [offered("ES0", "ES1", None), offered("GB0", gb, Some("main office")), offered("IT0", "IT2", None)];
+        assert_eq!(said, wanted, "{item:#}");
+    };
+    both("crm", "GB3");
+    both("erp", "GB4");
+    assert_eq!(item["queue"], "stewardship");
+    let path = format!("items/{}/keep-erp", item["id"].as_str().expect("an id"));
+    assert_eq!(interlock.ops(Method::POST, &path, Some(&json!({}))).0 / 100, 2);
+    let decided = ["ES0 ES1", "GB0 GB4 main office", "IT0 IT2"];
+    world.are(&interlock, &account, &number, &decided, &["ES0 ES1", "GB0 GB4", "IT0 IT2"]);
+    at_rest(&interlock);
+    let member = &interlock.explain(&world.key_of(&account), "taxNumbers").expect("an explanation")["members"][0];
+    assert_eq!((&member["rule"], &member["merged"]), (&json!("person"), &json!("item by item, known by type")));
+    assert_eq!(interlock.items(), Vec::<Value>::new());
+}

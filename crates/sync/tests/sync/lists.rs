@@ -191,6 +191,27 @@ fn an_item_that_a_write_replaced_comes_back() {
     assert_eq!((crm.keys().copied().collect::<Vec<_>>(), crm[&1]["mail"]), (vec![1, 3], 5));
 }
 
+/// Where each item is written by itself, a side is seen while some of them are there.
+#[test]
+fn what_is_half_written_is_no_change() {
+    let mut systems = Systems::known(Conflict::Queue, None);
+    systems.set("crm", 1, "mail", 5);
+    systems.set("crm", 3, "mail", 6);
+    systems.take_out("crm", 2);
+    systems.hear("crm");
+    systems.hear("erp");
+    let plan = systems.plan();
+    systems.set("erp", 3, "mail", 6);
+    systems.take_out("erp", 2);
+    systems.hear("erp");
+    systems.write(&plan.writes[0]);
+    let (writes, verdict) = (systems.writes, systems.agreement.verdicts[LIST].clone());
+    assert_eq!((verdict.from.as_str(), verdict.rule), ("crm", Rule::Changed));
+    systems.settle();
+    assert!(systems.agree() && systems.findings.is_empty(), "{:?}", systems.findings);
+    assert_eq!((systems.writes, &systems.agreement.verdicts[LIST]), (writes, &verdict));
+}
+
 /// Until a person has decided, each side goes on with what is not in question, and none of that depends on the answer.
 #[test]
 fn what_is_not_in_question_counts_whatever_is_decided() {
