@@ -35,5 +35,9 @@ fn form(synchronised: &Synchronised, side: &ConnectionName, member: &str, value:
     let (writers, policy) = (synchronised.writers.get(side)?, synchronised.policy.sides.get(side)?);
     let mut fields = Fields::default();
     fields.insert(member.into(), value.clone());
-    writers.normal(false, &policy.reads, &fields).shift_remove(member)
+    let form = writers.normal(false, &policy.reads, &fields).shift_remove(member)?;
+    Some(match synchronised.policy.lists.get(member) {
+        Some(list) => list.in_order(&form),
+        None => form,
+    })
 }

@@ -97,6 +97,9 @@ fn member(name: &Arc<str>, explained: &Explanation<'_>) -> Value {
         ("owner", Value::from(explained.owner.map(model::ConnectionName::as_str))),
         ("sides", Value::array(sides)),
     ]);
+    if let Some(list) = explained.list {
+        value.set("merged", list.to_string());
+    }
     if let Some(verdict) = explained.verdict {
         value.set("from", verdict.from.as_str());
         value.set("rule", verdict.rule.word());

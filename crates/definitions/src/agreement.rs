@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use expr::{Expression, Limits};
 use indexmap::{IndexMap, IndexSet};
-use model::{ConnectionName, ObjectName, QueueName, Value};
+use mapping::Mapping;
+use model::{ConnectionName, ObjectName, QueueName, Text, Value};
 use sync::matching::Matcher;
 use sync::{Abilities, Act, Fields, Policy, fields_of};
 use workflow::Cron;
@@ -112,7 +113,14 @@ pub struct Writer {
     pub members: IndexSet<Arc<str>>,
     /// Only when this holds: jq on what is written with `key`, `id`, `current`, `agreed` and `there`.
     pub when: Option<Expression>,
+    /// Once for each item of this list, which is `item` then: jq on the same.
+    pub each: Option<Expression>,
+    /// With `each`: how the side's items are read, which says what it holds of those that are written.
+    pub items: Option<Arc<Mapping>>,
 }
+
+/// Most calls that one change of a list leads to.
+const EACH_MAX: usize = 1_000;
 
 impl Writer {
     /// These values, as far as this function writes them.
@@ -128,6 +136,49 @@ impl Writer {
     #[must_use]
     pub fn is_for(&self, input: &Value) -> bool {
         self.when.as_ref().is_none_or(|when| when.is_true(input, &[], Limits::default()).unwrap_or(true))
+            && self.items(input).map_or(true, |items| items.is_none_or(|items| !items.is_empty()))
+    }
+
+    /// The items for which the function is called one after the other; `None` for one that is called once.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    pub fn items(&self, input: &Value) -> Result<Option<Vec<Value>>, String> {
+        let Some(each) = &self.each else { return Ok(None) };
+        match each.evaluate(input, &[], Limits::default()).map_err(|error| error.to_string())? {
+            Value::Null => Ok(Some(Vec::new())),
+            Value::Array(items) if items.len() > EACH_MAX => {
+                Err(format!("it gives {} items, which is more than {EACH_MAX}", items.len()))
+            }
+            Value::Array(items) => Ok(Some(items.to_vec())),
+            other => Err(format!("it gives {other}, which is no list")),
+        }
+    }
+
+    /// What the side would read back of a list of which each item is written by itself. Where nobody says how, it is as it is written.
+    fn form_of(&self, field: &Text, list: &Value) -> Value {
+        let Some(mapping) = &self.items else { return list.clone() };
+        if mapping.members(false).any(|member| member == &**field) {
+            let written: Fields = [(field.clone(), list.clone())].into_iter().collect();
+            let form =
+                mapping.write_partial(&sync::object_of(&written)).and_then(|record| mapping.read_partial(&record));
+            return form.map_or_else(
+                |_| list.clone(),
+                |form| fields_of(&form, [field]).shift_remove(field).unwrap_or_default(),
+            );
+        }
+        let Some(members) = mapping.items(field, true) else { return list.clone() };
+        let held = |item: &Value| {
+            let own = item.as_object().into_iter().flatten().filter(|(name, _)| members.contains(&&***name));
+            Value::object(own.map(|(name, value)| (name.clone(), value.clone())))
+        };
+        Value::array(list.items().iter().map(held))
+    }
+
+    /// Whether what it does depends on what the side holds.
+    #[must_use]
+    pub const fn looks_first(&self) -> bool {
+        self.when.is_some() || self.each.is_some()
     }
 }
 
@@ -167,6 +218,14 @@ impl Writers {
         for (writer, part) in made_of.chain(changed) {
             let mapped: IndexSet<&str> =
                 writer.function.mapping.iter().flat_map(|mapping| mapping.members(false)).collect();
+            if writer.each.is_some() {
+                let part = part.into_iter().filter(|(field, _)| reads.contains(field.as_str()));
+                normal.extend(part.map(|(field, list)| {
+                    let form = writer.form_of(&field, &list);
+                    (field, form)
+                }));
+                continue;
+            }
             let mapping = writer.function.mapping.as_ref();
             let form = mapping.and_then(|mapping| {
                 mapping.write_partial(&sync::object_of(&part)).and_then(|record| mapping.read_partial(&record)).ok()

@@ -83,6 +83,7 @@ fn shown(found: &Value, in_full: bool) -> String {
             ("  From", text(one, "from")),
             ("  Why", text(one, "why")),
             ("  Owner", text(one, "owner")),
+            ("  Merged", text(one, "merged")),
             ("  Lost", lost.join(", ")),
             ("  Standing", text(one, "standing")),
             ("  Event", text(one, "event")),

@@ -174,6 +174,15 @@ impl Mapping {
         cells.map(|cell| &*cell.canonical_text).chain(lists.map(|list| &*list.canonical_text))
     }
 
+    /// The members of the items of a list that are read (`read`) or written; `None` where the list is no table of child records.
+    #[must_use]
+    pub fn items(&self, list: &str, read: bool) -> Option<Vec<&str>> {
+        let used = |direction: Direction| if read { direction.reads() } else { direction.writes() };
+        let list = self.table.lists.iter().find(|own| own.canonical_text == list && used(own.direction))?;
+        let cells = list.table.cells.iter().filter(|cell| used(cell.direction));
+        Some(cells.map(|cell| &*cell.canonical_text).collect())
+    }
+
     /// What has to be asked of the system so that [`Self::read`] finds everything. Fields that only a jq expression reads
     /// are in it when they can be seen in its text ([`crate::uses`]).
     #[must_use]

@@ -114,6 +114,8 @@ pub enum Rule {
     Owner,
     /// Nobody owns it, and only this side changed it.
     Changed,
+    /// A list of which sides changed different items, or different members of them, so that all of it counts.
+    Merged,
     /// Both changed it, and this change came last.
     Newest,
     /// Both changed it, and this side is named first.
@@ -226,7 +228,7 @@ impl Agreement {
             }
             if let Some(key) = policy.lists.get(field.as_str()) {
                 let held = before.get(&field).unwrap_or(&Value::Null);
-                let reached = known.as_ref().unwrap_or(&Value::Null);
+                let reached = known.as_ref();
                 let change = ListChange { side, field: &field, held, now: &value, reached, cause: &reading.cause };
                 if self.changed_list(policy, key, &change, findings) {
                     continue;
@@ -247,10 +249,11 @@ impl Agreement {
         &mut self,
         policy: &Policy,
         side: &ConnectionName,
-        fields: Fields,
+        mut fields: Fields,
         cause: &Cause,
         findings: &mut Vec<Finding>,
     ) {
+        policy.keep(&mut fields);
         for (field, value) in fields.into_iter().filter(|(_, value)| !is_empty(value)) {
             let Some(holding) = self.sides.get_mut(side) else { return };
             if holding.held.get(&field).is_some_and(|held| !is_empty(held)) {

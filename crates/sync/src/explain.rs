@@ -8,6 +8,7 @@ use model::{ConnectionName, Value};
 
 use crate::agreement::{Agreement, Holding, Rule, Turns, Verdict};
 use crate::fields::{is_empty, is_same};
+use crate::lists::ListKey;
 use crate::policy::{Policy, Side};
 
 /// All there is to say about one field.
@@ -19,6 +20,8 @@ pub struct Explanation<'a> {
     pub verdict: Option<&'a Verdict>,
     /// The side that owns it now.
     pub owner: Option<&'a ConnectionName>,
+    /// By what its items are known, where it is a list that is merged item by item.
+    pub list: Option<&'a ListKey>,
     /// Whether it is settled.
     pub standing: Standing,
     /// How each side stands to it, in the order of the definition.
@@ -75,6 +78,7 @@ impl fmt::Display for Rule {
             Self::Only => "only this side said anything",
             Self::Owner => "the side owns the field",
             Self::Changed => "only this side changed it",
+            Self::Merged => "more than one side changed it, and no two changes met",
             Self::Newest => "more than one side changed it, and this change is the newest",
             Self::FirstNamed => "more than one side changed it, and this side is named first",
             Self::Same => "more than one side says the same",
@@ -127,6 +131,7 @@ impl Agreement {
             value,
             verdict: self.verdicts.get(field),
             owner: self.owner(policy, field),
+            list: policy.lists.get(field),
             standing,
             sides: sides.collect(),
         }

@@ -196,7 +196,7 @@ impl Agreement {
     }
 
     /// Whether a side that owns a field has a value for it.
-    fn says(&self, side: &ConnectionName, field: &str) -> bool {
+    pub(crate) fn says(&self, side: &ConnectionName, field: &str) -> bool {
         self.sides.get(side).is_some_and(|holding| holding.held.get(field).is_some_and(|held| !is_empty(held)))
     }
 
@@ -206,7 +206,7 @@ impl Agreement {
     }
 
     /// What another side changed meanwhile and this one had not got yet.
-    fn other_change(
+    pub(crate) fn other_change(
         &self,
         side: &ConnectionName,
         field: &str,

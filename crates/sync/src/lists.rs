@@ -4,12 +4,14 @@
 //! brought to what is agreed, so that two sides may change two contacts, or two members of one, at once. A member that a side
 //! does not hold stays as it is. Lists are kept in the order of their keys, because systems do not keep an order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 use indexmap::IndexSet;
 use model::{ConnectionName, Path, Text, Value};
 
-use crate::agreement::{Agreement, Cause, Finding, Rule};
+use crate::agreement::{Agreement, Cause, Finding, Rule, Waiting};
 use crate::fields::{Fields, is_empty, is_same};
 use crate::policy::{Conflict, Policy};
 
@@ -75,6 +77,15 @@ impl ListKey {
         items
     }
 
+    /// A list that was seen while it was written, as if it had not been: items that are as they are expected then count as they were
+    /// held. Where each item is written by itself, some are there before others.
+    pub(crate) fn before_writing(&self, seen: &Value, held: &Value, expected: &Value) -> Value {
+        let (seen, held, expected) = (self.items(seen), self.items(held), self.items(expected));
+        let keys: BTreeSet<_> = seen.keys().chain(held.keys()).collect();
+        let item = |key| if seen.get(key) == expected.get(key) { held.get(key) } else { seen.get(key) };
+        Value::from(keys.into_iter().filter_map(item).map(|item| (*item).clone()).collect::<Vec<_>>())
+    }
+
     /// Brings a side's change to what is agreed. Where both changed the same otherwise, `wins` says whether the side's counts.
     pub(crate) fn bring(&self, brought: &Brought<'_>, wins: bool) -> Merged {
         let (held, now) = (self.items(brought.held), self.items(brought.now));
@@ -115,8 +126,9 @@ impl Item<'_> {
             (Some(held), Some(now), None) => {
                 let changed = held != now && self.reached.is_some();
                 *meets |= changed;
-                // What this side never was brought to and nobody agreed to is not there.
-                (changed && wins).then(|| now.clone())
+                // What this side never was brought to and nobody agreed to is not there. What it does not hold of the item comes
+                // back with it.
+                (changed && wins).then(|| self.members(now, self.reached.unwrap_or(now), true, meets))
             }
             // It came on this side.
             (None, Some(now), None) => Some(now.clone()),
@@ -151,7 +163,28 @@ impl Item<'_> {
     }
 }
 
+impl fmt::Display for ListKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return formatter.write_str("item by item");
+        }
+        let members: Vec<String> = self.0.iter().map(Path::to_string).collect();
+        write!(formatter, "item by item, known by {}", members.join(" and "))
+    }
+}
+
 impl Policy {
+    /// The lists among these fields in the order in which they are kept. Others are not touched, as fields may be shared.
+    fn order(&self, fields: &mut Fields) {
+        for (field, key) in &self.lists {
+            let Some(ordered) = fields.get(field).map(|list| (key.in_order(list), list)) else { continue };
+            if ordered.0 != *ordered.1 {
+                let ordered = ordered.0;
+                fields.insert(Arc::clone(field).into(), ordered);
+            }
+        }
+    }
+
     /// Fields as they are compared and kept.
     pub(crate) fn keep(&self, fields: &mut Fields) {
         for (field, value) in fields {
@@ -172,14 +205,14 @@ pub(crate) struct ListChange<'a> {
     pub(crate) held: &'a Value,
     /// What it holds now.
     pub(crate) now: &'a Value,
-    /// What was agreed when it was brought to it last; nothing when it is seen for the first time.
-    pub(crate) reached: &'a Value,
+    /// What was agreed when it was brought to it last; `None` when it is seen for the first time.
+    pub(crate) reached: Option<&'a Value>,
     pub(crate) cause: &'a Cause,
 }
 
 impl Agreement {
-    /// A side has another list than it had. Gives whether that was decided here: a list of another owner, and one that nobody
-    /// has agreed to yet or that a person has to decide about, is like any other value.
+    /// A side has another list than it had. Gives whether that was decided here: a list of another owner, one that an owner is
+    /// first seen with, and one that nobody has agreed to yet is like any other value.
     pub(crate) fn changed_list(
         &mut self,
         policy: &Policy,
@@ -188,35 +221,98 @@ impl Agreement {
         findings: &mut Vec<Finding>,
     ) -> bool {
         let ListChange { side, field, held, now, reached, cause } = *change;
-        let Some(agreed) = self.agreed.get(field).cloned().filter(|_| !self.conflicts.contains_key(field)) else {
-            return false;
+        let is_first = reached.is_none();
+        let stands = |owner: &ConnectionName| {
+            owner == side || if is_first { self.says(owner, field) } else { self.knows(owner, field) }
         };
-        let owner = self.owner(policy, field).filter(|owner| *owner == side || self.knows(owner, field));
+        let owner = self.owner(policy, field).filter(|owner| stands(owner));
+        if owner.is_some_and(|owner| owner != side || is_first) {
+            return false;
+        }
+        if self.conflicts.contains_key(field) {
+            return self.disputed_list(key, change, findings);
+        }
+        let Some(agreed) = self.agreed.get(field).cloned() else { return false };
+        if is_first && (is_empty(&agreed) || is_empty(now) || is_same(&agreed, now)) {
+            return false;
+        }
         let (rule, wins) = match (owner, policy.conflict) {
-            (Some(owner), _) if owner != side => return false,
             (Some(_), _) => (Rule::Owner, true),
             (None, Conflict::Newest) => (Rule::Newest, self.outranks(policy, side, field, cause)),
             (None, Conflict::First) => (Rule::FirstNamed, self.outranks(policy, side, field, cause)),
-            (None, Conflict::Queue) => (Rule::Person, true),
+            (None, Conflict::Queue) => (Rule::Person, false),
         };
-        let Merged { value, meets } = key.bring(&Brought { held, now, reached, agreed: &agreed }, wins);
+        let reached = reached.unwrap_or(&Value::Null);
+        let brought = Brought { held, now, reached, agreed: &agreed };
+        let Merged { value, meets } = key.bring(&brought, wins);
         let from = self.verdicts.get(field).map(|verdict| verdict.from.clone());
-        if meets && rule == Rule::Person {
-            // Another side than this one stands for what is agreed, though this one may have changed other items last.
-            let other = || policy.sides.keys().find(|name| *name != side).cloned();
-            self.dispute(side, field, value, cause, from.filter(|from| from != side).or_else(other), findings);
+        if !meets {
+            if !is_same(&agreed, &value) {
+                let is_merged = is_first || self.other_change(side, field, reached, &agreed).is_some();
+                self.agree(side, field, value, if is_merged { Rule::Merged } else { Rule::Changed }, cause, None);
+            }
             return true;
         }
-        if meets && !wins {
+        if rule == Rule::Person {
+            // What meets nothing counts whatever the person decides. Another side than this one stands for what is agreed, though
+            // this one may have changed other items last.
+            let own = key.bring(&brought, true).value;
+            self.agreed.insert(field.into(), value);
+            let other = || policy.sides.keys().find(|name| *name != side).cloned();
+            self.dispute(side, field, own, cause, from.filter(|from| from != side).or_else(other), findings);
+        } else if wins {
+            self.agree(side, field, value, rule, cause, from.map(|from| (from, agreed)));
+        } else {
             // What meets nothing counts all the same.
             self.agreed.insert(field.into(), value);
             self.lose(side, field, now.clone());
-        } else if meets {
-            self.agree(side, field, value, rule, cause, from.map(|from| (from, agreed)));
-        } else if !is_same(&agreed, &value) {
-            self.agree(side, field, value, Rule::Changed, cause, None);
         }
         true
+    }
+
+    /// A side changes a list about which a person has to decide: what does not meet the question is brought to each answer.
+    fn disputed_list(&mut self, key: &ListKey, change: &ListChange<'_>, findings: &mut Vec<Finding>) -> bool {
+        let ListChange { side, field, held, now, reached, cause } = *change;
+        let Some(reached) = reached else { return false };
+        let Some(offers) = self.conflicts.get_mut(field).filter(|offers| offers.contains_key(side)) else {
+            return false;
+        };
+        let before = offers.clone();
+        for (from, offer) in offers.iter_mut() {
+            let brought = Brought { held, now, reached, agreed: offer };
+            *offer = key.bring(&brought, from == side).value;
+        }
+        let Some(own) = offers.get(side).cloned() else { return false };
+        if offers.values().all(|offer| is_same(offer, &own)) {
+            self.agree(side, field, own, Rule::Same, cause, None);
+        } else if *offers != before {
+            findings.push(Finding::Conflict(field.into()));
+        }
+        true
+    }
+
+    /// Puts the lists of a state that was stored before they were merged item by item in the order in which they are kept, so
+    /// that the order of their items is no change.
+    pub fn put_in_order(&mut self, policy: &Policy) {
+        if policy.lists.is_empty() {
+            return;
+        }
+        policy.order(&mut self.agreed);
+        for holding in self.sides.values_mut() {
+            policy.order(&mut holding.held);
+            policy.order(&mut holding.reached);
+            holding.refused.iter_mut().for_each(|refused| policy.order(refused));
+            if let Some(Waiting { fields, expected, overwritten }) = &mut holding.waiting {
+                [fields, expected, overwritten].into_iter().for_each(|values| policy.order(values));
+            }
+        }
+        for (field, key) in &policy.lists {
+            let offers = self.conflicts.get_mut(field).into_iter().flat_map(|offers| offers.values_mut());
+            let turns = self.turns.get_mut(field).into_iter().flat_map(|turns| &mut turns.taken);
+            for value in offers.chain(turns.map(|(_, value, _)| value)) {
+                *value = key.in_order(value);
+            }
+        }
     }
 }
 

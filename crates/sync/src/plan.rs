@@ -6,6 +6,7 @@ use model::{ConnectionName, Text, Value};
 
 use crate::agreement::{Agreement, Cause, Finding, Holding, Waiting};
 use crate::fields::{Fields, is_empty, is_same};
+use crate::lists::ListChange;
 use crate::policy::{Policy, Side};
 
 /// What a side would hold if these agreed values were written to it; fields that it does not read back are left out.
@@ -224,6 +225,11 @@ impl Agreement {
         let Some(waiting) = holding.waiting.take() else { return false };
         holding.id = id.or_else(|| holding.id.take());
         (holding.named, holding.insists) = (None, false);
+        let known = |values: &Fields| -> Fields {
+            let known = waiting.overwritten.keys().filter(|field| policy.lists.contains_key(field.as_str()));
+            known.filter_map(|field| Some((field.clone(), values.get(field)?.clone()))).collect()
+        };
+        let (held, reached, expected) = (known(&holding.held), known(&holding.reached), known(&waiting.expected));
         holding.held.extend(waiting.expected);
         holding.reached.extend(waiting.fields);
         holding.written_at = Some(cause.at);
@@ -233,6 +239,15 @@ impl Agreement {
             again = true;
         }
         for (field, value) in waiting.overwritten {
+            if let Some(key) = policy.lists.get(field.as_str())
+                && let Some(held) = held.get(&field)
+            {
+                let now = key.before_writing(&value, held, expected.get(&field).unwrap_or(held));
+                let change = ListChange { side, field: &field, held, now: &now, reached: reached.get(&field), cause };
+                if self.changed_list(policy, key, &change, findings) {
+                    continue;
+                }
+            }
             let owner = self.owner(policy, &field).filter(|owner| *owner == side || self.knows(owner, &field)).cloned();
             self.meet(policy, owner.as_ref(), side, &field, value, cause, findings);
         }

@@ -17,11 +17,12 @@ use crate::shared::Shared;
 pub struct Damaged(pub &'static str);
 
 impl Rule {
-    const WORDS: [(Self, &'static str); 8] = [
+    const WORDS: [(Self, &'static str); 9] = [
         (Self::First, "first"),
         (Self::Only, "only"),
         (Self::Owner, "owner"),
         (Self::Changed, "changed"),
+        (Self::Merged, "merged"),
         (Self::Newest, "newest"),
         (Self::FirstNamed, "first-named"),
         (Self::Same, "same"),

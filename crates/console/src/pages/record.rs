@@ -167,6 +167,7 @@ fn why(here: &Here, explained: &Explanation<'_>) -> Markup {
                 span.under {
                     (time(verdict.cause.at, here.now))
                     @match explained.owner { Some(owner) => { " · owned by " (name(owner)) }, None => " · owned by nobody" }
+                    @if let Some(list) = explained.list { " · merged " (list) }
                 }
                 details.more {
                     summary { "Event and release" }

@@ -11,7 +11,7 @@ use workflow::yaml::Node;
 use super::files::Room;
 use super::matching;
 use super::reader::{Fields, Reader};
-use super::{Document, Known, Loader, hooks, reconcile};
+use super::{Document, Known, Loader, hooks, lists, reconcile};
 use crate::agreement::{Synchronised, Writer, Writers};
 use crate::connection::{ConnectionDefinition, Feed, Function};
 use crate::object::ObjectDefinition;
@@ -20,7 +20,7 @@ use crate::object::ObjectDefinition;
 const KEY: &str = "key";
 
 /// The members of an object's file that are about agreement.
-pub(super) const MEMBERS: [&str; 14] = [
+pub(super) const MEMBERS: [&str; 15] = [
     "sides",
     "owners",
     "stages",
@@ -31,6 +31,7 @@ pub(super) const MEMBERS: [&str; 14] = [
     "alike",
     "successors",
     "references",
+    "lists",
     "title",
     "queue",
     "reconcile",
@@ -71,7 +72,8 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
         return None;
     };
     let feeds = known.connections.values().flat_map(|connection| connection.feeds.values());
-    let read_anywhere = feeds.filter(|feed| feed.object == object.name).flat_map(|feed| members_of(feed)).collect();
+    let feeds: Vec<&Feed> = feeds.filter(|feed| feed.object == object.name).map(|feed| &**feed).collect();
+    let read_anywhere = feeds.iter().flat_map(|feed| members_of(feed)).collect();
     let counted = known.connections.values().flat_map(|connection| connection.feeds.values());
     for feed in counted.filter(|feed| feed.object == object.name && feed.occasion.is_some()) {
         let message = format!("the feed {feed} counts occasions, which are no value that systems could agree about");
@@ -95,6 +97,7 @@ pub(super) fn read<'a>(loader: &'a Loader<'a>, known: &Known, document: &'a Docu
     policy.deletes = fields.word("deletes", &DELETES).unwrap_or_default();
     let members = reading.members(&policy);
     policy.owners = reading.owners(&fields, &policy, &members);
+    policy.lists = lists::read(reader, object, &fields, &members, &feeds);
     let matcher = matching::read(reader, &fields, &members);
     let references = reading.references(&fields, &members);
     let queue = fields.text("queue");
@@ -179,7 +182,7 @@ impl<'a> Sides<'a> {
         let restore = fields.get("restore").and_then(|node| {
             self.function(connection, node, "restore", &[Action::Update, Action::Create, Action::Invoke])
         });
-        let reads_back = update.iter().any(|writer| writer.when.is_some());
+        let reads_back = update.iter().any(Writer::looks_first);
         Some((Side { reads, writes, creates, documents, reads_back }, Writers { create, update, retire, restore }))
     }
 
@@ -206,13 +209,19 @@ impl<'a> Sides<'a> {
             };
             self.is_one_of_several(&function, member, node.span);
             let members = mapping.members(false).map(Arc::from).collect();
-            return Some(Writer { function, members, when: None });
+            return Some(Writer { function, members, when: None, each: None, items: None });
         }
-        let fields = self.reader.fields(node, node.span, &format!("`{member}`"), &["function", "members", "when"])?;
+        let fields =
+            self.reader.fields(node, node.span, &format!("`{member}`"), &["function", "members", "when", "each"])?;
         let (name, members) = (fields.required("function"), fields.required("members"));
-        let when = fields.expression("when", &[]);
+        let (when, each) = (fields.expression("when", &[]), fields.expression("each", &[]));
+        if member == "create" && fields.get("each").is_some() {
+            let help = "write the items after the record is made: a function of `update` with `each`";
+            let message = "`create` makes one record, whatever its lists hold";
+            self.reader.error_with(fields.key_span("each"), "IL-DEF-011", message, help);
+        }
         let function = self.function(connection, name?, member, actions);
-        if let (Some(function), None) = (&function, fields.get("when")) {
+        if let (Some(function), None, None) = (&function, fields.get("when"), fields.get("each")) {
             self.is_one_of_several(function, member, node.span);
         }
         let mapped: Vec<Arc<str>> = function
@@ -231,7 +240,9 @@ impl<'a> Sides<'a> {
                 self.reader.unknown(node.span, "IL-DEF-006", message, &text, reads.iter().map(|member| &**member));
             }
         }
-        Some(Writer { function: function?, members: found, when })
+        let own = connection.feeds.values().find(|feed| feed.object == self.object.name);
+        let items = own.filter(|_| each.is_some()).map(|feed| Arc::clone(&feed.mapping));
+        Some(Writer { function: function?, members: found, when, each, items })
     }
 
     /// A function that creates or deletes what belongs to a record has to be told when: a second time would be wrong.
@@ -240,7 +251,10 @@ impl<'a> Sides<'a> {
             return;
         }
         let action = function.action.word();
-        let message = format!("`{}` is to {action} something with every change, as it has no `when`", function.name);
+        let message = format!(
+            "`{}` is to {action} something with every change, as it has neither `when` nor `each`",
+            function.name
+        );
         let help = format!(
             "say when it is sent: `{{ function: {}, members: […], when: '.current.number == null' }}`",
             function.name

@@ -10,6 +10,7 @@ mod feeds;
 mod files;
 mod functions;
 mod hooks;
+mod lists;
 mod mappings;
 mod matching;
 mod objects;

@@ -82,6 +82,26 @@ pub(super) fn items<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a Va
     items.as_object().map(|_| items)
 }
 
+/// Whether a schema allows values of this type, as far as it says.
+pub(super) fn may_be(document: &Value, schema: &Value, kind: &str) -> bool {
+    let Some(schema) = dereference(document, schema) else { return true };
+    if *schema == Value::Bool(false) {
+        return false;
+    }
+    match schema.get("type") {
+        Value::String(own) => **own == *kind,
+        Value::Array(all) => all.iter().any(|own| own.as_str() == Some(kind)),
+        // Without a type, members are what objects have.
+        _ => !schema.has("properties") || kind == "object",
+    }
+}
+
+/// The members that a schema names.
+pub(super) fn names<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a str> {
+    let members = dereference(document, schema).and_then(|schema| schema.get("properties").as_object());
+    members.map(|members| members.keys().map(|name| name.as_str()).collect()).unwrap_or_default()
+}
+
 fn properties<'a>(
     document: &'a Value,
     schema: &'a Value,

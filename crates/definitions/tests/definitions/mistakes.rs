@@ -137,6 +137,7 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
     };
     let right = "{ function: create-order, members: [key], when: .there.parent != null }";
     assert_eq!(agreed(right, "{ parent: order }"), "");
+    assert_eq!(agreed("{ function: create-order, members: [key], each: .lines }", "{ parent: order }"), "");
     let line = order.lines().count() + 4;
     for (update, references, place, parts) in [
         (
@@ -159,6 +160,12 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
             "{ parent: order }",
             format!("{line}:"),
             ["error[IL-DEF-007]: `when` is no jq that can run", "objects/order.yaml"],
+        ),
+        (
+            "{ function: create-order, members: [key], each: '.lines |' }",
+            "{ parent: order }",
+            format!("{line}:"),
+            ["error[IL-DEF-007]: `each` is no jq that can run", "objects/order.yaml"],
         ),
         (
             "{ function: create-order, members: [key], when: .id, wenn: .id }",
@@ -184,6 +191,12 @@ fn what_an_object_says_of_others_and_of_its_functions_is_checked() {
         assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}: {said}");
         assert!(said.contains("1 mistake") || said.matches("error[").count() == 1, "{said}");
     }
+    let sides = "sides:\n  crm: {}\n  erp:\n    create: { function: create-order, members: [key], each: .lines }\n";
+    let said = told("objects/order.yaml", &format!("{order}{sides}"), &Paper);
+    assert!(
+        said.contains("error[IL-DEF-011]: `create` makes one record") && said.contains(&format!("{line}:55")),
+        "{said}"
+    );
     let erp = fs::read_to_string(project("good").join("connections/erp.yaml")).expect("the file");
     let feed = |from: &str, to: &str| told("connections/erp.yaml", &erp.replace(from, to), &Paper);
     let resolve = "as: parent, object: order, id: .number }";
@@ -280,4 +293,75 @@ fn a_hook_names_a_workflow_that_there_is() {
     };
     let said = error.render(false);
     assert!(said.contains("workflows/order.yaml") && !said.contains("objects/order.yaml"), "{said}");
+}
+
+#[test]
+fn lists_that_are_merged_item_by_item_are_lists_and_their_items_have_what_they_are_known_by() {
+    let order = fs::read_to_string(project("good").join("objects/order.yaml")).expect("the file");
+    let schema =
+        order.replace("    net: {", "    tags: { type: [array, 'null'], items: { type: string } }\n    net: {");
+    let mapping = fs::read_to_string(project("good").join("mappings/order.crm.yaml")).expect("the file");
+    let mapping =
+        mapping.replace("fields:\n", "fields:\n  tags: { field: Tags__c, read: '[.Tags__c]', write: '.tags[0]' }\n");
+    let with = |lists: &str| {
+        let object = format!("{schema}sides: {{ crm: {{}}, erp: {{}} }}\nlists:\n{lists}");
+        let folder =
+            changed([("objects/order.yaml", object.as_bytes()), ("mappings/order.crm.yaml", mapping.as_bytes())]);
+        match definitions::load(folder.path(), &[&Paper as &dyn Connector], &environment) {
+            Ok((release, warnings)) => {
+                (Some(release.synchronised["order"].policy.lists.clone()), release.sources.render(&warnings, false))
+            }
+            Err(error) => (None, error.render(false)),
+        }
+    };
+    let (lists, said) = with("  lines: { key: product }\n  tags: {}\n");
+    let lists = lists.expect(&said);
+    assert_eq!(lists["lines"], sync::ListKey::new(vec!["product".parse().expect("a path")]));
+    assert_eq!(lists["tags"], sync::ListKey::new(Vec::new()));
+    assert_eq!(with("  lines: { key: [product, quantity] }\n").1, "");
+
+    // All at once, each at its place.
+    let (_, said) = with(
+        "  line: { key: [product] }\n  number: {}\n  tags: { key: [name] }\n  lines: { key: [prodct, quantity, quantity], by: x }\n  \
+         net.amount: { key: [] }\n",
+    );
+    let first = schema.lines().count() + 3;
+    for (line, column, parts) in [
+        (0, 3, ["IL-DEF-006]: no side has a member `line`", "did you mean `lines`?"]),
+        (1, 3, ["IL-DEF-011]: `number` is no list, as the schema says", "`type` is `array`"]),
+        (2, 17, ["IL-DEF-011]: items of `tags` have no members", "leave out `key`"]),
+        (3, 18, ["IL-DEF-006]: items of `lines` have no member `prodct`", "did you mean `product`?"]),
+        (3, 36, ["IL-DEF-011]: `quantity` stands twice in this `key`", "remove one of them"]),
+        (3, 47, ["IL-DEF-003]: the list `lines` has no member `by`", "did you mean `key`?"]),
+        (4, 3, ["IL-DEF-006]: no side has a member `net.amount`", "there are tags"]),
+    ] {
+        assert!(said.contains(&format!("objects/order.yaml:{}:{column}", first + line)), "{line}:{column}: {said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}: {said}");
+    }
+    assert_eq!(said.matches("error[").count(), 7, "{said}");
+
+    for (lists, parts) in [
+        ("  lines: {}\n", ["IL-DEF-004]: items of `lines` have members", "`lines: { key: [product] }`"]),
+        ("  lines: { key: [] }\n", ["IL-DEF-002]: `key` names at least one member", "leave out `key`"]),
+        ("  lines: [product]\n", ["IL-DEF-002]: the list `lines` is a mapping", "order.yaml"]),
+        ("  lines: { key: [product..x] }\n", ["IL-DEF-005]", "order.yaml"]),
+        ("  lines: { key: [product] }\n  lines: { key: [quantity] }\n", ["`lines` stands twice", "order.yaml"]),
+    ] {
+        let said = with(lists).1;
+        assert!(parts.iter().all(|part| said.contains(part)), "{parts:?}: {said}");
+        assert_eq!(said.matches("error[").count(), 1, "{said}");
+    }
+    // What one side does not read of the items cannot tell them apart.
+    let erp = fs::read_to_string(project("good").join("mappings/order.erp.yaml")).expect("the file");
+    let erp = erp.replace("      product: Material\n", "");
+    let object = format!("{schema}sides: {{ crm: {{}}, erp: {{}} }}\nlists: {{ lines: {{ key: product }} }}\n");
+    let folder = changed([
+        ("objects/order.yaml", object.as_bytes()),
+        ("mappings/order.crm.yaml", mapping.as_bytes()),
+        ("mappings/order.erp.yaml", erp.as_bytes()),
+    ]);
+    let Err(error) = load(folder.path()) else { panic!("items without their key are taken") };
+    let said = error.render(false);
+    assert!(said.contains("IL-DEF-011]: the mapping `order.erp` reads no `product` of the items of `lines`"), "{said}");
+    assert!(said.contains(&format!("objects/order.yaml:{}:24", first - 1)), "{said}");
 }

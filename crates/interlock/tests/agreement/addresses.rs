@@ -134,7 +134,7 @@ fn with(mut fields: Value, more: &Value) -> Value {
     fields
 }
 
-fn number_of(world: &World, interlock: &Interlock<'_>, account: &str) -> String {
+pub(crate) fn number_of(world: &World, interlock: &Interlock<'_>, account: &str) -> String {
     until(SOON, || {
         let found = world.account(account);
         let number = found["ERP_Customer_Number__c"].as_str().map(str::to_owned);
@@ -149,7 +149,7 @@ fn agreed(world: &World, interlock: &Interlock<'_>, account: &str, number: &str)
 }
 
 /// Waits until nothing is under way any more.
-fn at_rest(interlock: &Interlock<'_>) {
+pub(crate) fn at_rest(interlock: &Interlock<'_>) {
     until(SOON, || {
         let (_, found) = interlock.ops(Method::GET, "transactions?limit=100", None);
         let rests = |one: &Value| one["stage"] == "in agreement";

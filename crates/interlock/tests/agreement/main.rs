@@ -13,6 +13,7 @@ mod first_load;
 mod hooks;
 #[path = "../wrong_input/http.rs"]
 mod http;
+mod lists;
 mod matching;
 mod pages;
 mod people;

@@ -19,7 +19,9 @@ const NIGHTLY: &str = "schedule: { cron: '0 3 29 2 *' }";
 const SWEEP: &str = "    sweep:
       every: 20s
       overlap: 2m
-      with: { API_BUSINESS_PARTNER/A_BusinessPartnerAddress: .BusinessPartner }
+      with:
+        API_BUSINESS_PARTNER/A_BusinessPartnerAddress: .BusinessPartner
+        API_BUSINESS_PARTNER/A_BuPaIndustry: .BusinessPartner
       withEvery: 5m
 ";
 

@@ -337,7 +337,10 @@ impl LaneTask {
                 tried: Tried::default(),
             }),
             Ok(Some(row)) => match Agreement::from_value(&row.state) {
-                Ok(agreement) => {
+                Ok(mut agreement) => {
+                    if let Some(synchronised) = self.core.release.synchronised.get(&*pair.0) {
+                        agreement.put_in_order(&synchronised.policy);
+                    }
                     let stands = row.state.get(STANDS).as_str().map(Arc::from);
                     let tried = Tried::of_state(&row.state);
                     Ok(Agreed { matter: row.transaction, agreement, stands, tried })

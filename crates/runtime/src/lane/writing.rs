@@ -3,19 +3,29 @@
 use std::sync::Arc;
 
 use connect::INSIST;
-use definitions::{Function, Synchronised, Writer};
+use definitions::{Function, Synchronised};
 use indexmap::IndexMap;
 use model::{ConnectionName, RunId, Value};
 use sync::{Fields, Write, is_same, object_of};
-use workflow::Position;
+use workflow::{Fault, FaultType, Position};
 
 use super::LaneTask;
 use super::agreement::{Agreed, KEY, Pair, WRITE_PLACE, named};
 use super::references::Referring;
 use super::round::Round;
 
-/// The place of a function among those of its side, the function, and what it is given.
-type Wanted = (u32, Arc<Function>, Value);
+/// The member with the item for which a function is called.
+const ITEM: &str = "item";
+
+/// The place of a call in its write: of the function among those of its side, and of the item where it is called for each.
+type Place = (u32, Option<u32>);
+
+/// A call, and what the function is given.
+struct Wanted {
+    place: Place,
+    function: Arc<Function>,
+    input: Value,
+}
 
 impl LaneTask {
     #[expect(clippy::too_many_arguments, reason = "one write and what it is made of")]
@@ -30,7 +40,14 @@ impl LaneTask {
         in_doubt: bool,
     ) {
         let there = self.there(synchronised, referring, write);
-        let mut wanted = functions(pair, agreed, synchronised, &agreed.agreement.agreed, &there, write);
+        let wanted = functions(pair, agreed, synchronised, &agreed.agreement.agreed, &there, write);
+        let mut wanted = match wanted {
+            Ok(wanted) => wanted,
+            Err(fault) => {
+                self.refused(round, agreed, synchronised, &write.side, &fault);
+                return;
+            }
+        };
         if wanted.is_empty() {
             let members: Vec<&str> = write.fields.keys().map(|member| member.as_str()).collect();
             let detail = format!(
@@ -38,7 +55,7 @@ impl LaneTask {
                 write.side,
                 named(&members)
             );
-            let fault = workflow::Fault::new(workflow::FaultType::Validation, detail).with_status(422);
+            let fault = Fault::new(FaultType::Validation, detail).with_status(422);
             self.refused(round, agreed, synchronised, &write.side, &fault);
             return;
         }
@@ -73,10 +90,11 @@ impl LaneTask {
         agreed: &mut Agreed,
         synchronised: &Synchronised,
         side: &ConnectionName,
-        (attempt, function, input): Wanted,
+        Wanted { place: (attempt, item), function, input }: Wanted,
         in_doubt: bool,
     ) -> bool {
-        let position = Position { pointer: format!("{WRITE_PLACE}{side}").into(), iterations: Vec::new(), attempt };
+        let pointer = format!("{WRITE_PLACE}{side}").into();
+        let position = Position { pointer, iterations: item.into_iter().collect(), attempt };
         let run = RunId::new(agreed.matter.uuid());
         let recorded = self.record(round, run, agreed.matter, &position, &function, input, in_doubt);
         if let Err(fault) = &recorded {
@@ -93,7 +111,7 @@ impl LaneTask {
         agreed: &mut Agreed,
         synchronised: &Arc<Synchronised>,
         side: &ConnectionName,
-        after: u32,
+        after: &Position,
     ) -> bool {
         let holding = agreed.agreement.sides.get(side);
         let Some((id, waiting)) = holding.and_then(|holding| Some((holding.id.clone()?, holding.waiting.clone()?)))
@@ -109,13 +127,21 @@ impl LaneTask {
         let there = self.there(synchronised, &referring, &write);
         // What was agreed meanwhile is for the write after this one.
         let aim = agreed.agreement.aim(side);
-        let wanted = functions(pair, agreed, synchronised, &aim, &there, &write);
-        let next = wanted.into_iter().find(|(place, ..)| *place > after);
-        next.is_some_and(|next| self.send_write(round, agreed, synchronised, side, next, false))
+        let after: Place = (after.attempt, after.iterations.first().copied());
+        match functions(pair, agreed, synchronised, &aim, &there, &write) {
+            Ok(wanted) => {
+                let next = wanted.into_iter().find(|wanted| wanted.place > after);
+                next.is_some_and(|next| self.send_write(round, agreed, synchronised, side, next, false))
+            }
+            Err(fault) => {
+                self.refused(round, agreed, synchronised, side, &fault);
+                false
+            }
+        }
     }
 }
 
-/// The functions that make up a write, of what is agreed with it.
+/// The calls that make up a write, of what is agreed with it.
 fn functions(
     pair: &Pair,
     agreed: &Agreed,
@@ -123,16 +149,32 @@ fn functions(
     aim: &Fields,
     there: &Fields,
     write: &Write,
-) -> Vec<Wanted> {
-    let Some(writers) = synchronised.writers.get(&write.side) else { return Vec::new() };
+) -> Result<Vec<Wanted>, Fault> {
+    let Some(writers) = synchronised.writers.get(&write.side) else { return Ok(Vec::new()) };
     let writers = if write.id.is_none() { writers.create.as_slice() } else { &writers.update };
     let input = |fields: &Fields| input(pair, agreed, synchronised, aim, there, &write.side, fields);
     let whole = input(&write.fields);
-    let part = |(place, writer): (u32, &Writer)| {
+    let mut all = Vec::new();
+    for (place, writer) in (0..).zip(writers) {
         let part = writer.part(&write.fields);
-        (!part.is_empty() && writer.is_for(&whole)).then(|| (place, Arc::clone(&writer.function), input(&part)))
-    };
-    (0..).zip(writers).filter_map(part).collect()
+        if part.is_empty() || !writer.is_for(&whole) {
+            continue;
+        }
+        let (input, function) = (input(&part), &writer.function);
+        let items = writer.items(&whole).map_err(|why| {
+            let detail = format!("`each` of {} of {} cannot be told: {why}", function.name, write.side);
+            Fault::new(FaultType::Expression, detail).with_status(422)
+        })?;
+        match items {
+            None => all.push(Wanted { place: (place, None), function: Arc::clone(function), input }),
+            Some(items) => all.extend((0..).zip(items).map(|(at, item)| {
+                let mut input = input.clone();
+                input.set(ITEM, item);
+                Wanted { place: (place, Some(at)), function: Arc::clone(function), input }
+            })),
+        }
+    }
+    Ok(all)
 }
 
 /// The sides that get nothing of an object as it stands, or not these members, because no function says by its `when` that it is for

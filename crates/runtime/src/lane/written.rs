@@ -39,7 +39,7 @@ impl LaneTask {
         match outcome.result {
             Ok(success) => {
                 let others = self.is_writing(held.matter, &held.position.pointer);
-                if others || self.write_next(round, &pair, &mut agreed, &synchronised, side, held.position.attempt) {
+                if others || self.write_next(round, &pair, &mut agreed, &synchronised, side, &held.position) {
                     self.agreements.insert(pair, agreed);
                     return;
                 }

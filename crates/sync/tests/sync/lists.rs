@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use model::{ConnectionName, Value};
 use proptest::prelude::*;
 use sync::{
-    Agreement, Cause, Conflict, Fields, Finding, ListKey, Owner, Owners, Plan, Policy, Reading, Rule, Side, is_same,
+    Agreement, Cause, Conflict, Fields, Finding, ListKey, Owner, Owners, Plan, Policy, Reading, Rule, Side, Write,
+    is_same,
 };
 
 const SIDES: [&str; 2] = ["crm", "erp"];
@@ -99,28 +100,35 @@ impl Systems {
         self.agreement.take(&self.policy, &side.into(), reading, &mut self.findings);
     }
 
-    fn settle(&mut self) {
+    fn plan(&mut self) -> Plan {
         let normal = |side: &ConnectionName, fields: &Fields| {
             fields.iter().map(|(field, list)| (field.clone(), value(side.as_str(), &contacts(list)))).collect()
         };
+        self.agreement.plan(&self.policy, &normal)
+    }
+
+    fn write(&mut self, write: &Write) {
+        self.writes += 1;
+        let side = SIDES.into_iter().find(|side| write.side.as_str() == *side).expect("a side");
+        let written = contacts(&value(side, &contacts(&write.fields[LIST])));
+        self.contacts.insert(side, written);
+        self.now += 1;
+        let at = Timestamp::from_second(1_760_000_000).expect("an instant") + SignedDuration::from_secs(self.now);
+        let cause = Cause { at, ..Cause::default() };
+        self.agreement.written(&self.policy, &write.side, None, &cause, &mut self.findings);
+    }
+
+    fn settle(&mut self) {
         for _ in 0..20 {
             for side in SIDES {
                 self.hear(side);
             }
-            let plan = self.agreement.plan(&self.policy, &normal);
+            let plan = self.plan();
             if plan == Plan::default() {
                 return;
             }
             for write in plan.writes {
-                self.writes += 1;
-                let side = SIDES.into_iter().find(|side| write.side.as_str() == *side).expect("a side");
-                let written = contacts(&value(side, &contacts(&write.fields[LIST])));
-                self.contacts.insert(side, written);
-                self.now += 1;
-                let at =
-                    Timestamp::from_second(1_760_000_000).expect("an instant") + SignedDuration::from_secs(self.now);
-                let cause = Cause { at, ..Cause::default() };
-                self.agreement.written(&self.policy, &write.side, None, &cause, &mut self.findings);
+                self.write(&write);
             }
         }
         panic!("it goes to and fro for ever: {:#?}", self.agreement);
@@ -160,7 +168,123 @@ fn two_contacts_and_two_members_of_one_changed_on_two_sides_need_nobody() {
     assert_eq!((crm[&1]["mail"], crm[&1]["phone"]), (5, 7));
     // What the ERP does not hold, it did not take away.
     assert_eq!(crm[&1][ONLY_CRM], 7);
-    assert_eq!(systems.agreement.verdicts[LIST].rule, Rule::Changed);
+    assert_eq!(systems.agreement.verdicts[LIST].rule, Rule::Merged);
+}
+
+/// What is written to a side replaces its list, and somebody changed it there before that: seen while the write was under way.
+#[test]
+fn an_item_that_a_write_replaced_comes_back() {
+    let mut systems = Systems::known(Conflict::Queue, None);
+    systems.set("crm", 1, "mail", 5);
+    systems.hear("crm");
+    systems.hear("erp");
+    let plan = systems.plan();
+    assert_eq!(plan.writes.len(), 1);
+    systems.set("erp", 3, "mail", 6);
+    systems.take_out("erp", 2);
+    systems.hear("erp");
+    systems.write(&plan.writes[0]);
+    assert!(!systems.contacts["erp"].contains_key(&3), "the write replaced the list");
+    systems.settle();
+    assert!(systems.agree() && systems.findings.is_empty(), "{:?}", systems.findings);
+    let crm = &systems.contacts["crm"];
+    assert_eq!((crm.keys().copied().collect::<Vec<_>>(), crm[&1]["mail"]), (vec![1, 3], 5));
+}
+
+/// Where each item is written by itself, a side is seen while some of them are there.
+#[test]
+fn what_is_half_written_is_no_change() {
+    let mut systems = Systems::known(Conflict::Queue, None);
+    systems.set("crm", 1, "mail", 5);
+    systems.set("crm", 3, "mail", 6);
+    systems.take_out("crm", 2);
+    systems.hear("crm");
+    systems.hear("erp");
+    let plan = systems.plan();
+    systems.set("erp", 3, "mail", 6);
+    systems.take_out("erp", 2);
+    systems.hear("erp");
+    systems.write(&plan.writes[0]);
+    let (writes, verdict) = (systems.writes, systems.agreement.verdicts[LIST].clone());
+    assert_eq!((verdict.from.as_str(), verdict.rule), ("crm", Rule::Changed));
+    systems.settle();
+    assert!(systems.agree() && systems.findings.is_empty(), "{:?}", systems.findings);
+    assert_eq!((systems.writes, &systems.agreement.verdicts[LIST]), (writes, &verdict));
+}
+
+/// Until a person has decided, each side goes on with what is not in question, and none of that depends on the answer.
+#[test]
+fn what_is_not_in_question_counts_whatever_is_decided() {
+    for kept in SIDES {
+        let mut systems = Systems::known(Conflict::Queue, None);
+        systems.set("crm", 1, "mail", 5);
+        systems.set("erp", 1, "mail", 6);
+        systems.set("erp", 2, "phone", 8);
+        systems.settle();
+        systems.set("crm", 3, "mail", 9);
+        systems.set("erp", 4, "mail", 9);
+        systems.settle();
+        let offered = systems.agreement.conflicts[LIST].clone();
+        let value = offered[&ConnectionName::from(kept)].clone();
+        systems.agreement.decide(LIST, &kept.into(), value, Cause::default());
+        systems.settle();
+        assert!(systems.agree(), "{kept}");
+        let crm = &systems.contacts["crm"];
+        assert_eq!(crm[&1]["mail"], if kept == "crm" { 5 } else { 6 });
+        assert_eq!((crm[&2]["phone"], crm.keys().copied().collect::<Vec<_>>()), (8, vec![1, 2, 3, 4]), "{kept}");
+    }
+    // Where they come to say the same, nobody has to.
+    let mut systems = Systems::known(Conflict::Queue, None);
+    systems.set("crm", 1, "mail", 5);
+    systems.set("erp", 1, "mail", 6);
+    systems.set("erp", 2, "phone", 8);
+    systems.settle();
+    assert!(systems.agreement.conflicts.contains_key(LIST));
+    systems.set("crm", 1, "mail", 6);
+    systems.settle();
+    assert!(systems.agree() && systems.agreement.conflicts.is_empty());
+    assert_eq!((systems.contacts["crm"][&2]["phone"], systems.agreement.verdicts[LIST].rule), (8, Rule::Same));
+}
+
+/// Which of two records is read first does not matter: without an owner both lists count, and of an owner only its own.
+#[test]
+fn two_lists_that_meet_for_the_first_time_are_one_unless_a_side_owns_them() {
+    for (owner, wanted) in [(None, vec![1, 2]), (Some("crm"), vec![1]), (Some("erp"), vec![2])] {
+        for order in [["crm", "erp"], ["erp", "crm"]] {
+            let mut systems = Systems::new(Conflict::Queue, owner);
+            systems.set("crm", 1, "mail", 5);
+            systems.set("erp", 2, "mail", 6);
+            order.into_iter().for_each(|side| systems.hear(side));
+            systems.settle();
+            assert!(systems.agree() && systems.findings.is_empty(), "{owner:?} {order:?}");
+            assert_eq!(systems.contacts["crm"].keys().copied().collect::<Vec<_>>(), wanted, "{owner:?} {order:?}");
+        }
+    }
+    // An owner that has nothing there yet takes over what there is.
+    let mut systems = Systems::new(Conflict::Queue, Some("crm"));
+    systems.set("erp", 2, "mail", 6);
+    systems.hear("erp");
+    systems.settle();
+    assert_eq!(systems.contacts["crm"].len(), 1);
+}
+
+/// A definition may come to name a list that was one value before.
+#[test]
+fn what_was_stored_in_another_order_leads_to_no_writes() {
+    let mut systems = Systems::known(Conflict::Queue, None);
+    let lists = std::mem::take(&mut systems.policy.lists);
+    systems.agreement = Agreement::default();
+    // The ERP has another order, which is a value of its own as long as the list is one.
+    systems.hear("erp");
+    let plan = systems.plan();
+    plan.writes.iter().for_each(|write| systems.write(write));
+    assert_eq!(systems.agreement.agreed[LIST].items()[0].get("id"), &Value::from(2));
+    systems.policy.lists = lists;
+    systems.agreement.put_in_order(&systems.policy);
+    let writes = systems.writes;
+    systems.settle();
+    assert_eq!(systems.writes, writes);
+    assert!(systems.agreement.turns.is_empty(), "{:?}", systems.agreement.turns);
 }
 
 #[test]
@@ -241,6 +365,36 @@ proptest! {
         let writes = systems.writes;
         systems.settle();
         prop_assert_eq!(systems.writes, writes);
+    }
+
+    /// Both sides are changed while nobody listens: it does not matter which of them is heard of first, and what each writes
+    /// comes back as no change.
+    #[test]
+    fn which_side_is_heard_of_first_does_not_matter(
+        edits in edits(),
+        owner in prop_oneof![Just(None), Just(Some("crm")), Just(Some("erp"))],
+        conflict in prop_oneof![Just(Conflict::Newest), Just(Conflict::First)],
+        known in prop::bool::ANY,
+    ) {
+        let ended = [["crm", "erp"], ["erp", "crm"]].map(|order| {
+            let mut systems =
+                if known { Systems::known(conflict, owner) } else { Systems::new(conflict, owner) };
+            let before = systems.now;
+            edits.iter().for_each(|edit| apply(&mut systems, *edit));
+            for side in order {
+                // When it was made does not depend on when it is heard of.
+                systems.now = before + i64::from(side == "erp");
+                systems.hear(side);
+            }
+            systems.settle();
+            (systems.agree(), systems.contacts, systems.writes)
+        });
+        let [(one, first, writes), (other, second, other_writes)] = ended;
+        prop_assert!(one && other);
+        prop_assert_eq!(first, second);
+        // Each side is written once at the most, whatever there was to merge.
+        let known = usize::from(known);
+        prop_assert!(writes <= known + 2 && other_writes <= known + 2, "{} {}", writes, other_writes);
     }
 
     /// Where the two sides change different contacts, nothing of either is lost, whatever the policy.

@@ -144,7 +144,7 @@ pub(crate) fn delete(work: &mut Transaction<'_>, kind: &EntityType, key: &str) -
 /// The view for sales follows, and the event is told.
 fn changed(work: &mut Transaction<'_>, kind: &EntityType, key: &str, created: bool) {
     refresh(work.store, kind.id, key);
-    let number: Box<str> = key.split('\u{1}').next().unwrap_or(key).into();
+    let number: Box<str> = owner(kind, key).into();
     match CATALOG.services[kind.service].name {
         "API_BUSINESS_PARTNER" if !is_of_one_partner(kind) => {}
         "API_BUSINESS_PARTNER" => {
@@ -160,7 +160,13 @@ fn changed(work: &mut Transaction<'_>, kind: &EntityType, key: &str, created: bo
     }
 }
 
-/// Whether a record's key begins with the number of the business partner that it belongs to. Of addresses' own records and of
+/// The number of the partner or product that a record's key begins with, or ends with as those of industries do.
+fn owner<'k>(kind: &EntityType, key: &'k str) -> &'k str {
+    let mut parts = key.split('\u{1}');
+    if kind.set == "A_BuPaIndustry" { parts.next_back() } else { parts.next() }.unwrap_or(key)
+}
+
+/// Whether a record's key has the number of the business partner that it belongs to. Of addresses' own records and of
 /// relationships nobody is told, and no partner counts as changed by them.
 fn is_of_one_partner(kind: &EntityType) -> bool {
     !kind.set.starts_with("A_Address") && !contacts::is_relationship(kind)
@@ -168,8 +174,8 @@ fn is_of_one_partner(kind: &EntityType) -> bool {
 
 /// Makes the view for sales of a partner or product anew, after a record of it changed.
 pub(crate) fn refresh(store: &mut Store, table: usize, key: &str) {
-    let number = key.split('\u{1}').next().unwrap_or(key);
     let Some(kind) = CATALOG.all_types().nth(table) else { return };
+    let number = owner(kind, key);
     match CATALOG.services[kind.service].name {
         "API_BUSINESS_PARTNER" if is_of_one_partner(kind) => partners::refresh(store, number),
         "API_PRODUCT_SRV" => products::refresh(store, number),

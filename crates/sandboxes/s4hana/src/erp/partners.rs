@@ -14,6 +14,10 @@ use super::transaction::Transaction;
 const SERVICE: &str = "API_BUSINESS_PARTNER";
 /// The last second of 9999-12-31, the end of everything that has none.
 pub(crate) const FOREVER: i64 = 253_402_300_799_000;
+/// The industry systems that are set up.
+const INDUSTRY_SYSTEMS: [&str; 2] = ["0001", "NACE"];
+/// The industries that are set up, in each system.
+const INDUSTRIES: [&str; 6] = ["BANK", "CHEM", "FOOD", "MACH", "RETL", "UTIL"];
 
 /// A type of this service.
 fn of(set: &str) -> &'static EntityType {
@@ -68,6 +72,15 @@ pub(crate) fn prepare(
             record.put(kind, "CreationTime", Value::Time(seconds));
         }
         "A_BusinessPartnerRole" => valid(kind, record, "ValidFrom", "ValidTo", work.now),
+        "A_BuPaIndustry" => {
+            for (name, known) in [("IndustrySystemType", &INDUSTRY_SYSTEMS[..]), ("IndustrySector", &INDUSTRIES[..])] {
+                let said = record.text(kind, name);
+                if !known.contains(&said) {
+                    let message = format!("Enter a valid industry and industry system instead of '{said}'");
+                    return Err(Error::business("R1/226", message).at(name));
+                }
+            }
+        }
         "A_Customer" => {
             record.put(kind, "CreatedByUser", Value::text(user.as_str()));
             record.put(kind, "CreationDate", Value::Date(midnight(work.now)));

@@ -55,6 +55,37 @@ async fn a_customer_is_created_deep_and_found_again() {
 }
 
 #[tokio::test]
+async fn a_partner_has_industries_that_are_set_up() {
+    const INDUSTRIES: &str = "API_BUSINESS_PARTNER/A_BuPaIndustry";
+    let system = System::start(never()).await;
+    let industry = |code: &str| json!({"IndustrySystemType": "0001", "IndustrySector": code});
+    let body = json!({
+        "BusinessPartnerCategory": "2", "OrganizationBPName1": "ACME", "to_BusinessPartnerAddress": [{"Country": "FR"}],
+        "to_BuPaIndustry": [industry("FOOD")],
+    });
+    let created = system.post(PARTNERS, body).await.entity();
+    let number = created["BusinessPartner"].as_str().expect("a number");
+    let one = |code: &str| {
+        let mut industry = industry(code);
+        industry["BusinessPartner"] = json!(number);
+        industry
+    };
+    assert_eq!(system.post(INDUSTRIES, one("RETL")).await.status, StatusCode::CREATED);
+    let twice = system.post(INDUSTRIES, one("RETL")).await;
+    assert_eq!(twice.status, StatusCode::BAD_REQUEST, "{}", twice.text);
+    let unknown = system.post(INDUSTRIES, one("MINE")).await;
+    assert!(unknown.text.contains("instead of 'MINE'"), "{}", unknown.text);
+    let all = format!("{PARTNERS}('{number}')/to_BuPaIndustry");
+    let codes =
+        |list: Vec<serde_json::Value>| list.into_iter().map(|one| one["IndustrySector"].clone()).collect::<Vec<_>>();
+    assert_eq!(codes(system.get(&all).await.list()), ["FOOD", "RETL"]);
+    let key = format!("{INDUSTRIES}(IndustrySector='FOOD',IndustrySystemType='0001',BusinessPartner='{number}')");
+    let gone = system.signed(Method::DELETE, &key).send().await.expect("an answer");
+    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
+    assert_eq!(codes(system.get(&all).await.list()), ["RETL"]);
+}
+
+#[tokio::test]
 async fn roles_alone_make_a_customer_of_the_default_sales_area() {
     let system = System::start(never()).await;
     let body = json!({
