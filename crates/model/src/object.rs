@@ -181,7 +181,6 @@ impl Object {
     }
 
     /// Names and values, in order.
-    #[must_use]
     pub fn iter(&self) -> Members<'_> {
         self.members.iter().map(|(name, value)| (name, value))
     }

@@ -106,13 +106,14 @@ async fn take(core: &Arc<Core>, mut batch: Batch) -> Result<(), Problem> {
         core.send(lane, Work::Unreadable(Box::new(unreadable), answer));
         answers.push(answered);
     }
-    readable(core, &batch.mutations, recognised, &still);
     for event in &batch.events {
         start_runs(core, event, &mut answers);
     }
     for answer in answers {
         answer.await.unwrap_or_else(|_| Err(stopping()))?;
     }
+    // As long as an object does not have what a person linked, it could be made there once more.
+    readable(core, &batch.mutations, recognised, &still);
 
     let mut mutations = batch.mutations;
     let mut events = Vec::new();
