@@ -175,7 +175,7 @@ pub(crate) fn call(
     let output = catch_unwind(AssertUnwindSafe(|| {
         let variables = Vars::new(arguments.into_iter().map(Jq));
         let context = Ctx::<Engine>::new(Evaluation::new(&function.lut, fuel), variables);
-        let output = function.id.run((context, Jq(input))).next().unwrap_or_else(|| Ok(Jq(Value::Null)));
+        let output = function.id.run((context, Jq(input))).next().unwrap_or(Ok(Jq(Value::Null)));
         output.map_err(|exception| {
             exception.get_err().unwrap_or_else(|_| Error::str("the expression ended without a result"))
         })

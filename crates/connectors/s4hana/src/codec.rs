@@ -264,7 +264,7 @@ impl<'a> Decoder<'a> {
             true
         });
         if let Some(etag) = etag {
-            members.insert(ETAG.into(), Value::String(etag.into()));
+            members.insert(ETAG.into(), Value::String(etag));
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn compare(
         (Kind::Map(members), Value::Object(found)) => {
             for (key, node) in members {
                 let path = format!("{path}.{}", key.name);
-                match found.get(&*key.name) {
+                match found.get(&key.name) {
                     Some(value) => compare(&path, node, key.span, value, nulls, differences),
                     None if nulls == Nulls::Absent && is_null(node) => {}
                     None => differences.push(Difference {
@@ -105,7 +105,7 @@ pub(crate) fn compare(
 pub(crate) fn compare_values(path: &str, expected: &Value, got: &Value, span: Span, found: &mut Vec<Difference>) {
     match (expected, got) {
         (Value::Object(left), Value::Object(right)) => {
-            let names = left.keys().chain(right.keys().filter(|name| !left.contains_key(*name)));
+            let names = left.keys().chain(right.keys().filter(|name| !left.contains_key(name)));
             for name in names {
                 compare_values(&format!("{path}.{name}"), expected.get(name), got.get(name), span, found);
             }

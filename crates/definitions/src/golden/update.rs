@@ -155,7 +155,7 @@ impl<'a> Lines<'a> {
                 let same_members =
                     found.iter().all(|(name, value)| named(name) || (nulls == Nulls::Absent && is_nothing(value)));
                 same_members
-                    && members.iter().all(|(key, node)| match found.get(&*key.name) {
+                    && members.iter().all(|(key, node)| match found.get(&key.name) {
                         Some(value) => self.edits(node, value, nulls, edits),
                         None => nulls == Nulls::Absent && node.to_value().is_null(),
                     })

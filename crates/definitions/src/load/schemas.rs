@@ -142,7 +142,7 @@ fn dereference<'a>(document: &'a Value, schema: &'a Value) -> Option<&'a Value> 
         for part in pointer.split('/').skip(1) {
             let part = part.replace("~1", "/").replace("~0", "~");
             schema = match schema {
-                Value::Object(members) => members.get(&*part)?,
+                Value::Object(members) => members.get(&part)?,
                 Value::Array(items) => items.get(part.parse::<usize>().ok()?)?,
                 _ => return None,
             };

@@ -93,7 +93,7 @@ fn outgoing(operation: &Operation, base: &str, given: &Value, attempt: &Attempt<
     let mut path = operation.path.clone();
     let (mut query, mut headers, mut cookies) = (Vec::new(), Vec::new(), Vec::new());
     for parameter in &operation.parameters {
-        let value = given.get(&*parameter.name).filter(|value| !value.is_null());
+        let value = given.get(&parameter.name).filter(|value| !value.is_null());
         let Some(value) = value else {
             if parameter.required {
                 let detail = format!("the operation `{}` needs the parameter `{}`", operation.id, parameter.name);
@@ -156,7 +156,7 @@ fn set_body(
         return Err(Failure::configuration(format!("the operation `{id}` has no parameter `{unknown}`")));
     }
     // A body that is no object, or that has a name of its own, comes as one member.
-    let whole = named.as_deref().filter(|name| rest.len() == 1 && rest.contains_key(*name));
+    let whole = named.as_deref().filter(|name| rest.len() == 1 && rest.contains_key(name));
     let body = match whole {
         Some(name) => rest.shift_remove(name).unwrap_or_default(),
         None if rest.is_empty() && !required => return Ok(()),

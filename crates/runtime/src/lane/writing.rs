@@ -201,7 +201,7 @@ pub(super) fn not_for(
         };
         let all = agreed.agreement.agreed.iter();
         let open = all.filter(|(member, value)| {
-            let known = holding.reached.get(*member).unwrap_or(&Value::Null);
+            let known = holding.reached.get(member).unwrap_or(&Value::Null);
             writers.update.iter().any(|writer| writer.members.contains(member.as_str())) && !is_same(known, value)
         });
         let open: Fields = open.map(|(member, value)| (member.clone(), value.clone())).collect();
