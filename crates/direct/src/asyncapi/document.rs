@@ -232,8 +232,8 @@ fn not_served(name: &str, server: &Value) -> Failure {
             "the server `{name}` stands for Interlock's own events: give `protocol: interlock` and the `channel` in the call"
         ),
         _ => format!(
-            "the server `{name}` speaks `{protocol}`, which is not served here: http, https and Interlock's own events \
-             (`protocol: interlock`) are"
+            "the server `{name}` speaks `{protocol}`, which is not served here (http and https are): reach it by a connection, or \
+             use Interlock's own events with `protocol: interlock`"
         ),
     })
 }
