@@ -110,16 +110,6 @@ fn address_path(number: &str, id: &str) -> String {
     format!("{SERVICE}/A_BusinessPartnerAddress(BusinessPartner='{number}',AddressID='{id}')")
 }
 
-/// With frequent sweeps, as nobody tells of addresses for sure.
-fn world() -> World {
-    let world = World::new();
-    for (file, feeds) in [("connections/crm.yaml", 5), ("connections/erp.yaml", 4)] {
-        (0..feeds).for_each(|_| world.edit(file, "every: 20s", "every: 2s"));
-    }
-    (0..2).for_each(|_| world.edit("connections/erp.yaml", "withEvery: 5m", "withEvery: 2s"));
-    world
-}
-
 fn billing(name: &str) -> Value {
     json!({
         "Name": name, "BillingStreet": "1 Park Row", "BillingCity": "Leeds", "BillingPostalCode": name.to_uppercase(),
@@ -200,7 +190,7 @@ fn dock(street: &str, city: &str) -> Value {
 
 #[test]
 fn an_address_for_deliveries_of_either_side_is_made_on_the_other_and_the_one_for_invoices_stays() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     let account = world.create_account(&with(billing("ACME"), &dock("1 Dock Road", "Hull")));
     let number = number_of(&world, &interlock, &account);
@@ -265,7 +255,7 @@ fn an_address_for_deliveries_of_either_side_is_made_on_the_other_and_the_one_for
 
 #[test]
 fn an_address_for_deliveries_comes_later_and_goes_again_from_either_side() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     let account = world.create_account(&billing("ACME"));
     let number = number_of(&world, &interlock, &account);
@@ -323,7 +313,7 @@ fn an_address_for_deliveries_comes_later_and_goes_again_from_either_side() {
 
 #[test]
 fn several_addresses_for_deliveries_in_the_erp_stay_and_one_that_it_refuses_holds_nothing_else_up() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     let account = world.create_account(&with(billing("ACME"), &dock("1 Dock Road", "Hull")));
     let number = number_of(&world, &interlock, &account);
@@ -382,7 +372,7 @@ fn several_addresses_for_deliveries_in_the_erp_stay_and_one_that_it_refuses_hold
 #[test]
 fn addresses_that_both_had_before_are_brought_into_agreement() {
     const OF_EACH: usize = 12;
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let street = |place: usize| format!("{place} Dock Road");
     let mut pairs = Vec::new();
     for place in 0..OF_EACH * 4 {
@@ -421,7 +411,7 @@ fn addresses_that_both_had_before_are_brought_into_agreement() {
 
 #[test]
 fn what_changes_while_the_parts_of_a_write_are_under_way_is_for_the_next_write() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     let account = world.create_account(&with(billing("ACME"), &dock("1 Dock Road", "Hull")));
     let number = number_of(&world, &interlock, &account);
@@ -467,7 +457,7 @@ fn edits_of_addresses_on_both_sides_with_faults_and_kills_end_in_agreement() {
     const CUSTOMERS: usize = 16;
     const EDITS: usize = 160;
     const KILLS: usize = 3;
-    let world = world();
+    let world = World::with_frequent_sweeps();
     world.edit("objects/customer.yaml", "conflict: queue", "conflict: newest");
     let mut interlock = world.interlock();
     let mut customers = Vec::new();

@@ -10,16 +10,6 @@ use crate::systems::Interlock;
 use crate::world::World;
 use crate::{LATER, Random, SOON};
 
-/// With frequent sweeps, as nobody tells of relationships.
-fn world() -> World {
-    let world = World::new();
-    for (file, feeds) in [("connections/crm.yaml", 5), ("connections/erp.yaml", 4)] {
-        (0..feeds).for_each(|_| world.edit(file, "every: 20s", "every: 2s"));
-    }
-    (0..2).for_each(|_| world.edit("connections/erp.yaml", "withEvery: 5m", "withEvery: 2s"));
-    world
-}
-
 /// An account with its partner's number.
 fn customer(world: &World, interlock: &Interlock<'_>, name: &str) -> (String, String) {
     let code = name.to_uppercase();
@@ -53,7 +43,7 @@ fn stands(interlock: &Interlock<'_>, title: &str, stage: &str) {
 
 #[test]
 fn a_contact_of_either_side_is_made_on_the_other_and_changes_go_both_ways() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     let (account, number) = customer(&world, &interlock, "ACME");
     // From Salesforce to the ERP: a person, and what makes it a contact.
@@ -106,7 +96,7 @@ fn a_contact_of_either_side_is_made_on_the_other_and_changes_go_both_ways() {
 
 #[test]
 fn a_contact_waits_for_its_customer_and_one_without_is_in_one_system_only() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     // The ERP refuses the customer, so that it has none.
     let account =
@@ -161,7 +151,7 @@ fn a_contact_waits_for_its_customer_and_one_without_is_in_one_system_only() {
 
 #[test]
 fn a_deleted_contact_is_blocked_and_one_of_two_companies_is_for_a_person() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     let (account, number) = customer(&world, &interlock, "ACME");
     let contact = world
@@ -199,7 +189,7 @@ fn a_deleted_contact_is_blocked_and_one_of_two_companies_is_for_a_person() {
 #[test]
 fn contacts_that_both_had_before_are_found_by_their_address_within_the_customer() {
     const IN_BOTH: usize = 30;
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let mut wanted = HashMap::new();
     for place in 0..IN_BOTH {
         let (name, code) = (format!("Company {place}"), format!("C{place}"));
@@ -250,7 +240,7 @@ fn edits_of_contacts_on_both_sides_with_faults_and_kills_end_in_agreement() {
     const CONTACTS: usize = 20;
     const EDITS: usize = 150;
     const KILLS: usize = 3;
-    let world = world();
+    let world = World::with_frequent_sweeps();
     world.edit("objects/contact.yaml", "conflict: queue", "conflict: newest");
     let mut interlock = world.interlock();
     let customers: Vec<(String, String)> =
@@ -352,7 +342,7 @@ fn edits_of_contacts_on_both_sides_with_faults_and_kills_end_in_agreement() {
 
 #[test]
 fn a_customer_below_another_one_has_its_group_in_the_erp_and_a_circle_is_for_a_person() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     // The one below comes first.
     let (first, below) = customer(&world, &interlock, "Branch");

@@ -57,16 +57,6 @@ fn sorted(codes: &str) -> String {
     codes.into_iter().collect::<Vec<_>>().join(";")
 }
 
-/// With frequent sweeps, as nobody tells of industries for sure.
-fn world() -> World {
-    let world = World::new();
-    for (file, feeds) in [("connections/crm.yaml", 5), ("connections/erp.yaml", 4)] {
-        (0..feeds).for_each(|_| world.edit(file, "every: 20s", "every: 2s"));
-    }
-    (0..2).for_each(|_| world.edit("connections/erp.yaml", "withEvery: 5m", "withEvery: 2s"));
-    world
-}
-
 fn acme(more: &Value) -> Value {
     let mut fields = json!({
         "Name": "ACME", "BillingStreet": "1 Park Row", "BillingCity": "Leeds", "BillingPostalCode": "LS1",
@@ -80,7 +70,7 @@ fn acme(more: &Value) -> Value {
 
 #[test]
 fn industries_that_both_systems_add_and_take_out_at_once_are_merged_with_nobody_asked() {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let interlock = world.interlock();
     let account = world.create_account(&acme(&json!({"Industries__c": "RETL;FOOD"})));
     let number = number_of(&world, &interlock, &account);
@@ -144,7 +134,7 @@ fn industries_that_both_systems_add_and_take_out_at_once_are_merged_with_nobody_
 fn industries_changed_on_both_sides_with_faults_and_kills_are_merged() {
     const CUSTOMERS: usize = 9;
     const ROUNDS: usize = 2;
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let mut interlock = world.interlock();
     let made: Vec<String> = (0..CUSTOMERS)
         .map(|place| {
@@ -219,7 +209,7 @@ fn industries_changed_on_both_sides_with_faults_and_kills_are_merged() {
 /// Tax numbers of a customer: records of the partner in the ERP, lines of the description of an account in the CRM (`GB0 GB123`), which
 /// may say more of each.
 fn with_tax_numbers() -> World {
-    let world = world();
+    let world = World::with_frequent_sweeps();
     let object = "objects/customer.yaml";
     world.edit(
         object,

@@ -51,6 +51,17 @@ impl World {
         world
     }
 
+    /// The same with frequent sweeps of all that belongs to customers, as nobody tells of relationships, addresses and industries for
+    /// sure.
+    pub(crate) fn with_frequent_sweeps() -> Self {
+        let world = Self::new();
+        for (file, feeds) in [("connections/crm.yaml", 5), ("connections/erp.yaml", 4)] {
+            (0..feeds).for_each(|_| world.edit(file, "every: 20s", "every: 2s"));
+        }
+        (0..2).for_each(|_| world.edit("connections/erp.yaml", "withEvery: 5m", "withEvery: 2s"));
+        world
+    }
+
     /// Runs the project.
     pub(crate) fn interlock(&self) -> Interlock<'_> {
         let text: String = self.variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
